@@ -1,0 +1,46 @@
+"""What plan() returns: decisions as data, each with its reason.
+
+The daemon carries them out, observe mode writes them down, the simulator and the tests read the same list.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from carbonslurm.core.job import QueuedJob
+
+
+class Verb(StrEnum):
+    """What an action does, as the ledger spells it."""
+
+    WITHHOLD = "withhold"
+    RELEASE = "release"
+    STOP = "stop"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One decision about one job.
+
+    Attributes:
+        verb: what to do.
+        job: the job as the snapshot showed it; its ``eligible`` is the value from before the action.
+        reason: one line for people.
+        until: withhold: the planned start. stop: the planned restart. Else None.
+        bound: the latest time until which this job may be withheld, None where none was worked out.
+        g_per_kwh_now: mean intensity of the run if it started now, None where unknown.
+        g_per_kwh_then: the same if it starts at ``until``.
+        saving_g: grams expected to be saved against starting (or going on) now, None where unknown.
+        final: leave: the owner or an admin spoke, and we never touch this job again.
+    """
+
+    verb: Verb
+    job: QueuedJob
+    reason: str
+    until: datetime | None = None
+    bound: datetime | None = None
+    g_per_kwh_now: float | None = None
+    g_per_kwh_then: float | None = None
+    saving_g: float | None = None
+    final: bool = False

@@ -1,0 +1,207 @@
+"""Carbon intensity over time, with what kind of number it is.
+
+A ``Series`` is piecewise constant: step ``i`` holds from ``edges[i]`` to ``edges[i + 1]``. Its ``Nature`` (kind
+and scope) travels with it, and two natures are never joined. A step may be unknown (NaN): then every mean
+that touches it is None, never a number. An ``Issue`` is one forecast as it was published at one moment.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from carbonslurm.core.interval import Interval, aware, from_epoch
+from carbonslurm.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+
+
+class Kind(StrEnum):
+    """Whether a number speaks of all generation or of the next plant."""
+
+    AVERAGE = "average"
+    MARGINAL = "marginal"
+
+
+class Scope(StrEnum):
+    """What a number includes, in the provider's own terms."""
+
+    LIFECYCLE = "lifecycle"
+    DIRECT = "direct"
+    OPERATIONAL = "operational"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Nature:
+    """Kind and scope: what must be equal before two intensities may meet."""
+
+    kind: Kind
+    scope: Scope
+
+    def __str__(self) -> str:
+        return f"{self.kind}, {self.scope}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One intensity in g/kWh over one interval; ``estimated`` where the source did not measure it."""
+
+    interval: Interval
+    g_per_kwh: float
+    estimated: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Intensity of one zone, piecewise constant, from one source and of one nature.
+
+    Attributes:
+        zone: the site's name of the grid area.
+        source: who said so.
+        nature: kind and scope.
+        edges: shape (n + 1,), Unix seconds, strictly rising.
+        values: shape (n,), g/kWh; NaN where unknown.
+        estimated: shape (n,), whether each value is an estimate.
+
+    Raises:
+        DataError: shapes do not fit, or the edges do not rise.
+    """
+
+    zone: str
+    source: str
+    nature: Nature
+    edges: Floats
+    values: Floats
+    estimated: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.edges.ndim != 1 or len(self.values) == 0 or len(self.edges) != len(self.values) + 1:
+            raise DataError(f"{self.source}: {self.zone}: a series needs one more edge than values")
+        if len(self.estimated) != len(self.values):
+            raise DataError(f"{self.source}: {self.zone}: a series needs one flag for each value")
+        if not bool(np.all(np.diff(self.edges) > 0)):
+            raise DataError(f"{self.source}: {self.zone}: times do not rise")
+
+    @classmethod
+    def from_steps(cls, zone: str, source: str, nature: Nature, steps: Iterable[Step]) -> "Series":
+        """Join steps in any order; what lies between two of them is unknown.
+
+        Raises:
+            DataError: there is no step, or two of them overlap.
+        """
+        ordered = sorted(steps, key=lambda step: step.interval.start)
+        edges: list[float] = []
+        values: list[float] = []
+        flags: list[bool] = []
+        for step in ordered:
+            start, end = step.interval.start.timestamp(), step.interval.end.timestamp()
+            if edges and start < edges[-1]:
+                raise DataError(f"{source}: {zone}: two values for {step.interval.start.isoformat()}")
+            if edges and start > edges[-1]:
+                values.append(np.nan)
+                flags.append(False)
+                edges.append(start)
+            if not edges:
+                edges.append(start)
+            edges.append(end)
+            values.append(step.g_per_kwh)
+            flags.append(step.estimated)
+        return cls(
+            zone, source, nature, np.array(edges), np.array(values, dtype=float), np.array(flags, dtype=bool)
+        )
+
+    @property
+    def start(self) -> datetime:
+        """The first instant that it covers."""
+        return from_epoch(float(self.edges[0]))
+
+    @property
+    def horizon(self) -> datetime:
+        """The instant where it ends: nothing is known from here on."""
+        return from_epoch(float(self.edges[-1]))
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether any step is unknown."""
+        return bool(np.isnan(self.values).any())
+
+    @cached_property
+    def _integral_at_edges(self) -> Floats:
+        """Shape (n + 1,): integral from the first edge to each edge, in g/kWh x s.
+
+        Unknown steps count as zero here; ``_gaps_at_edges`` says how many seconds of them there are.
+        """
+        known = np.nan_to_num(self.values, nan=0.0)
+        return np.concatenate(([0.0], np.cumsum(known * np.diff(self.edges))))
+
+    @cached_property
+    def _gaps_at_edges(self) -> Floats:
+        """Shape (n + 1,): unknown seconds from the first edge to each edge."""
+        return np.concatenate(([0.0], np.cumsum(np.isnan(self.values) * np.diff(self.edges))))
+
+    def at(self, moment: datetime) -> float | None:
+        """Return the g/kWh at a moment, None where it is unknown."""
+        index = int(np.searchsorted(self.edges, aware(moment).timestamp(), side="right")) - 1
+        if not 0 <= index < len(self.values) or bool(np.isnan(self.values[index])):
+            return None
+        return float(self.values[index])
+
+    def means(self, starts: Floats, seconds: float) -> Floats:
+        """Return the mean g/kWh over [start, start + seconds) for each start; NaN where any part is unknown.
+
+        Args:
+            starts: shape (k,), Unix seconds.
+            seconds: length of the window, above zero.
+        """
+        ends = starts + seconds
+        sums = np.interp(ends, self.edges, self._integral_at_edges) - np.interp(
+            starts, self.edges, self._integral_at_edges
+        )
+        gaps = np.interp(ends, self.edges, self._gaps_at_edges) - np.interp(
+            starts, self.edges, self._gaps_at_edges
+        )
+        outside = (starts < self.edges[0]) | (ends > self.edges[-1])
+        return np.asarray(np.where(outside | (gaps > 0), np.nan, sums / seconds), dtype=float)
+
+    def mean(self, window: Interval) -> float | None:
+        """Return the mean g/kWh over a window, None where any part of it is unknown."""
+        seconds = window.length.total_seconds()
+        if seconds == 0:
+            return self.at(window.start)
+        value = float(self.means(np.array([window.start.timestamp()]), seconds)[0])
+        return None if np.isnan(value) else value
+
+    def steps(self) -> list[Step]:
+        """Return the known steps, in order."""
+        return [
+            Step(Interval(from_epoch(float(left)), from_epoch(float(right))), float(value), bool(flag))
+            for left, right, value, flag in zip(
+                self.edges[:-1], self.edges[1:], self.values, self.estimated, strict=True
+            )
+            if not np.isnan(value)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One forecast as it was published.
+
+    Attributes:
+        series: what it says.
+        generated_at: when the source made it, None where the source does not say.
+        fetched_at: when we read it.
+    """
+
+    series: Series
+    generated_at: datetime | None
+    fetched_at: datetime
+
+    @property
+    def published(self) -> datetime:
+        """The time its age counts from."""
+        return self.generated_at or self.fetched_at

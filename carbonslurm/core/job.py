@@ -1,0 +1,158 @@
+"""Jobs and runs as carbonslurm sees them: facts read from Slurm, frozen.
+
+A *job* is what its owner submitted; a *run* is one attempt of it. Slurm reuses job ids, and a requeue starts a
+new run with a new submit time, so a run is keyed as sacct keys it: cluster, job id, submit time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from carbonslurm.core.tag import Tag
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class JobKey:
+    """A job, while Slurm remembers it."""
+
+    cluster: str
+    job_id: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RunKey:
+    """One attempt of a job, as sacct keys it."""
+
+    cluster: str
+    job_id: int
+    submitted: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tres:
+    """What a job asks for or holds.
+
+    Attributes:
+        cpus: CPUs as Slurm counts them.
+        nodes: whole or shared nodes.
+        gpus: count by type, the empty string where no type is named.
+    """
+
+    cpus: int = 0
+    nodes: int = 0
+    gpus: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def gpu_count(self) -> int:
+        """All GPUs, of any type."""
+        return sum(self.gpus.values())
+
+
+class JobState(StrEnum):
+    """The states in which a job matters to us, folded from Slurm's many."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETING = "COMPLETING"
+    SUSPENDED = "SUSPENDED"
+    ENDED = "ENDED"
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """One row of the queue: a job that is pending, running or on its way out.
+
+    Attributes:
+        key: cluster and job id; for the pending tasks of an array the array's id.
+        spec: what scontrol takes to name exactly these tasks, such as ``12`` or ``13_[3-6]``.
+        submitted: of this run.
+        eligible: the begin time that Slurm keeps for it, None where it has none.
+        started: of this run, None while pending.
+        time_limit: None where unlimited.
+        deadline: Slurm's own --deadline.
+        needs: ids of the jobs that it still waits for; empty once its dependencies are resolved.
+        held: priority 0, by whomever.
+        restarts: how often Slurm has started it again.
+        tag: what the hook wrote, None for a job that is not flexible.
+        obstacle: why we may not touch it (a reservation, a het component, ...), None where we may.
+    """
+
+    key: JobKey
+    spec: str
+    state: JobState
+    user: str
+    account: str
+    partition: str
+    qos: str
+    submitted: datetime
+    eligible: datetime | None
+    started: datetime | None
+    time_limit: timedelta | None
+    deadline: datetime | None
+    needs: tuple[int, ...]
+    held: bool
+    reason: str
+    restarts: int
+    requeueable: bool
+    tag: Tag | None
+    tres: Tres
+    obstacle: str | None = None
+
+    @property
+    def waits_for_others(self) -> bool:
+        """Whether an unresolved dependency keeps it from starting."""
+        return bool(self.needs)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """All of the queue at one moment.
+
+    Attributes:
+        taken_at: the moment just before Slurm was asked.
+        jobs: every row, in Slurm's order.
+        unread: rows that could not be read, each with its reason; they are left alone.
+    """
+
+    taken_at: datetime
+    jobs: tuple[QueuedJob, ...]
+    unread: tuple[str, ...] = ()
+
+    def pending(self) -> list[QueuedJob]:
+        """Return the jobs that wait."""
+        return [job for job in self.jobs if job.state is JobState.PENDING]
+
+    def running(self) -> list[QueuedJob]:
+        """Return the jobs that run."""
+        return [job for job in self.jobs if job.state is JobState.RUNNING]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountedRun:
+    """One attempt of a job as sacct reports it.
+
+    Attributes:
+        key: cluster, job id, submit time.
+        array_job_id: of the array that it is a task of.
+        started: None where it never started.
+        ended: None where it still runs.
+        state: Slurm's word, without what follows it (``CANCELLED by 5`` is ``CANCELLED``).
+        energy_joules: as measured by Slurm, None where it did not.
+    """
+
+    key: RunKey
+    array_job_id: int | None
+    user: str
+    account: str
+    partition: str
+    qos: str
+    eligible: datetime | None
+    started: datetime | None
+    ended: datetime | None
+    state: str
+    exit_code: str
+    time_limit: timedelta | None
+    tres: Tres
+    energy_joules: float | None
+    tag: Tag | None

@@ -1,0 +1,115 @@
+"""What is ours and what is not: the ledger's memory of a job against what Slurm shows now.
+
+Slurm keeps no name of who changed a job, so the ledger does: each change is written before it is made
+(``Claim``). A value that Slurm shows and that nobody of ours set is the owner's or an admin's word, and final.
+Slurm's own requeue moves the eligible time too; it is told apart because Restarts rises at once.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from carbonslurm.core.job import JobState, QueuedJob
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Our last change of a job's begin time.
+
+    Attributes:
+        restarts: the job's Restarts when the value was set: another run makes the claim void.
+        set_to: the begin time that we set; None when we released the job.
+        before: the eligible time that Slurm showed before, to which a slurmctld that forgot may return.
+        action: the ledger's number of the action.
+    """
+
+    restarts: int
+    set_to: datetime | None
+    before: datetime | None
+    action: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of a job.
+
+    Attributes:
+        first_eligible: when it could first have started without us; None while its dependencies last.
+        hands_off: the owner or an admin overrode us: it is theirs for good.
+        claim: our last change, None where we made none.
+        stops: how often we have stopped it.
+        stopping: whether a stop of it is in flight.
+    """
+
+    first_eligible: datetime | None = None
+    hands_off: bool = False
+    claim: Claim | None = None
+    stops: int = 0
+    stopping: bool = False
+
+
+UNKNOWN = Known()
+
+
+def first_eligible(job: QueuedJob, known: Known, seen_waiting: bool, now: datetime) -> datetime | None:
+    """Return when the job could first have started without us, None while its dependencies are unmet.
+
+    Args:
+        job: as the snapshot shows it.
+        known: what the ledger knew before this snapshot.
+        seen_waiting: whether an earlier snapshot showed it with unmet dependencies.
+        now: the snapshot's moment, at most one cycle after dependencies were resolved.
+    """
+    if known.first_eligible is not None:
+        return known.first_eligible
+    if job.waits_for_others:
+        return None
+    begin = job.tag.begin if job.tag and job.tag.begin else job.submitted
+    return max(now if seen_waiting else job.submitted, begin)
+
+
+def is_ours_still(job: QueuedJob, claim: Claim | None) -> bool:
+    """Tell whether Slurm shows, for this run, the begin time that we set."""
+    return claim is not None and claim.restarts == job.restarts and claim.set_to == job.eligible
+
+
+def forgotten(job: QueuedJob, claim: Claim | None) -> bool:
+    """Tell whether Slurm is back at the value from before our change, as after a crash of slurmctld."""
+    return (
+        claim is not None
+        and claim.restarts == job.restarts
+        and claim.set_to is not None
+        and job.eligible == claim.before
+    )
+
+
+def overridden(job: QueuedJob, known: Known, now: datetime) -> str | None:
+    """Return who else decided when this job starts, in words; None where nobody did.
+
+    Only a change within one run speaks: with another Restarts it was Slurm that requeued.
+    """
+    claim = known.claim if known.claim and known.claim.restarts == job.restarts else None
+    if job.eligible is None or forgotten(job, claim):
+        return None
+    if claim is not None and claim.set_to is not None and job.eligible != claim.set_to:
+        early = job.state is not JobState.PENDING or job.eligible <= now
+        return (
+            "started by its owner or an admin"
+            if early
+            else "given another begin time by its owner or an admin"
+        )
+    if claim is not None and claim.set_to is not None:
+        return None
+    return _unclaimed_change(job, now)
+
+
+def _unclaimed_change(job: QueuedJob, now: datetime) -> str | None:
+    """A job that we did not withhold: does its begin time differ from what the hook saw and set at submit?"""
+    if job.state is not JobState.PENDING or job.restarts > 0 or job.tag is None or job.eligible is None:
+        return None
+    from_submit = {moment for moment in (job.tag.window, job.tag.begin) if moment is not None}
+    if job.eligible > now and job.eligible not in from_submit:
+        return "given another begin time by its owner or an admin"
+    window = job.tag.window
+    if window is not None and window > now and job.eligible < window:
+        return "started by its owner or an admin"
+    return None

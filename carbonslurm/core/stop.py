@@ -1,0 +1,215 @@
+"""Stopping a running job: when it pays, and the table of how it is done.
+
+*When*: going on costs the rest of the run at the intensities ahead; stopping costs the time from signal to
+kill (lost work), then the rest plus the restart at a cleaner hour. It pays when it saves more than a margin,
+within a minimum run time, a maximum number of stops, the bound, and a forecast that covers both sides.
+
+*How*: a table from (phase, what Slurm shows) to (what to do, next phase), under two rules:
+
+1. No command in it leaves a job held: whatever dies between two steps, the job runs on or starts by itself.
+2. ``requeue`` is told only to a job that Slurm shows running, and only as ``requeue Incomplete``, so a job
+   that has ended is never run again.
+
+An acknowledgement is only what Slurm shows: the job requeued itself (or ended with a RequeueExit code, which
+looks the same), or it said ``carbon:saved`` in its own Comment; else its grace must pass.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from carbonslurm.core.forecast import Series
+from carbonslurm.core.interval import Interval
+from carbonslurm.core.job import JobKey, JobState, QueuedJob
+from carbonslurm.core.policies import Question, lowest_window
+from carbonslurm.core.tag import Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class StopRules:
+    """The site's limits for stops.
+
+    Attributes:
+        enabled: whether running jobs may be stopped at all.
+        min_run: a run is left alone for at least this long.
+        max_stops: per job, for good.
+        restart: how long loading a checkpoint takes where the tag does not say.
+        min_saving: share of what going on would emit that a stop must save, 0..1.
+        settle: time from the kill until Slurm has the job pending again.
+    """
+
+    enabled: bool = True
+    min_run: timedelta = timedelta(minutes=30)
+    max_stops: int = 2
+    restart: timedelta = timedelta(minutes=5)
+    min_saving: float = 0.1
+    settle: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """A stop that pays: when to go on, and the mean intensities that say so (g/kWh x h of either way)."""
+
+    restart_at: datetime
+    g_per_kwh_now: float
+    g_per_kwh_then: float
+    saved_g_per_w: float
+
+
+def worth_stopping(
+    job: QueuedJob, rest: timedelta, bound: datetime, series: Series, now: datetime, rules: StopRules
+) -> Worth | None:
+    """Return the best restart for a job that declared a checkpoint, None where stopping does not pay.
+
+    Args:
+        job: a running job.
+        rest: what is left of its run, as predicted.
+        bound: the latest moment at which it may start again.
+        series: the zone's forecast; where it does not cover both sides nothing is stopped.
+        now: the moment of the decision.
+        rules: the site's limits.
+    """
+    checkpoint = job.tag.checkpoint if job.tag else None
+    if checkpoint is None or rest <= timedelta():
+        return None
+    again = checkpoint.restart or rules.restart
+    earliest = now + checkpoint.grace + rules.settle
+    if earliest > bound:
+        return None
+    choice = lowest_window(Question(earliest, bound, rest + again, series))
+    going_on = series.mean(Interval(now, now + rest))
+    saving_work = series.mean(Interval(now, now + checkpoint.grace))
+    later = series.mean(Interval(choice.start, choice.start + rest + again))
+    if going_on is None or saving_work is None or later is None:
+        return None
+    cost_on = going_on * _hours(rest)
+    cost_stop = saving_work * _hours(checkpoint.grace) + later * _hours(rest + again)
+    if cost_on <= 0 or (cost_on - cost_stop) / cost_on < rules.min_saving:
+        return None
+    return Worth(choice.start, going_on, later, (cost_on - cost_stop) / 1000)
+
+
+def _hours(length: timedelta) -> float:
+    return length / timedelta(hours=1)
+
+
+class Phase(StrEnum):
+    """How far a stop has come, as the ledger spells it."""
+
+    INTENDED = "intended"
+    SIGNALLED = "signalled"
+    REQUEUED = "requeued"
+    DELAYED = "delayed"
+    DONE = "done"
+    ENDED = "ended"
+    ABANDONED = "abandoned"
+
+
+OVER = frozenset({Phase.DONE, Phase.ENDED, Phase.ABANDONED})
+
+
+class Command(StrEnum):
+    """What to tell Slurm."""
+
+    NOTHING = "nothing"
+    SIGNAL = "signal"
+    REQUEUE = "requeue"
+    DELAY = "delay"
+
+
+class Seen(StrEnum):
+    """What Slurm shows of the job, against the run that we meant to stop."""
+
+    RUNNING = "running"
+    SAVED = "saved"
+    OUT_OF_GRACE = "out of grace"
+    LEAVING = "leaving"
+    AGAIN_WAITING = "again waiting"
+    AGAIN_DELAYED = "again delayed"
+    AGAIN_RUNNING = "again running"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One job, as the look at a stop in flight needs it."""
+
+    state: JobState
+    restarts: int
+    eligible: datetime | None
+    started: datetime | None
+    saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopInFlight:
+    """A stop that has not come to its end.
+
+    Attributes:
+        action: the ledger's number of it.
+        restarts: of the run that is to be stopped.
+        restart_at: when the job is to go on.
+        phase_since: when it entered its phase.
+        signalled_at: when the signal was sent, None before.
+    """
+
+    action: int
+    key: JobKey
+    restarts: int
+    checkpoint: Checkpoint
+    restart_at: datetime
+    phase: Phase
+    phase_since: datetime
+    signalled_at: datetime | None
+
+
+# Rule 1 and rule 2 of the module docstring can be checked by reading this table. What is not in it means: wait.
+TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
+    (Phase.INTENDED, Seen.RUNNING): (Command.SIGNAL, Phase.SIGNALLED),
+    (Phase.INTENDED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
+    (Phase.SIGNALLED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
+    (Phase.SIGNALLED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.REQUEUED),
+    (Phase.SIGNALLED, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
+    (Phase.REQUEUED, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
+    (Phase.REQUEUED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.REQUEUED),
+    (Phase.REQUEUED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
+    (Phase.DELAYED, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
+    (Phase.DELAYED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
+    (Phase.SIGNALLED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
+    (Phase.REQUEUED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
+    **{
+        (phase, seen): (Command.NOTHING, Phase.ENDED)
+        for phase in (Phase.INTENDED, Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED)
+        for seen in (Seen.ENDED, Seen.AGAIN_RUNNING)
+    },
+    (Phase.INTENDED, Seen.AGAIN_WAITING): (Command.NOTHING, Phase.ABANDONED),
+    (Phase.INTENDED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.ABANDONED),
+}
+
+
+def see(stop: StopInFlight, sight: Sight | None, now: datetime) -> Seen:
+    """Read what Slurm shows against the run that we meant to stop; a job that it forgot has ended."""
+    if sight is None or sight.state is JobState.ENDED:
+        return Seen.ENDED
+    if sight.restarts == stop.restarts:
+        return _see_same_run(stop, sight, now)
+    if sight.state is JobState.RUNNING or sight.state is JobState.SUSPENDED:
+        return Seen.AGAIN_RUNNING
+    return Seen.AGAIN_DELAYED if sight.eligible == stop.restart_at else Seen.AGAIN_WAITING
+
+
+def _see_same_run(stop: StopInFlight, sight: Sight, now: datetime) -> Seen:
+    if sight.state is not JobState.RUNNING:
+        return Seen.LEAVING
+    if sight.saved and stop.phase is not Phase.INTENDED:
+        return Seen.SAVED
+    if stop.signalled_at is not None and now >= stop.signalled_at + stop.checkpoint.grace:
+        return Seen.OUT_OF_GRACE
+    return Seen.RUNNING
+
+
+def step(stop: StopInFlight, sight: Sight | None, now: datetime) -> tuple[Command, Phase, Seen]:
+    """Return what to tell Slurm and the phase that follows once it was told, from what Slurm shows."""
+    seen = see(stop, sight, now)
+    command, phase = TABLE.get((stop.phase, seen), (Command.NOTHING, stop.phase))
+    return command, phase, seen
