@@ -6,13 +6,13 @@ never reject or delay a job or keep slurmctld from starting:
     job whose hook raises; older ones let it through). Text that users wrote is cut before it is looked at.
   * `facts` reads the job, `decide` is pure and says what to do, `submit` does it: compute first, assign last.
   * Only admin_comment and begin_time are ever assigned. admin_comment is what carbonslurm believes, so it is
-    overwritten here whoever filled it. begin_time is moved only by the planning window: the daemon gets to see
+    overwritten whoever filled it. begin_time is moved only by the planning window: the daemon gets to see
     a flexible job before Slurm starts it, and a dead daemon costs the job that window and nothing more.
 
 The tag as users write it is read by carbonslurm/core/tag.py too. tests/tag_cases.json holds what both accept
 and the sentences with which both refuse; change all three together.
 
-Slurm shows the hook neither the submit line nor --deadline (22.05 to 26.05): only a script's #SBATCH lines do.
+Slurm (22.05 to 26.05) shows the hook neither the submit line nor --deadline: only the #SBATCH lines do.
 
 The site's settings are carbonslurm_site.lua beside this file, written by `carbonslurm check --write-hook`.
 slurmctld loads all of it again when job_submit.lua changes: `touch job_submit.lua` after changing another. ]]
@@ -268,7 +268,7 @@ local function site_default(facts, settings)
   return nil
 end
 
--- What was declared for the job and by whom. A tag of one's own stands by itself; only how long the job may wait
+-- What was declared for the job and by whom. A tag of one's own stands by itself: only how long it may wait
 -- comes from the site where the owner did not say.
 local function declared_for(facts, settings)
   local site, problem = site_default(facts, settings)
@@ -349,7 +349,7 @@ local function flexible(facts, settings, now)
   return { tag = tag, begin_time = known.window, say = announce(declared, settings, latest), log = tag }
 end
 
--- Pure: what to write in the job, what to tell its owner, what to log. Only who wrote a tag is told why it does
+-- Pure: what to write in the job, what to tell its owner, what to log. Only who wrote a tag hears why it does
 -- not hold.
 function M.decide(facts, settings, now)
   local decided, result = pcall(flexible, facts, settings, now)

@@ -92,7 +92,9 @@ def parse_duration(text: str, longest: timedelta = LONGEST_DURATION) -> timedelt
     """Read ``90m``, ``12h`` or ``1d12h``; a bare number is refused: Slurm and others disagree on its unit."""
     match = _DURATION.fullmatch(text)
     if not text or match is None:
-        raise UsageError(f'expected a duration such as 12h or 1d12h, got "{_echo(text)}"{_why_bare(text)}')
+        why = " (a bare number means minutes in Slurm, seconds elsewhere: give a unit)"
+        bare = why if _SECONDS.fullmatch(text) else ""
+        raise UsageError(f'expected a duration such as 12h or 1d12h, got "{_echo(text)}"{bare}')
     days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
     total = days * 86_400 + hours * 3_600 + minutes * 60 + seconds
     if not 1 <= total <= longest.total_seconds():
@@ -118,11 +120,6 @@ def parse_declaration(word: str) -> Declaration:
     if not word.startswith(PREFIX):
         raise UsageError(f'carbon: expected a word that starts with "carbon:", got "{_echo(word)}"')
     items = _items(word.removeprefix(PREFIX))
-    if "now" in items and len(items) > 1:
-        raise UsageError("carbon: now: must stand alone")
-    for name in ("full", "restart"):
-        if name in items and "checkpoint" not in items:
-            raise UsageError(f"carbon: {name}: needs checkpoint")
     return Declaration(
         now="now" in items,
         flex=_read(items, "flex", parse_duration),
@@ -151,7 +148,7 @@ def parse_tag(text: str) -> Tag | None:
     if word is None:
         return None
     try:
-        return _read_tag(word.removeprefix(start).removeprefix(","))
+        return _read_tag(_items(word.removeprefix(start).removeprefix(","), _WRITTEN))
     except UsageError as error:
         raise DataError(f"AdminComment: {error}") from error
 
@@ -193,6 +190,11 @@ def _items(body: str, known: tuple[str, ...] = _DECLARED) -> dict[str, str]:
         if name in _FLAGS and equals:
             raise UsageError(f"carbon: {name}: takes no value")
         items[name] = value
+    if "now" in items and len(items) > 1:
+        raise UsageError("carbon: now: must stand alone")
+    for name in ("full", "restart"):
+        if name in items and "checkpoint" not in items:
+            raise UsageError(f"carbon: {name}: needs checkpoint")
     return items
 
 
@@ -201,7 +203,7 @@ def _read(items: dict[str, str], name: str, parse: Callable[[str], Value]) -> Va
         return None
     try:
         return parse(items[name])
-    except UsageError as error:
+    except (UsageError, ValueError) as error:
         raise UsageError(f"carbon: {name}: {error}") from error
 
 
@@ -239,19 +241,9 @@ def _parse_seconds(text: str) -> timedelta:
     return timedelta(seconds=int(text))
 
 
-def _parse_by(text: str) -> FlexibleBy:
-    try:
-        return FlexibleBy(text)
-    except ValueError as error:
-        raise UsageError(f'expected owner or site, got "{_echo(text)}"') from error
-
-
-def _read_tag(body: str) -> Tag:
-    items = _items(body, _WRITTEN)
-    if "checkpoint" not in items and ("full" in items or "restart" in items):
-        raise UsageError("carbon: full and restart need checkpoint")
+def _read_tag(items: dict[str, str]) -> Tag:
     flex = _read(items, "flex", _parse_seconds)
-    by = _read(items, "by", _parse_by)
+    by = _read(items, "by", FlexibleBy)
     if flex is None or by is None:
         raise UsageError("carbon: flex or by is missing")
     return Tag(
@@ -294,16 +286,12 @@ def _digits(duration: timedelta) -> str:
 
 
 def _epoch(when: datetime | None) -> str | None:
-    return None if when is None else str(int(when.timestamp()))
+    if when is None:
+        return None
+    if when.tzinfo is None:
+        raise ValueError(f"a naive time in a tag: {when}")
+    return str(int(when.timestamp()))
 
 
 def _echo(text: str) -> str:
     return "".join(character for character in text if " " <= character <= "~")[:MAX_ECHO]
-
-
-def _why_bare(text: str) -> str:
-    return (
-        " (a bare number means minutes in Slurm, seconds elsewhere: give a unit)"
-        if _SECONDS.fullmatch(text)
-        else ""
-    )
