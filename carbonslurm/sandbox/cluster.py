@@ -126,7 +126,7 @@ class Sandbox:
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(f"{argv[0]} did not answer within {timeout:g} s") from error
         if check and result.returncode != 0:
-            raise RefusedError(f"{' '.join(argv)}: {_last_line(result.stderr or result.stdout)}")
+            raise RefusedError(f"{' '.join(argv)}: {last_line(result.stderr or result.stdout)}")
         done: subprocess.CompletedProcess[str] = result
         return done
 
@@ -207,14 +207,13 @@ class Sandbox:
         return _read_pid(self._layout.pid_file(daemon))
 
     def _complaint(self, daemon: str) -> str:
-        """The last line with the word fatal or error in a daemon's logs, else the last line at all."""
-        lines: list[str] = []
+        """The last two lines with the word error or fatal in a daemon's logs, else the last line at all."""
         for suffix in (".log", ".out"):
             log = self._layout.log / f"{daemon}{suffix}"
-            lines += log.read_text(errors="replace").splitlines() if log.exists() else []
-        fatal = [line for line in lines if "fatal" in line]
-        errors = [line for line in lines if "error" in line.lower()]
-        return _last_line("\n".join(fatal or errors or lines))
+            lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+            if bad := [line for line in lines if "error" in line.lower() or "fatal" in line]:
+                return "; ".join(bad[-2:])
+        return last_line("\n".join(lines))
 
 
 def load(directory: Path) -> Sandbox:
@@ -252,6 +251,7 @@ def _read_pid(file: Path) -> int | None:
         return None
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """The last line that says something, for a message of one line."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1].strip() if lines else "it said nothing"

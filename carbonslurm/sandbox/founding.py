@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from carbonslurm.errors import UnavailableError
 from carbonslurm.sandbox import machine, packages, texts
 from carbonslurm.sandbox.accounts import People, accounting_commands, people
-from carbonslurm.sandbox.cluster import Sandbox, clear
+from carbonslurm.sandbox.cluster import Sandbox, clear, last_line
 from carbonslurm.sandbox.layout import Layout, check_directory, cluster_name
 from carbonslurm.sandbox.loopback import free_ports, loopback, socket_answers
 from carbonslurm.sandbox.machine import Machine
@@ -197,19 +197,18 @@ def _run_a_job(sandbox: Sandbox) -> None:
 
 def _version(programs: Machine) -> tuple[int, ...]:
     """Slurm's version: "slurm-wlm 22.05.8" -> (22, 5, 8)."""
-    said = _ask(programs.argv("slurmctld", "-V"))
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", said)
+    result = _ask(programs.argv("slurmctld", "-V"))
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", result.stdout)
     if not found:
-        raise UnavailableError(f"slurmctld does not tell its version: {said!r}")
+        raise UnavailableError(f"slurmctld does not tell its version: {last_line(result.stderr)}")
     return tuple(int(number) for number in found.groups())
 
 
 def _resolved(programs: Machine) -> str:
     """What the host's name means to Slurm's programs, which may live in a root folder; '' for nothing."""
-    words = _ask(programs.argv("getent", "ahostsv4", socket.gethostname())).split()
+    words = _ask(programs.argv("getent", "ahostsv4", socket.gethostname())).stdout.split()
     return words[0] if words else ""
 
 
-def _ask(argv: list[str]) -> str:
-    result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
-    return result.stdout
+def _ask(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)

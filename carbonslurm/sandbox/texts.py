@@ -35,8 +35,7 @@ SlurmdSpoolDir={directory}/spool/%n
 AuthType=auth/munge
 # Slurm holds a requeued job back for cred_expire seconds (120 by default): a sandbox need not wait that long.
 AuthInfo=socket={munge_socket},cred_expire=10
-CommunicationParameters={communication}
-MailProg=/bin/true
+{communication}MailProg=/bin/true
 
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -92,9 +91,7 @@ StorageType=accounting_storage/mysql
 StorageHost=localhost
 StorageUser={owner}
 StorageLoc=slurm_acct_db
-CommitDelay=0
-CommunicationParameters={communication}
-"""
+{communication}"""
 
 _SCHEDULER = (
     "sched_interval=1,batch_sched_delay=0,bf_interval=2,bf_continue,bf_yield_interval=1000000,"
@@ -146,7 +143,8 @@ def slurm_conf(facts: Facts) -> str:
 
 
 def _communication(facts: Facts) -> str:
-    return "NoInAddrAny,NoCtldInAddrAny" if facts.loopback.private else ""
+    # slurmdbd of 24.11 refuses the word without a value.
+    return "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny\n" if facts.loopback.private else ""
 
 
 def _node_lines(facts: Facts) -> str:
@@ -204,6 +202,8 @@ def wrapper(program: str, layout: Layout, *, rooted: bool) -> str:
 _ENTER = """\
 #!/bin/sh
 # Runs a command in {root} with its own view of the mounts, which end with the process: nothing to take away.
+# A job is in there already, and from there {root} is not seen.
+[ -e {root}/bin/sh ] || exec "$@"
 if [ "$(id -u)" = 0 ]; then
     set -- unshare --mount --propagation private /bin/sh {enter}.inside "$PWD" "$@"
 else
@@ -215,10 +215,14 @@ exec "$@"
 
 _INSIDE = """\
 set -e
+PATH=$PATH:/usr/sbin:/sbin
 for folder in proc dev sys; do
     mount --rbind /$folder {root}/$folder
 done
 mount --bind {directory} {root}{directory}
+if [ -e {root}/etc/hosts ]; then
+    mount --bind /etc/hosts {root}/etc/hosts
+fi
 exec chroot {root} /bin/sh -c 'cd "$0" 2>/dev/null || cd {work}; exec "$@"' "$@"
 """
 
