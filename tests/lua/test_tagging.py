@@ -1,0 +1,218 @@
+"""Which jobs the hook makes flexible, and what it writes and says, under real Lua interpreters."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carbonslurm.core.tag import parse_tag
+
+CASES = json.loads((Path(__file__).parents[1] / "tag_cases.json").read_text(encoding="utf-8"))
+NOW = 1_795_334_400  # the submit fixture's: 2026-11-22T08:00:00Z
+HOUR = 3_600
+
+Submit = Callable[..., Any]
+
+
+def test_lua_accepts_refuses_and_finds_what_python_does(lua: Any) -> None:
+    words = [case["tag"] for case in CASES["accepted"] + CASES["refused"]]
+    comments = [case["comment"] for case in CASES["found"]]
+    answer = lua.run({"words": words, "comments": comments})
+    parsed = [meaning(entry) if isinstance(entry, dict) else entry for entry in answer["parsed"]]
+    assert parsed == [case["means"] for case in CASES["accepted"]] + [
+        case["says"] for case in CASES["refused"]
+    ]
+    assert answer["found"] == [case["tag"] or False for case in CASES["found"]]
+
+
+def meaning(declared: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in declared.items() if value}
+
+
+def test_a_flexible_job_gets_its_tag_its_window_and_one_line(submit: Submit) -> None:
+    did = submit()
+    assert did.assigned == {
+        "admin_comment": f"carbon:v=1,flex=43200,latest={NOW + 12 * HOUR},window={NOW + 120},by=owner",
+        "begin_time": NOW + 120,
+    }
+    assert did.said == [
+        "carbon: flexible, starts by 2026-11-22T20:00:00Z at the latest (carbon-squeue shows the plan)"
+    ]
+    assert did.logged[-1].startswith("carbonslurm: uid 1000: carbon:v=1,")
+
+
+def test_everything_declared_reaches_the_tag_and_python_reads_it(submit: Submit) -> None:
+    finish = NOW + 8 * HOUR
+    comment = f"night carbon:flex=6h,finish={finish},checkpoint=SIGUSR1@2m,full,restart=5m,length=1h run"
+    tag = submit(comment=comment, time_limit=120, begin_time=NOW + HOUR).tag
+    assert tag == (
+        f"carbon:v=1,flex=21600,latest={finish - 2 * HOUR - 300},begin={NOW + HOUR},finish={finish},"
+        "checkpoint=USR1@120,full,restart=300,length=3600,by=owner"
+    )
+    read = parse_tag(tag)
+    assert read is not None
+    assert read.checkpoint is not None
+    assert read.checkpoint.restart == timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"gres": "gpu"},
+        {"gres": "gpu:2"},
+        {"gres": "gres:gpu"},
+        {"gres": "gres:gpu:a100:2"},
+        {"gres": "gres/gpu:a100=2"},
+        {"gres": "gres/gpu=1"},
+        {"gres": "gres:nic:1,gres:gpu:1"},
+        {"gres": "gres:gpu:0,gres:gpu:a100:1"},
+        {"gres": "gres:gpu:2(S:0-1)"},
+        {"gres": "gres:gpu:10"},
+        {"tres_per_node": "gres:gpu:1"},
+        {"tres_per_job": "gres:gpu:a100"},
+        {"tres_per_socket": "gres:gpu:1"},
+        {"tres_per_task": "cpu=4,gres/gpu=1"},
+        {"ntasks_per_gpu": 2},
+    ],
+    ids=str,
+)
+def test_a_gpu_is_found_in_every_form(submit: Submit, fields: dict[str, object]) -> None:
+    did = submit(**({"gres": None, "tres_per_node": None} | fields))
+    assert did.tag.startswith("carbon:v=1,")
+
+
+@pytest.mark.parametrize(
+    "gres",
+    [
+        None,
+        "",
+        "none",
+        "gres:gpu:0",
+        "gres:gpu:a100:0",
+        "gres/gpu=0",
+        "gres:gpu_mem:8",
+        "gres:nic:1",
+        "gres:mygpu:1",
+        7,
+    ],
+)
+def test_without_a_gpu_a_job_is_inflexible_and_its_owner_hears_why(submit: Submit, gres: object) -> None:
+    did = submit(gres=gres, tres_per_node=None)
+    assert did.assigned == {}
+    assert did.said == ["carbon: not flexible: it asks for no GPU, and only GPU jobs can wait here"]
+
+
+def test_a_site_may_let_other_jobs_wait(submit: Submit) -> None:
+    assert submit(settings={"gpu_only": False}, gres=None, tres_per_node=None).tag is not None
+
+
+def test_a_job_without_tag_and_default_is_left_alone(submit: Submit) -> None:
+    did = submit(comment="just a run")
+    assert (did.assigned, did.said) == ({}, [])
+
+
+def test_now_is_not_flexible_whatever_the_site_says(submit: Submit) -> None:
+    did = submit(settings={"defaults": [{"tag": "carbon:flex=2h"}]}, comment="carbon:now")
+    assert (did.assigned, did.said) == ({}, [])
+
+
+def test_a_tag_that_cannot_be_read_is_told_and_does_not_count(submit: Submit) -> None:
+    did = submit(comment="carbon:flex=1h,flex=2h", admin_comment="carbon:v=1,flex=1,by=owner")
+    assert did.assigned == {"admin_comment": ""}
+    assert did.said == ["carbon: not flexible: flex: given twice"]
+
+
+def test_interactive_jobs_are_never_touched(submit: Submit) -> None:
+    did = submit(script=None)
+    assert (did.assigned, did.said) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"reservation": "tea"}, "it runs in a reservation"),
+        ({"cron_job": True}, "scrontab starts it at its own times"),
+        ({"het_job_offset": 0}, "heterogeneous jobs cannot wait"),
+        ({"het_job_offset": 1}, "heterogeneous jobs cannot wait"),
+    ],
+)
+def test_jobs_that_cannot_wait(submit: Submit, fields: dict[str, object], why: str) -> None:
+    did = submit(**fields)
+    assert did.assigned == {}
+    assert did.said == [f"carbon: not flexible: {why}"]
+
+
+@pytest.mark.parametrize(
+    ("excluded", "fields"),
+    [
+        ({"exclude_users": ["ada"]}, {}),
+        ({"exclude_accounts": ["physics"]}, {"account": "physics"}),
+        ({"exclude_accounts": ["physics"]}, {"default_account": "physics"}),
+        ({"exclude_qos": ["urgent"]}, {"qos": "urgent"}),
+        ({"exclude_qos": ["urgent"]}, {"default_qos": "urgent"}),
+        ({"exclude_partitions": ["main"]}, {}),
+        ({"exclude_partitions": ["long"]}, {"partition": "open,long"}),
+    ],
+    ids=str,
+)
+def test_what_the_site_excludes_is_inflexible(
+    submit: Submit, excluded: dict[str, object], fields: dict[str, object]
+) -> None:
+    did = submit(settings=excluded, **fields)
+    assert did.assigned == {}
+    assert did.said == ["carbon: not flexible: the site excludes this user, account, partition or QOS"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "flex"),
+    [
+        ({"partition": "long"}, 2 * HOUR),
+        ({"partition": "long,main"}, 2 * HOUR),
+        ({"partition": "main,long"}, None),
+        ({}, None),
+        ({"account": "physics"}, 3 * HOUR),
+        ({"account": "physics", "partition": "long"}, 2 * HOUR),
+        ({"qos": "slow"}, 4 * HOUR),
+        ({"default_qos": "slow"}, 4 * HOUR),
+        ({"qos": "slow", "account": "physics"}, 3 * HOUR),
+        ({"account": "strict"}, None),
+    ],
+    ids=str,
+)
+def test_the_first_default_that_fits_counts(
+    submit: Submit, fields: dict[str, object], flex: int | None
+) -> None:
+    rules = [
+        {"partition": "long", "tag": "carbon:flex=2h"},
+        {"account": "physics", "tag": "carbon:flex=3h"},
+        {"qos": "slow", "tag": "carbon:flex=4h"},
+        {"account": "strict", "qos": "other", "tag": "carbon:flex=5h"},
+    ]
+    tag = parse_tag(submit(settings={"defaults": rules}, comment=None, **fields).tag or "")
+    assert (tag and tag.flex.total_seconds()) == flex
+    assert tag is None or tag.by == "site"
+
+
+def test_the_default_partition_counts_where_none_was_named(submit: Submit) -> None:
+    rules = [{"partition": "main", "tag": "carbon:flex=2h"}]
+    assert "flex=7200" in submit(settings={"defaults": rules}, comment=None).tag
+
+
+def test_how_long_comes_from_the_site_where_the_owner_does_not_say(submit: Submit) -> None:
+    rules = [{"tag": "carbon:flex=2h,checkpoint=TERM"}]
+    tag = submit(settings={"defaults": rules}, comment="carbon:checkpoint=USR1").tag
+    assert "flex=7200" in tag
+    assert tag.endswith("checkpoint=USR1@60,by=site")
+    alone = submit(comment="carbon:checkpoint=USR1")
+    assert alone.said == [
+        "carbon: not flexible: nothing says how long it may wait: add flex=12h or finish=EPOCH"
+    ]
+
+
+def test_a_broken_default_is_logged_and_nobody_is_bothered(submit: Submit) -> None:
+    did = submit(settings={"defaults": [{"tag": "carbon:flex=2"}]}, comment=None)
+    assert (did.assigned, did.said) == ({}, [])
+    assert "site default: carbon: flex: expected a duration" in did.logged[-1]
