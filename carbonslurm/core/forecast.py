@@ -1,8 +1,8 @@
 """Carbon intensity over time, with what kind of number it is.
 
-A ``Series`` is piecewise constant: step ``i`` holds from ``edges[i]`` to ``edges[i + 1]``. Its ``Nature`` (kind
-and scope) travels with it, and two natures are never joined. A step may be unknown (NaN): then every mean
-that touches it is None, never a number. An ``Issue`` is one forecast as it was published at one moment.
+A ``Series`` is piecewise constant: step ``i`` holds from ``edges[i]`` to ``edges[i + 1]``. Its ``Nature``
+(kind and scope) travels with it, and two natures are never joined. A step may be unknown (NaN): then every
+mean that touches it is None, never a number. An ``Issue`` is one forecast as it was published at one moment.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """Jobs and runs as carbonslurm sees them: facts read from Slurm, frozen.
 
-A *job* is what its owner submitted; a *run* is one attempt of it. Slurm reuses job ids, and a requeue starts a
-new run with a new submit time, so a run is keyed as sacct keys it: cluster, job id, submit time.
+A *job* is what its owner submitted; a *run* is one attempt of it. Slurm reuses job ids, and a requeue starts
+a new run with a new submit time, so a run is keyed as sacct keys it: cluster, job id, submit time.
 """
 
 from collections.abc import Mapping
@@ -76,6 +76,7 @@ class QueuedJob:
         restarts: how often Slurm has started it again.
         tag: what the hook wrote, None for a job that is not flexible.
         obstacle: why we may not touch it (a reservation, a het component, ...), None where we may.
+        singleton: whether it waits for other jobs of its owner and name, whose ids Slurm does not say.
     """
 
     key: JobKey
@@ -98,11 +99,12 @@ class QueuedJob:
     tag: Tag | None
     tres: Tres
     obstacle: str | None = None
+    singleton: bool = False
 
     @property
     def waits_for_others(self) -> bool:
         """Whether an unresolved dependency keeps it from starting."""
-        return bool(self.needs)
+        return bool(self.needs) or self.singleton
 
 
 @dataclass(frozen=True, slots=True)

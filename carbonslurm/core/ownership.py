@@ -1,8 +1,8 @@
 """What is ours and what is not: the ledger's memory of a job against what Slurm shows now.
 
 Slurm keeps no name of who changed a job, so the ledger does: each change is written before it is made
-(``Claim``). A value that Slurm shows and that nobody of ours set is the owner's or an admin's word, and final.
-Slurm's own requeue moves the eligible time too; it is told apart because Restarts rises at once.
+(``Claim``). A value that Slurm shows and that nobody of ours set is the owner's or an admin's word, and
+final. Slurm's own requeue moves the eligible time too; it is told apart because Restarts rises at once.
 """
 
 from dataclasses import dataclass

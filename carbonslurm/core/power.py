@@ -4,9 +4,9 @@ P = PUE x (sum over GPUs of device power x GPU utilisation
            + CPUs x power per CPU x CPU utilisation
            + nodes' own power x share of the node that the run holds)
 
-The share is the larger of its share of the node's CPUs and of its GPUs: a job that holds all GPUs of a node
-leaves nothing there for others. Device powers are the site's own numbers (docs/figures.md has the defaults and
-where they come from).
+The share is the larger of its share of the node's CPUs and of its GPUs: a job that holds all GPUs of a
+node leaves nothing there for others. Device powers are the site's own numbers (docs/figures.md has the
+defaults and where they come from).
 """
 
 from collections.abc import Mapping

@@ -163,7 +163,7 @@ class StopInFlight:
     signalled_at: datetime | None
 
 
-# Rule 1 and rule 2 of the module docstring can be checked by reading this table. What is not in it means: wait.
+# Both rules of the module docstring can be checked by reading this table. What is not in it means: wait.
 TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
     (Phase.INTENDED, Seen.RUNNING): (Command.SIGNAL, Phase.SIGNALLED),
     (Phase.INTENDED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),

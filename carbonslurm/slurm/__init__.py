@@ -1,1 +1,5 @@
-"""slurm."""
+"""The wire to Slurm: its own commands, run with a timeout, an argv list and a clean environment.
+
+What is asked and how answers are read is pure and lives in ``formats``; here are only the calls. The begin
+actuator is in ``begin``; further actuators (hold, gate) stand beside it, behind the same port.
+"""

@@ -1,0 +1,133 @@
+"""scontrol, scancel and the look at single jobs: argv out, answers in. Pure in both directions."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from carbonslurm.core.interval import from_epoch, to_epoch
+from carbonslurm.core.job import JobState
+from carbonslurm.core.stop import Sight
+from carbonslurm.errors import DataError
+
+SAVED = "carbon:saved"
+_BOOT = re.compile(r"^BOOT_TIME\s*=\s*(\d+)\s*$", re.MULTILINE)
+_SLURMD_TIMEOUT = re.compile(r"^SlurmdTimeout\s*=\s*(\d+) sec", re.MULTILINE)
+
+
+def begin_argv(specs: Sequence[str], until: datetime | None) -> list[str]:
+    """Return the command that sets the begin time of jobs; None is now.
+
+    ``uts`` is the one form that needs no time zone; every Slurm from 22.05 to 26.05 takes it.
+    """
+    moment = "now" if until is None else f"uts{to_epoch(until)}"
+    return ["scontrol", "update", f"JobId={','.join(specs)}", f"StartTime={moment}"]
+
+
+def signal_argv(job_id: int, name: str, *, full: bool) -> list[str]:
+    """Return the command that signals the batch shell, with its children where ``full``."""
+    return ["scancel", f"--signal={name}", "--full" if full else "--batch", str(job_id)]
+
+
+def requeue_argv(job_id: int) -> list[str]:
+    """Return the command that requeues a job only if it has not ended."""
+    return ["scontrol", "requeue", "Incomplete", str(job_id)]
+
+
+def config_argv() -> list[str]:
+    """Return the command that prints slurmctld's configuration."""
+    return ["scontrol", "show", "config"]
+
+
+def read_boot_time(text: str) -> datetime:
+    """Read when slurmctld was started, from ``scontrol show config`` with epoch times.
+
+    Raises:
+        DataError: it is not there.
+    """
+    match = _BOOT.search(text)
+    if match is None:
+        raise DataError("scontrol show config: no BOOT_TIME")
+    return from_epoch(int(match.group(1)))
+
+
+def read_refusals(specs: Sequence[str], returncode: int, stderr: str) -> Mapping[str, str | None]:
+    """Read which jobs of one update were refused: spec -> Slurm's words, None where it was done.
+
+    scontrol goes on after a refused job and names it in a line of its own; a failure that names none of the
+    jobs is counted against all of them, since nobody knows which were done.
+    """
+    if returncode == 0:
+        return dict.fromkeys(specs)
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    named = {spec: _line_about(spec, lines) for spec in specs}
+    if any(named.values()):
+        return named
+    words = lines[-1] if lines else f"scontrol ended with {returncode}"
+    return dict.fromkeys(specs, words)
+
+
+def _line_about(spec: str, lines: list[str]) -> str | None:
+    """Find the line: scontrol writes an array range's tasks one by one, so the base id is looked for too."""
+    base = spec.split("_", maxsplit=1)[0]
+    pattern = re.compile(rf"(?<!\d){re.escape(base)}(?!\d)")
+    return next((line for line in lines if pattern.search(line)), None)
+
+
+def look_argv(job_id: int) -> list[str]:
+    """Return the command that shows one job as JSON: the form in which a Comment cannot forge anything."""
+    return ["squeue", "--json", f"--jobs={job_id}"]
+
+
+def read_look(raw: bytes, job_id: int) -> Sight | None:
+    """Read what look_argv printed, None where Slurm does not know the job.
+
+    One byte of user text that is not UTF-8 would make all of it undecodable, so bytes are repaired first.
+
+    Raises:
+        DataError: it is not squeue's JSON.
+    """
+    repaired = raw.decode("utf-8", errors="replace").encode()
+    try:
+        jobs = msgspec.json.decode(repaired)["jobs"]
+        found = [job for job in jobs if job["job_id"] == job_id]
+        return _sight(found[-1]) if found else None
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"squeue --json: cannot read job {job_id}: {error!r}") from error
+
+
+def _sight(job: Mapping[str, Any]) -> Sight:
+    words = job["job_state"]
+    states = {words} if isinstance(words, str) else set(words)
+    return Sight(
+        state=_folded(states),
+        restarts=_number(job["restart_cnt"]) or 0,
+        eligible=_moment(job["eligible_time"]),
+        started=_moment(job["start_time"]),
+        saved=SAVED in str(job.get("comment") or "").split(),
+    )
+
+
+def _folded(states: set[str]) -> JobState:
+    """Flags first: a job that is COMPLETING or being REQUEUED may show any base state beside it."""
+    if states & {"COMPLETING", "REQUEUED", "REQUEUE_FED"}:
+        return JobState.COMPLETING
+    if "PENDING" in states:
+        return JobState.PENDING
+    if "SUSPENDED" in states:
+        return JobState.SUSPENDED
+    return JobState.RUNNING if "RUNNING" in states else JobState.ENDED
+
+
+def _number(value: Any) -> int | None:
+    """22.05 writes plain numbers, newer versions {set, infinite, number}."""
+    if isinstance(value, Mapping):
+        return int(value["number"]) if value.get("set") and not value.get("infinite") else None
+    return None if value is None else int(value)
+
+
+def _moment(value: Any) -> datetime | None:
+    seconds = _number(value)
+    return from_epoch(seconds) if seconds else None

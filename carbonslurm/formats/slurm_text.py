@@ -1,0 +1,95 @@
+"""How Slurm writes durations, times, TRES and dependencies in the text outputs of squeue and sacct.
+
+Times are asked for as epochs (``SLURM_TIME_FORMAT=%s``), so no zone is ever guessed. What Slurm writes for
+"none" differs by field and version; each reading names the words that it takes for it, and anything else that
+it cannot read is a DataError, never a default.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from carbonslurm.core.interval import from_epoch
+from carbonslurm.core.job import Tres
+from carbonslurm.errors import DataError
+
+NO_TIME = frozenset({"", "N/A", "NONE", "None", "Unknown", "(null)", "0"})
+NO_LIMIT = frozenset({"", "UNLIMITED", "Partition_Limit", "INVALID", "NOT_SET", "N/A"})
+_LIMIT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
+_DEPENDENCY = re.compile(r"\w+:(\d+)(?:_(?:\*|\d+))?(?:\+\d+)?(?:\((\w+)\))?")
+_GPU = re.compile(r"gres/gpu(?::([^=:,]+))?=(\d+)")
+
+
+def read_time(text: str) -> datetime | None:
+    """Read a moment in Slurm's epoch format, None where Slurm has none.
+
+    Raises:
+        DataError: neither.
+    """
+    if text in NO_TIME:
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise DataError(f'expected a time as an epoch, got "{text[:40]}"')
+    return from_epoch(int(text))
+
+
+def read_time_limit(text: str) -> timedelta | None:
+    """Read a time limit such as ``1-00:00:00`` or ``10:00``, None where there is none.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if text in NO_LIMIT:
+        return None
+    match = _LIMIT.fullmatch(text)
+    if match is None:
+        raise DataError(f'expected a time limit, got "{text[:40]}"')
+    days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def read_tres(text: str) -> Tres:
+    """Read ``cpu=4,mem=8G,node=1,gres/gpu=2,gres/gpu:a100=2``; typed GPUs are not counted twice.
+
+    Raises:
+        DataError: a count is not a number.
+    """
+    gpus: dict[str, int] = {}
+    for kind, count in _GPU.findall(text):
+        gpus[kind] = gpus.get(kind, 0) + int(count)
+    typed = sum(count for kind, count in gpus.items() if kind)
+    untyped = max(gpus.pop("", 0) - typed, 0)
+    if untyped:
+        gpus[""] = untyped
+    items = dict(item.split("=", 1) for item in text.split(",") if "=" in item)
+    return Tres(cpus=_count(items, "cpu"), nodes=_count(items, "node"), gpus=gpus)
+
+
+def _count(items: Mapping[str, str], name: str) -> int:
+    text = items.get(name, "0")
+    try:
+        return int(float(text))
+    except ValueError as error:
+        raise DataError(f'expected a count of {name}, got "{text[:40]}"') from error
+
+
+def read_dependency(text: str) -> tuple[tuple[int, ...], bool]:
+    """Read squeue's Dependency: the ids that it still waits for, and whether it is a singleton."""
+    if text in {"", "(null)", "None", "N/A"}:
+        return (), False
+    needs = {int(number) for number, state in _DEPENDENCY.findall(text) if state != "fulfilled"}
+    return tuple(sorted(needs)), "singleton" in text
+
+
+def write_id_ranges(numbers: list[int]) -> str:
+    """Write array task ids as Slurm does: ``[1,3-6]``."""
+    parts: list[str] = []
+    ordered = sorted(numbers)
+    index = 0
+    while index < len(ordered):
+        last = index
+        while last + 1 < len(ordered) and ordered[last + 1] == ordered[last] + 1:
+            last += 1
+        parts.append(str(ordered[index]) if last == index else f"{ordered[index]}-{ordered[last]}")
+        index = last + 1
+    return f"[{','.join(parts)}]"

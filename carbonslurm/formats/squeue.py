@@ -1,0 +1,188 @@
+"""squeue, as a question and a reading: one snapshot of the whole queue, pure in both directions.
+
+The text form is a tenth of the JSON form's time, bytes and memory. It asks for no text that a user can write
+(a newline in a job's name or comment would forge a row for somebody else's job): what we need of the owner
+comes from AdminComment, which only the hook and admins write. A delimiter and an end mark made anew for each
+call, and the exact number of fields, are checked on each row; ``-r`` gives each array task a row of its own,
+since a merged row hides an owner's change to one task.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob
+from carbonslurm.core.tag import Tag, parse_tag
+from carbonslurm.errors import DataError
+from carbonslurm.formats.slurm_text import (
+    read_dependency,
+    read_time,
+    read_time_limit,
+    read_tres,
+    write_id_ranges,
+)
+
+FIELDS = (
+    "JobID",
+    "ArrayJobID",
+    "ArrayTaskID",
+    "State",
+    "UserName",
+    "Account",
+    "Partition",
+    "QOS",
+    "SubmitTime",
+    "EligibleTime",
+    "StartTime",
+    "TimeLimit",
+    "Deadline",
+    "Dependency",
+    "PriorityLong",
+    "Reason",
+    "RestartCnt",
+    "Requeue",
+    "BatchFlag",
+    "Reservation",
+    "HetJobID",
+    "tres-alloc",
+    "admin_comment",
+)
+
+_STATES = {
+    "PENDING": JobState.PENDING,
+    "RUNNING": JobState.RUNNING,
+    "CONFIGURING": JobState.RUNNING,
+    "COMPLETING": JobState.COMPLETING,
+    "STAGE_OUT": JobState.COMPLETING,
+    "SIGNALING": JobState.RUNNING,
+    "SUSPENDED": JobState.SUSPENDED,
+    "STOPPED": JobState.SUSPENDED,
+    "REQUEUED": JobState.COMPLETING,
+    "REQUEUE_FED": JobState.COMPLETING,
+    "REQUEUE_HOLD": JobState.PENDING,
+    "SPECIAL_EXIT": JobState.PENDING,
+    "RESIZING": JobState.RUNNING,
+    "RESV_DEL_HOLD": JobState.PENDING,
+}
+_NONE = frozenset({"", "N/A", "(null)", "None"})
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What separates fields and ends rows in one call: random, so that no content can imitate it."""
+
+    field: str
+    end: str
+
+
+def snapshot_argv(marks: Marks) -> list[str]:
+    """Return the command that prints the queue, in all states, for read_snapshot."""
+    ends = [marks.field] * (len(FIELDS) - 1) + [marks.end]
+    wanted = ",".join(f"{name}:{end}" for name, end in zip(FIELDS, ends, strict=True))
+    return ["squeue", "--noheader", "--array", "--all", "--states=all", f"--Format={wanted}"]
+
+
+def read_snapshot(text: str, marks: Marks, cluster: str, taken_at: datetime) -> Queue:
+    """Read what snapshot_argv printed.
+
+    A row that cannot be read is named in ``unread`` and its job left alone; the rest stands.
+
+    Raises:
+        DataError: the output breaks off, or a row has not exactly the fields that were asked for.
+    """
+    rows, rest = text.split(f"{marks.end}\n"), ""
+    rest = rows.pop()
+    if rest.strip():
+        raise DataError(f'squeue: output ends without its end mark: "{rest[:80]}"')
+    jobs: list[_Row] = []
+    unread: list[str] = []
+    for row in rows:
+        values = row.split(marks.field)
+        if len(values) != len(FIELDS):
+            raise DataError(f"squeue: a row has {len(values)} fields instead of {len(FIELDS)}")
+        fields = dict(zip(FIELDS, (value.strip() for value in values), strict=True))
+        try:
+            jobs.append(_read_row(fields, cluster))
+        except (DataError, ValueError) as error:
+            unread.append(f"job {fields['JobID'][:20]}: {error}")
+    return Queue(taken_at, tuple(_gather_arrays(jobs)), tuple(unread))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    job: QueuedJob
+    array_id: int | None
+    task: int | None
+
+
+def _read_row(fields: dict[str, str], cluster: str) -> _Row:
+    job_id = int(fields["JobID"])
+    array_task = None if fields["ArrayTaskID"] in _NONE else int(fields["ArrayTaskID"])
+    array_id = None if array_task is None else int(fields["ArrayJobID"])
+    submitted = read_time(fields["SubmitTime"])
+    if submitted is None:
+        raise DataError("no submit time")
+    state = _STATES.get(fields["State"], JobState.ENDED)
+    needs, singleton = read_dependency(fields["Dependency"])
+    job = QueuedJob(
+        key=JobKey(cluster, job_id),
+        spec=fields["JobID"],
+        state=state,
+        user=fields["UserName"],
+        account=fields["Account"],
+        partition=fields["Partition"].split(",")[0],
+        qos=fields["QOS"],
+        submitted=submitted,
+        eligible=read_time(fields["EligibleTime"]),
+        started=None if state is JobState.PENDING else read_time(fields["StartTime"]),
+        time_limit=read_time_limit(fields["TimeLimit"]),
+        deadline=read_time(fields["Deadline"]),
+        needs=needs,
+        singleton=singleton,
+        held=fields["PriorityLong"] == "0",
+        reason=fields["Reason"],
+        restarts=int(fields["RestartCnt"] or 0),
+        requeueable=fields["Requeue"] == "1",
+        tag=_read_tag(fields["admin_comment"]),
+        tres=read_tres(fields["tres-alloc"]),
+        obstacle=_obstacle(fields),
+    )
+    return _Row(job, array_id, array_task)
+
+
+def _read_tag(text: str) -> Tag | None:
+    return None if text in _NONE else parse_tag(text)
+
+
+def _obstacle(fields: dict[str, str]) -> str | None:
+    if fields["BatchFlag"] != "1":
+        return "not a batch job"
+    if fields["Reservation"] not in _NONE:
+        return "in a reservation"
+    if fields["HetJobID"] not in _NONE and fields["HetJobID"] != "0":
+        return "part of a het job"
+    return None
+
+
+def _gather_arrays(rows: Iterable[_Row]) -> list[QueuedJob]:
+    """Fold the pending tasks of each array into one job, since Slurm must not be made to split them."""
+    jobs: list[QueuedJob] = []
+    pending: defaultdict[int, list[_Row]] = defaultdict(list)
+    for row in rows:
+        if row.array_id is not None and row.job.state is JobState.PENDING:
+            pending[row.array_id].append(row)
+        else:
+            jobs.append(row.job)
+    return jobs + [_fold_array(array_id, tasks) for array_id, tasks in pending.items()]
+
+
+def _fold_array(array_id: int, rows: list[_Row]) -> QueuedJob:
+    first = rows[0].job
+    spec = f"{array_id}_{write_id_ranges([row.task for row in rows if row.task is not None])}"
+    whole = replace(first, key=JobKey(first.key.cluster, array_id), spec=spec)
+    alike = {
+        (job.submitted, job.eligible, job.held, job.restarts, job.needs, job.tag)
+        for job in (row.job for row in rows)
+    }
+    return whole if len(alike) == 1 else replace(whole, obstacle="tasks of its array differ")

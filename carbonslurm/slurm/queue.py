@@ -1,0 +1,71 @@
+"""Reading Slurm: the snapshot of the queue, the look at single jobs, the accounting."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from carbonslurm.core.interval import Interval
+from carbonslurm.core.job import AccountedRun, Queue
+from carbonslurm.core.stop import Sight
+from carbonslurm.formats.sacct import read_runs, runs_argv
+from carbonslurm.formats.scontrol import config_argv, look_argv, read_boot_time, read_look
+from carbonslurm.formats.squeue import Marks, read_snapshot, snapshot_argv
+from carbonslurm.slurm.wire import Wire, failure, is_away
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmQueue:
+    """ports.QueueReader over squeue and scontrol."""
+
+    wire: Wire
+    cluster: str
+    clock: Callable[[], datetime]
+
+    def snapshot(self) -> Queue:
+        """Return the whole queue, by one call."""
+        marks = Marks(field=f"~{secrets.token_hex(4)}~", end=f"~{secrets.token_hex(4)}.")
+        taken_at = self.clock()
+        answer = self.wire.read(snapshot_argv(marks))
+        return read_snapshot(answer.text, marks, self.cluster, taken_at)
+
+    def controller_started(self) -> datetime:
+        """Return when slurmctld was last started."""
+        return read_boot_time(self.wire.read(config_argv()).text)
+
+
+def look(wire: Wire, job_ids: Sequence[int]) -> Mapping[int, Sight]:
+    """Return what Slurm shows of some jobs; one that it has forgotten is missing.
+
+    Raises:
+        UnavailableError: Slurm is away.
+    """
+    sights = {}
+    for job_id in job_ids:
+        answer = wire.ask(look_argv(job_id))
+        if answer.returncode != 0:
+            if is_away(answer.stderr):
+                raise failure("squeue", answer)
+            continue  # "Invalid job id specified": forgotten
+        sight = read_look(answer.stdout, job_id)
+        if sight is not None:
+            sights[job_id] = sight
+    return sights
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmAccounting:
+    """ports.Accounting over sacct."""
+
+    wire: Wire
+    cluster: str
+    log: Callable[[str], None]
+
+    def runs(self, window: Interval) -> Sequence[AccountedRun]:
+        """Return every attempt within a window; rows that cannot be read are logged, each with its reason."""
+        delimiter = f"~{secrets.token_hex(4)}~"
+        answer = self.wire.read(runs_argv(window, delimiter))
+        runs, unread = read_runs(answer.text, delimiter, self.cluster)
+        for line in unread:
+            self.log(line)
+        return runs
