@@ -59,9 +59,8 @@ def _name(uid: int) -> str:
 def accounting_commands(cast: People, cluster: str) -> list[list[str]]:
     """What sacctmgr is told before slurmctld first starts: the cluster, its accounts and users."""
     add = ["sacctmgr", "--immediate", "--quiet", "add"]
-    accounts = {"research": "Research", "teaching": "Teaching", "service": "Services"}
-    commands = [[*add, "cluster", cluster]]
-    commands += [[*add, "account", name, f"Description={text}"] for name, text in accounts.items()]
+    # One command for all accounts: each call costs slurmdbd 22.05 about half a second.
+    commands = [[*add, "cluster", cluster], [*add, "account", "research,teaching,service"]]
     if cast.operator != cast.owner:
         commands.append([*add, "user", cast.operator, "Account=service", "AdminLevel=Operator"])
     commands += [

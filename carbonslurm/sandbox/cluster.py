@@ -143,13 +143,32 @@ class Sandbox:
             processes.stop(pid, self.directory)
 
     def start_slurmctld(self) -> None:
-        """Start slurmctld, and return once it answers.
+        """Start slurmctld, and return once it answers and has heard of every node whose slurmd is alive.
 
         Raises:
             UnavailableError: it ended, or did not answer within 30 s.
         """
         self.start("slurmctld")
         self.wait_for("slurmctld", lambda: " is UP" in self.run(["scontrol", "ping"], check=False).stdout)
+        self.wait_for_nodes()
+
+    def wait_for_nodes(self) -> None:
+        """Wait until slurmctld may start jobs on every node whose slurmd is alive.
+
+        Raises:
+            UnavailableError: one of them is still unknown or down after 30 s.
+        """
+        alive = {status.daemon for status in self.status() if status.alive}
+        nodes = {node for node in self.nodes if f"slurmd-{node}" in alive}
+
+        def not_ready() -> list[str]:
+            lines = self.run(["sinfo", "-h", "-N", "-p", "main", "-o", "%N %T"]).stdout.splitlines()
+            states = dict(line.split() for line in lines)
+            # A trailing star is Slurm's mark for a node that does not answer; drained nodes are left alone.
+            bad = {node for node in nodes if states[node].startswith(("unk", "down")) or "*" in states[node]}
+            return [f"{node} {states[node]}" for node in sorted(bad)]
+
+        wait_until(lambda: not not_ready(), 30, lambda: f"the nodes: {', '.join(not_ready())}")
 
     def stop_slurmctld(self) -> None:
         """End slurmctld in good order: it saves its state."""

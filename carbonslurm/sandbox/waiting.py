@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 
 def wait_until(
-    condition: Callable[[], T], timeout: float = 30.0, describe: str | Callable[[], str] = "the condition"
+    condition: Callable[[], T | None],
+    timeout: float = 30.0,
+    describe: str | Callable[[], str] = "the condition",
 ) -> T:
     """Ask until the answer is true, and return that answer.
 
