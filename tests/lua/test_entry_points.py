@@ -14,6 +14,7 @@ from carbonslurm.core.tag import parse_tag
 from carbonslurm.formats.hook import DefaultRule, HookSettings, render_hook_settings
 
 JOB = {"script": "#!/bin/sh\n", "comment": "carbon:flex=12h", "gres": "gres:gpu:1"}
+HOSTILE = '"]]\n1\\é'
 SITE = render_hook_settings(HookSettings())
 
 Submit = Callable[..., Any]
@@ -68,10 +69,10 @@ def test_only_the_first_kilobyte_of_a_comment_is_looked_at(submit: Submit) -> No
 
 def test_the_entry_points_load_the_module_beside_them(lua: Any, hook_folder: Callable[..., Path]) -> None:
     settings = HookSettings(
-        window=timedelta(minutes=7), defaults=(DefaultRule("carbon:flex=1h", qos='"]]\n\\'),)
+        window=timedelta(minutes=7), defaults=(DefaultRule("carbon:flex=1h", qos=HOSTILE),)
     )
     folder = hook_folder(carbonslurm_site=render_hook_settings(settings))
-    did = lua.submit(folder, entry=True, job=JOB | {"comment": None, "qos": '"]]\n\\'}, uid=0)
+    did = lua.submit(folder, entry=True, job=JOB | {"comment": None, "qos": HOSTILE}, uid=0)
     tag = parse_tag(did.tag)
     assert (did.returned, did.modified) == (0, 0)
     assert tag is not None
