@@ -1,1 +1,60 @@
-"""carbon."""
+"""Carbon intensity: one provider per module, each with its question, its reading and its wire.
+
+``PROVIDERS`` is the registry: the type's name in the configuration -> what makes its sources. To add a
+provider, write its module and name it below (docs/providers.md). Importing this package imports no provider
+and no HTTP client; a command pays only for the providers that its configuration names.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import TypeVar
+
+import msgspec
+
+from carbonslurm.errors import ConfigError
+from carbonslurm.ports import CarbonSource
+
+Factory = Callable[[Mapping[str, object]], Sequence[CarbonSource]]
+Options = TypeVar("Options")
+
+
+def _options(given: Mapping[str, object], shape: type[Options]) -> Options:
+    known = {field.name for field in fields(shape)}  # type: ignore[arg-type]  # every shape is a dataclass
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{key}: unknown key, expected one of {', '.join(sorted(known))}")
+    try:
+        return msgspec.convert(dict(given), shape)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _neso(options: Mapping[str, object]) -> Sequence[CarbonSource]:
+    from carbonslurm.carbon import neso  # noqa: PLC0415  # the HTTP client is imported where it is used
+
+    return neso.sources(_options(options, neso.NesoOptions))
+
+
+def _file(options: Mapping[str, object]) -> Sequence[CarbonSource]:
+    from carbonslurm.carbon import file  # noqa: PLC0415  # likewise
+
+    return file.sources(_options(options, file.FileOptions))
+
+
+PROVIDERS: Mapping[str, Factory] = {"neso": _neso, "file": _file}
+
+
+def sources(provider: str, options: Mapping[str, object]) -> Sequence[CarbonSource]:
+    """Return a configured provider's sources, one or more, all of the options' zone.
+
+    Args:
+        provider: a name in ``PROVIDERS``.
+        options: plain values; keys left out take the defaults of the provider's options class.
+
+    Raises:
+        ConfigError: no such provider, an unknown key, a wrong type or an impossible value.
+    """
+    factory = PROVIDERS.get(provider)
+    if factory is None:
+        raise ConfigError(f'type: expected one of {", ".join(PROVIDERS)}, got "{provider}"')
+    return factory(options)

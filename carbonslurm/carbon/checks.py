@@ -1,0 +1,131 @@
+"""What every provider's answer must pass before anybody plans by it. Pure functions, shared by the providers.
+
+A reading decodes text into steps; these functions say whether the steps can be believed. An answer is refused
+whole: one bad half hour says that the sender is not well, and the last good issue is better than most of a
+new one. What is refused, and why:
+
+- missing, negative, not finite or absurd values, and a run of nothing but zeros: an outage that reads as the
+  cleanest hour of the year draws every job into it;
+- times without a zone, or outside the years that this software can meet;
+- steps longer than an hour, gaps, and two different values for one moment. The *same* value twice is taken
+  once: it says nothing new and nothing wrong, and refusing it would cost a forecast each time that a provider
+  repeats a row over a daylight saving change;
+- a forecast that does not begin about now: providers give no time of issue, so an old answer from a cache
+  would otherwise pass for a new one.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+
+from carbonslurm.core.forecast import Nature, Series, Step
+from carbonslurm.core.interval import Interval, aware, iso
+from carbonslurm.errors import DataError
+
+# Lignite at the plug is about 1,100 g/kWh, old oil engines 1,500; the rest is room for lifecycle factors.
+HIGHEST_G_PER_KWH = 5000.0
+LONGEST_STEP = timedelta(hours=1)
+FEWEST_STEPS = 2
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2199
+
+
+def shown(text: str, longest: int = 80) -> str:
+    """Return foreign text as one short line of plain ASCII, safe for a log and a terminal."""
+    line = " ".join(text.split())
+    plain = "".join(character if " " <= character <= "~" else "?" for character in line)
+    return plain if len(plain) <= longest else plain[: longest - 3] + "..."
+
+
+def moment(text: str) -> datetime:
+    """Read an ISO 8601 time with its zone; return it in UTC.
+
+    Raises:
+        DataError: it is not a time, has no zone, or lies outside the years 2000 to 2199.
+    """
+    try:
+        read = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise DataError(f'not an ISO 8601 time: "{shown(text, 40)}"') from error
+    if not EARLIEST_YEAR <= read.year <= LATEST_YEAR:  # before aware(), which overflows at the ends of time
+        raise DataError(f'not a time of this age: "{shown(text, 40)}"')
+    return aware(read)
+
+
+def intensity(value: float | None) -> float:
+    """Return a value in g/kWh that can be believed.
+
+    Raises:
+        DataError: it is missing, not finite, negative or above 5000 g/kWh.
+    """
+    if value is None:
+        raise DataError("no value (null)")
+    if not 0 <= value <= HIGHEST_G_PER_KWH:  # refuses NaN, too
+        raise DataError(f"{value:g} g/kWh is outside 0 to {HIGHEST_G_PER_KWH:g}")
+    return float(value)
+
+
+def interval(start: datetime, end: datetime) -> Interval:
+    """Return a step's interval.
+
+    Raises:
+        DataError: it is empty, runs backwards or is longer than an hour.
+    """
+    if not timedelta() < end - start <= LONGEST_STEP:
+        raise DataError(f"a step of {end - start} from {iso(start)}, expected more than 0 and at most 1 h")
+    return Interval(start, end)
+
+
+def without_repeats(steps: Sequence[Step]) -> list[Step]:
+    """Return steps in order of time, each once; different values for one time stay, and are refused later."""
+    return sorted(set(steps), key=lambda step: (step.interval, step.g_per_kwh))
+
+
+def measured(zone: str, source: str, nature: Nature, steps: Sequence[Step]) -> Series | None:
+    """Return measured values; what lies between them stays unknown. None where there is none.
+
+    Raises:
+        DataError: two values for one time, or nothing but zeros.
+    """
+    if not steps:
+        return None
+    series = Series.from_steps(zone, source, nature, without_repeats(steps))
+    if not bool(np.nan_to_num(series.values).any()):
+        raise DataError("0 g/kWh throughout: an outage, not a grid")
+    return series
+
+
+def forecast(zone: str, source: str, nature: Nature, steps: Sequence[Step], now: datetime) -> Series:
+    """Return a forecast without gaps that begins about now.
+
+    Args:
+        zone: the site's name of the zone.
+        source: the provider's name.
+        nature: kind and scope of the values.
+        steps: in any order, the values in g/kWh already believed one by one.
+        now: when the answer came. The forecast must cover this moment and begin at most an hour before it.
+
+    Raises:
+        DataError: there are too few steps, gaps, two values for one time, or another time than now.
+    """
+    series = measured(zone, source, nature, steps)
+    if series is None or len(series.values) < FEWEST_STEPS:
+        raise DataError(f"{len(steps)} values, expected at least {FEWEST_STEPS}")
+    if series.has_gaps:
+        raise DataError(f"{_gap(series)}; {len(series.steps())} values in all")
+    if series.horizon <= now:
+        raise DataError(f"an old answer: it ends at {iso(series.horizon)}")
+    if not now - LONGEST_STEP <= series.start <= now:
+        raise DataError(f"begins at {iso(series.start)}, asked at {iso(now)}: not an answer to that")
+    return series
+
+
+def _gap(series: Series) -> str:
+    steps = series.steps()
+    left, right = next(
+        (before.interval.end, after.interval.start)
+        for before, after in pairwise(steps)
+        if before.interval.end != after.interval.start
+    )
+    return f"a gap: nothing from {iso(left)} to {iso(right)}"

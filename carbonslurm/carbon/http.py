@@ -1,0 +1,147 @@
+"""The wire: one GET, and a named error for every way in which it can fail.
+
+No redirect is followed: a provider that moved has to be looked at, and a captive portal answers with one. A
+slow sender cannot hold the daemon (a limit on each read and on the whole), nor fill its memory (a limit on
+the size). What the other side says in an error is shortened and stripped of control characters before it
+goes into a message; the base URL stays out of messages, since it may carry a key.
+
+What a status means for the caller::
+
+    200             the body, if there is one
+    other 2xx, 3xx  UnavailableError: this is not the provider's answer
+    429, 503        TryLaterError, with the time where Retry-After gives it
+    408, other 5xx  UnavailableError
+    other 4xx       RefusedError: the question or the key is wrong, and asking again does not help
+
+It reads no clock but the monotonic one, and that only for its own limit.
+"""
+
+import ssl
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import cache
+
+import httpx
+
+from carbonslurm import __version__
+from carbonslurm.carbon.checks import shown
+from carbonslurm.core.interval import iso
+from carbonslurm.errors import DataError, RefusedError, UnavailableError
+
+CONNECT = timedelta(seconds=5)
+READ = timedelta(seconds=20)
+LARGEST_BODY = 8_000_000  # bytes; the largest answer known, 14 days of all regions, is under 4 MB
+_LONGEST_REST = timedelta(days=1)  # what a Retry-After may ask for
+
+
+class TryLaterError(UnavailableError):
+    """The provider asks to be left alone for a while.
+
+    Attributes:
+        retry_after: for how long, None where it does not say.
+    """
+
+    def __init__(self, message: str, retry_after: timedelta | None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """One provider's server.
+
+    Attributes:
+        base: URL without the path, http or https.
+        connect: longest wait for a connection.
+        read: longest silence within an answer. The whole of it may take three times as long.
+    """
+
+    base: str
+    connect: timedelta = CONNECT
+    read: timedelta = READ
+
+    def get(self, path: str, now: datetime) -> bytes:
+        """Ask for a path and return the body.
+
+        Args:
+            path: with its leading slash.
+            now: the current time, to say until when a Retry-After asks us to wait.
+
+        Raises:
+            DataError: the body is empty, too large, or not what its encoding says.
+            RefusedError: the question or the key was refused.
+            UnavailableError: there was no answer; TryLaterError where the server says for how long.
+        """
+        read = self.read.total_seconds()
+        timeout = httpx.Timeout(read, connect=self.connect.total_seconds())
+        headers = {"User-Agent": f"carbonslurm/{__version__}", "Accept": "application/json"}
+        try:
+            with (
+                httpx.Client(
+                    timeout=timeout, headers=headers, verify=_trusted(), follow_redirects=False
+                ) as client,
+                client.stream("GET", self.base.rstrip("/") + path) as response,
+            ):
+                body = _body(response, path, time.monotonic() + 3 * read)
+        except httpx.TimeoutException as error:
+            raise UnavailableError(f"{path}: no answer in time ({type(error).__name__})") from error
+        except httpx.DecodingError as error:
+            raise DataError(f"{path}: the body is not in the encoding it claims") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise UnavailableError(f"{path}: {type(error).__name__}: {shown(str(error))}") from error
+        _judge(response, body, path, now)
+        return body
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Return whom we trust; reading the certificates takes 40 ms, longer than most answers."""
+    return httpx.create_ssl_context()
+
+
+def _body(response: httpx.Response, path: str, deadline: float) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    for part in response.iter_bytes():
+        size += len(part)
+        if size > LARGEST_BODY:
+            raise DataError(f"{path}: more than {LARGEST_BODY} bytes")
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"{path}: the answer comes too slowly")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _judge(response: httpx.Response, body: bytes, path: str, now: datetime) -> None:
+    status = response.status_code
+    said = f'{path}: HTTP {status}: "{shown(body[:400].decode(errors="replace"), 120)}"'
+    if status == 200:
+        if not body.strip():
+            raise DataError(f"{path}: an empty answer")
+        return
+    if 300 <= status < 400:
+        raise UnavailableError(f"{path}: HTTP {status}: a redirect, not followed")
+    if status in {429, 503}:
+        rest = retry_after(response.headers.get("Retry-After"), now)
+        until = f"not before {iso(now + rest)}" if rest is not None else "it does not say when"
+        raise TryLaterError(f"{path}: HTTP {status}: asks to be left alone, {until}", rest)
+    if 400 <= status < 500 and status != 408:
+        raise RefusedError(said)
+    raise UnavailableError(said)
+
+
+def retry_after(header: str | None, now: datetime) -> timedelta | None:
+    """Read Retry-After, seconds or an HTTP date; at most a day, None where it is absent or makes no sense."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=min(int(text[:9]), _LONGEST_REST.total_seconds()))
+    try:
+        then = parsedate_to_datetime(text)
+        rest = (then if then.tzinfo else then.replace(tzinfo=UTC)) - now
+    except (ValueError, OverflowError):
+        return None
+    return min(max(rest, timedelta()), _LONGEST_REST)
