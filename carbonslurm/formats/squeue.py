@@ -95,7 +95,7 @@ def read_snapshot(text: str, marks: Marks, cluster: str, taken_at: datetime) -> 
     rest = rows.pop()
     if rest.strip():
         raise DataError(f'squeue: output ends without its end mark: "{rest[:80]}"')
-    jobs: list[_Row] = []
+    jobs: list[Row] = []
     unread: list[str] = []
     for row in rows:
         values = row.split(marks.field)
@@ -106,17 +106,19 @@ def read_snapshot(text: str, marks: Marks, cluster: str, taken_at: datetime) -> 
             jobs.append(_read_row(fields, cluster))
         except (DataError, ValueError) as error:
             unread.append(f"job {fields['JobID'][:20]}: {error}")
-    return Queue(taken_at, tuple(_gather_arrays(jobs)), tuple(unread))
+    return Queue(taken_at, tuple(gather_arrays(jobs)), tuple(unread))
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
+    """One row: a job, or one task of an array with its number in it."""
+
     job: QueuedJob
     array_id: int | None
     task: int | None
 
 
-def _read_row(fields: dict[str, str], cluster: str) -> _Row:
+def _read_row(fields: dict[str, str], cluster: str) -> Row:
     job_id = int(fields["JobID"])
     array_task = None if fields["ArrayTaskID"] in _NONE else int(fields["ArrayTaskID"])
     array_id = None if array_task is None else int(fields["ArrayJobID"])
@@ -148,7 +150,7 @@ def _read_row(fields: dict[str, str], cluster: str) -> _Row:
         tres=read_tres(fields["tres-alloc"]),
         obstacle=_obstacle(fields),
     )
-    return _Row(job, array_id, array_task)
+    return Row(job, array_id, array_task)
 
 
 def _read_tag(text: str) -> Tag | None:
@@ -165,10 +167,10 @@ def _obstacle(fields: dict[str, str]) -> str | None:
     return None
 
 
-def _gather_arrays(rows: Iterable[_Row]) -> list[QueuedJob]:
+def gather_arrays(rows: Iterable[Row]) -> list[QueuedJob]:
     """Fold the pending tasks of each array into one job, since Slurm must not be made to split them."""
     jobs: list[QueuedJob] = []
-    pending: defaultdict[int, list[_Row]] = defaultdict(list)
+    pending: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
         if row.array_id is not None and row.job.state is JobState.PENDING:
             pending[row.array_id].append(row)
@@ -177,7 +179,7 @@ def _gather_arrays(rows: Iterable[_Row]) -> list[QueuedJob]:
     return jobs + [_fold_array(array_id, tasks) for array_id, tasks in pending.items()]
 
 
-def _fold_array(array_id: int, rows: list[_Row]) -> QueuedJob:
+def _fold_array(array_id: int, rows: list[Row]) -> QueuedJob:
     first = rows[0].job
     spec = f"{array_id}_{write_id_ranges([row.task for row in rows if row.task is not None])}"
     whole = replace(first, key=JobKey(first.key.cluster, array_id), spec=spec)

@@ -1,1 +1,5 @@
-"""sim."""
+"""Simulation: a cluster in memory with a virtual clock.
+
+``job`` is one job's life in time, ``cluster`` is Slurm around it. The tests of the use cases run their
+stories on it; the simulator will run traces on it.
+"""

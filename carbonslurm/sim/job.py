@@ -1,0 +1,201 @@
+"""One simulated job: what it was submitted with, what it does when signalled, and where it is in its life.
+
+A process does work; Slurm sees only the process. What is not saved when the process dies is lost: the next
+run does it again, after loading the checkpoint. Nothing here knows of other jobs.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from carbonslurm.core.job import AccountedRun, JobKey, JobState, QueuedJob, RunKey, Tres
+from carbonslurm.core.stop import Sight
+from carbonslurm.core.tag import Tag
+from carbonslurm.formats.scontrol import SAVED
+
+COMPLETING = timedelta(seconds=5)  # from the kill until the epilog is done
+REQUEUE_DELAY = timedelta(seconds=121)  # Slurm's: the life of a credential (120 s), and one more
+
+
+class OnSignal(StrEnum):
+    """What a process does some seconds after its checkpoint signal."""
+
+    IGNORE = "ignore"
+    SAVE = "save, and go on until killed"
+    SAY = "save, say so in its Comment, and go on"
+    REQUEUE = "save, and requeue itself"
+    EXIT = "save, and exit 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What its owner submits, and what only the simulation knows: how long it really runs.
+
+    Attributes:
+        run_time: from start to end, if nothing comes in between.
+        needs: ids of the jobs that must complete first (afterok).
+        tasks: of an array; 0 for a plain job.
+        saves_in: from the signal until the checkpoint is written.
+        reload: what loading it adds to the next run.
+    """
+
+    run_time: timedelta
+    time_limit: timedelta = timedelta(days=1)
+    gpus: int = 1
+    partition: str = "gpu"
+    user: str = "ada"
+    begin: datetime | None = None
+    needs: tuple[int, ...] = ()
+    tasks: int = 0
+    tag: Tag | None = None
+    requeueable: bool = True
+    obstacle: str | None = None
+    on_signal: OnSignal = OnSignal.IGNORE
+    saves_in: timedelta = timedelta(seconds=20)
+    reload: timedelta = timedelta()
+
+
+@dataclass(slots=True)
+class SimulatedJob:
+    """A job's record, as slurmctld keeps it, with the process behind it.
+
+    Attributes:
+        begin: Slurm's begin time; None while dependencies are unmet and nobody gave one.
+        waits_for: the needed jobs that have not completed.
+        leaves_at: when COMPLETING ends, for a job that is being requeued.
+        reacts_at: when the process acts on its signal.
+        saved: work in the newest checkpoint.
+        finished: how often the process came to its end by itself; more than once is work done for nothing.
+    """
+
+    key: JobKey
+    wants: Submission
+    submitted: datetime
+    begin: datetime | None
+    array_id: int | None = None
+    task: int | None = None
+    waits_for: set[int] = field(default_factory=set)
+    state: JobState = JobState.PENDING
+    word: str = "PENDING"
+    restarts: int = 0
+    held: bool = False
+    comment: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    leaves_at: datetime | None = None
+    reacts_at: datetime | None = None
+    saved: timedelta = timedelta()
+    finished: int = 0
+
+    # --- the process ---
+
+    @property
+    def done_at(self) -> datetime:
+        """When the process comes to its end by itself; only for a job that has started."""
+        return self._began + self._loading + self.wants.run_time - self.saved
+
+    @property
+    def ends_at(self) -> datetime:
+        """When this run ends: done, or at its time limit."""
+        return min(self.done_at, self._began + self.wants.time_limit)
+
+    @property
+    def _began(self) -> datetime:
+        if self.started is None:
+            raise ValueError(f"job {self.key.job_id} has not started")
+        return self.started
+
+    @property
+    def _loading(self) -> timedelta:
+        return self.wants.reload if self.saved else timedelta()
+
+    def save(self, now: datetime) -> None:
+        """Write a checkpoint of all work up to now."""
+        done = self.wants.run_time - (self.done_at - now)
+        self.saved = min(max(self.saved, done), self.wants.run_time)
+
+    # --- its record ---
+
+    def is_eligible(self, now: datetime) -> bool:
+        """Tell whether only room keeps it from starting."""
+        waiting = self.state is JobState.PENDING and not self.held and not self.waits_for
+        return waiting and self.begin is not None and self.begin <= now
+
+    def start(self, now: datetime) -> None:
+        """Begin a run."""
+        self.state, self.word, self.started, self.reacts_at = JobState.RUNNING, "RUNNING", now, None
+
+    def end(self, word: str, at: datetime) -> None:
+        """Come to the end for good."""
+        self.finished += word == "COMPLETED"
+        self.state, self.word, self.ended, self.reacts_at = JobState.ENDED, word, at, None
+
+    def requeue(self, now: datetime) -> None:
+        """Kill this run: Restarts rises at once, the rest follows when COMPLETING ends."""
+        self.finished += self.done_at <= now
+        self.restarts += 1
+        self.state, self.reacts_at, self.leaves_at = JobState.COMPLETING, None, now + COMPLETING
+
+    def wait_again(self, now: datetime) -> None:
+        """Be pending again: a new submit time, and a begin time that is kept only if it lies ahead."""
+        self.state, self.word, self.started, self.leaves_at = JobState.PENDING, "PENDING", None, None
+        self.submitted = now
+        if self.begin is None or self.begin <= now:
+            self.begin = now + REQUEUE_DELAY
+
+    # --- what Slurm shows of it ---
+
+    @property
+    def tres(self) -> Tres:
+        """What it asks for."""
+        return Tres(cpus=4 * self.wants.gpus, nodes=1, gpus={"a100": self.wants.gpus})
+
+    def queued(self) -> QueuedJob:
+        """Return its row in the queue."""
+        return QueuedJob(
+            key=self.key,
+            spec=str(self.key.job_id),
+            state=self.state,
+            user=self.wants.user,
+            account="science",
+            partition=self.wants.partition,
+            qos="normal",
+            submitted=self.submitted,
+            eligible=self.begin,
+            started=self.started,
+            time_limit=self.wants.time_limit,
+            deadline=None,
+            needs=tuple(sorted(self.waits_for)),
+            singleton=False,
+            held=self.held,
+            reason="JobHeldUser" if self.held else "None",
+            restarts=self.restarts,
+            requeueable=self.wants.requeueable,
+            tag=self.wants.tag,
+            tres=self.tres,
+            obstacle=self.wants.obstacle,
+        )
+
+    def sight(self) -> Sight:
+        """Return what a look at it shows."""
+        return Sight(self.state, self.restarts, self.begin, self.started, SAVED in self.comment.split())
+
+    def run(self, word: str, ended: datetime | None) -> AccountedRun:
+        """Return its present run as sacct reports it."""
+        return AccountedRun(
+            key=RunKey(self.key.cluster, self.key.job_id, self.submitted),
+            array_job_id=self.array_id,
+            user=self.wants.user,
+            account="science",
+            partition=self.wants.partition,
+            qos="normal",
+            eligible=self.begin,
+            started=self.started,
+            ended=ended,
+            state=word,
+            exit_code="0:0",
+            time_limit=self.wants.time_limit,
+            tres=self.tres,
+            energy_joules=None,
+            tag=self.wants.tag,
+        )
