@@ -203,7 +203,7 @@ class Sandbox:
 
         def ready() -> bool:
             pid = self._pid(daemon)
-            if pid is None or not processes.is_daemon(pid, self.directory):
+            if pid is None or not processes.exists(pid):
                 raise UnavailableError(f"{daemon} ended at once: {self._complaint(daemon)}")
             return condition()
 

@@ -1,7 +1,7 @@
 """Submitting and watching single jobs of a sandbox, for `up` and for tests.
 
-This is no reading for production: `scontrol show job` mixes users' text with Slurm's own, and asks once per
-job. The words are those of the sandbox's own jobs.
+This is no reading for production: `scontrol show job` mixes users' text with Slurm's own (a newline in a
+comment forges a line), and asks once per job. It serves where all jobs are the sandbox's own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from carbonslurm.sandbox.cluster import Sandbox
 
 _ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "DEADLINE", "OUT_OF_MEMORY")
+_OWN_LINE = {"AdminComment", "Command", "Comment", "StdErr", "StdIn", "StdOut", "SubmitLine", "WorkDir"}
 
 
 def submit(
@@ -38,12 +39,21 @@ def fields(sandbox: Sandbox, job: str) -> dict[str, str]:
     Raises:
         RefusedError: slurmctld does not know it.
     """
-    shown = sandbox.run(
-        ["scontrol", "--oneliner", "show", "job", job], env={"SLURM_TIME_FORMAT": "%s"}
-    ).stdout
+    environment = {"SLURM_TIME_FORMAT": "%s", "TZ": "UTC"}
+    return parse_fields(sandbox.run(["scontrol", "show", "job", job], env=environment).stdout)
+
+
+def parse_fields(shown: str) -> dict[str, str]:
+    """Read the first job in the output of `scontrol show job`.
+
+    Most lines hold several words; those with users' text hold one, whose value may look like others.
+    """
     found: dict[str, str] = {}
-    for name, value in re.findall(r"([A-Za-z/:_]+)=(\S*)", shown.partition("\n")[0]):
-        found.setdefault(name, value)
+    for line in shown.strip().partition("\n\n")[0].splitlines():
+        name, _, value = line.strip().partition("=")
+        words = [(name, value)] if name in _OWN_LINE else re.findall(r"([A-Za-z/:_]+)=(\S*)", line)
+        for word, text in words:
+            found.setdefault(word, text)
     return found
 
 

@@ -82,6 +82,14 @@ def read(pid: int) -> Process | None:
     return Process(pid, int(parent), name, command, environment)
 
 
+def exists(pid: int) -> bool:
+    """Whether a process that we have just started is still there, be it in the middle of its exec."""
+    try:
+        return (_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[0] not in {b"Z", b"X"}
+    except (OSError, IndexError):
+        return False
+
+
 def everything() -> list[Process]:
     """All processes that can be read now."""
     pids = (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit())

@@ -1,0 +1,180 @@
+"""What a sandbox promises, asked of the real thing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from carbonslurm.cli.sandbox import sandbox as command
+from carbonslurm.errors import RefusedError, UsageError
+from carbonslurm.sandbox import Sandbox, SandboxSpec, load, packages, processes, texts, up, wait_until
+from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
+from carbonslurm.sandbox.layout import DIRECTORY_MAX, Layout, check_directory
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root's sandbox has several users")
+
+
+def sacct(sandbox: Sandbox, job: str, words: str) -> str:
+    argv = ["sacct", "-a", "-X", "-n", "-P", "-D", "-j", job, "-o", words]
+    return sandbox.run(argv).stdout.strip()
+
+
+def mentions(directory: Path) -> list[str]:
+    """The commands of all processes that name this folder, but for this test's own."""
+    mark = os.fsencode(directory)
+    found = [process for process in processes.everything() if process.pid != os.getpid()]
+    return [str(process.command) for process in found if mark in process.command + process.environment]
+
+
+def test_a_gpu_job_of_a_plain_user_is_accounted_for(sandbox: Sandbox) -> None:
+    job = submit(sandbox, "--gres=gpu:2", "--output=/dev/null", "--wrap=true", user=sandbox.users[0])
+    wait_for_state(sandbox, job, "COMPLETED")
+    tres = wait_until(lambda: sacct(sandbox, job, "AllocTRES"), 20, "the job to reach sacct")
+    assert "gres/gpu=2" in tres
+    assert "gres/gpu:a100=2" in tres
+
+
+def test_a_job_runs_in_the_open_folder_and_finds_this_slurm(sandbox: Sandbox) -> None:
+    script = "pwd; scontrol update JobId=$SLURM_JOB_ID Comment=here"
+    job = submit(sandbox, f"--wrap={script}", user=sandbox.users[0])
+    wait_for_state(sandbox, job, "COMPLETED")
+    assert (sandbox.work / f"slurm-{job}.out").read_text().strip() == str(sandbox.work)
+    assert fields(sandbox, job)["Comment"] == "here"
+
+
+@as_root
+def test_a_user_without_an_association_is_refused(sandbox: Sandbox) -> None:
+    with pytest.raises(RefusedError, match="Invalid account"):
+        submit(sandbox, "--wrap=true", user="man")
+
+
+@as_root
+def test_the_operator_may_change_the_begin_time_of_others_but_is_no_administrator(sandbox: Sandbox) -> None:
+    job = submit(sandbox, "--begin=now+1hour", "--wrap=true", user=sandbox.users[0])
+    try:
+        update = ["scontrol", "update", f"JobId={job}"]
+        sandbox.run([*update, "StartTime=now+7200"], user=sandbox.operator)
+        known = fields(sandbox, job)
+        assert 7100 < int(known["EligibleTime"]) - int(known["SubmitTime"]) < 7300
+        with pytest.raises(RefusedError, match="ermission denied"):
+            sandbox.run([*update, "AdminComment=x"], user=sandbox.operator)
+        with pytest.raises(RefusedError):
+            sandbox.run([*update, "StartTime=now"], user=sandbox.users[1])
+    finally:
+        sandbox.run(["scancel", job])
+
+
+def test_a_job_starts_soon_after_its_begin_time(sandbox: Sandbox) -> None:
+    job = submit(sandbox, "--begin=now+2", "--output=/dev/null", "--wrap=true", user=sandbox.users[0])
+    ended = wait_for_state(sandbox, job, "COMPLETED")
+    assert int(ended["StartTime"]) - int(ended["EligibleTime"]) <= 5
+
+
+def test_the_agreed_exit_code_requeues(sandbox: Sandbox) -> None:
+    script = f"test $SLURM_RESTART_COUNT || exit {texts.REQUEUE_EXIT_CODE}"
+    job = submit(sandbox, "--output=/dev/null", f"--wrap={script}", user=sandbox.users[0])
+    known = wait_until(lambda: (now := fields(sandbox, job))["Restarts"] == "1" and now, 30, "the requeue")
+    assert known
+    wait_for_state(sandbox, job, "COMPLETED")
+
+
+def test_a_killed_slurmctld_comes_back_with_its_nodes_and_jobs(sandbox: Sandbox) -> None:
+    job = submit(sandbox, "--output=/dev/null", "--wrap=sleep 600", user=sandbox.users[0])
+    try:
+        wait_for_state(sandbox, job, "RUNNING")
+        sandbox.restart_slurmctld()
+        sandbox.kill_slurmctld()
+        assert [status.daemon for status in sandbox.status() if not status.alive] == ["slurmctld"]
+        sandbox.start_slurmctld()
+        assert all(status.alive for status in sandbox.status())
+        assert fields(sandbox, job)["JobState"] == "RUNNING"
+    finally:
+        sandbox.run(["scancel", job])
+
+
+def test_the_daemons_listen_on_loopback_only_where_the_host_name_allows(sandbox: Sandbox) -> None:
+    if not socket.gethostbyname(socket.gethostname()).startswith("127."):
+        pytest.skip("this host's name is an address on the network, and Slurm binds to names")
+    pids = {str(status.pid) for status in sandbox.status()}
+    lines = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout.splitlines()
+    ours = [line for line in lines if any(f"pid={pid}," in line for pid in pids)]
+    assert ours
+    assert all(line.split()[3].startswith("127.") for line in ours)
+
+
+def test_status_names_each_daemon_and_down_leaves_nothing_behind(short_directory: Path) -> None:
+    """The whole story by the commands: a job that hides from its environment is ended too."""
+    runner = CliRunner()
+    where = str(short_directory)
+    brought = runner.invoke(command, ["up", where, "--nodes=1", "--gpus=1", "--json"], catch_exceptions=False)
+    assert brought.exit_code == 0
+    sandbox = load(short_directory)
+    job = submit(sandbox, "--output=/dev/null", "--wrap=env -i sleep 600 & sleep 600", user=sandbox.users[0])
+    wait_for_state(sandbox, job, "RUNNING")
+    assert runner.invoke(command, ["status", where]).exit_code == 0
+    sandbox.kill_slurmctld()
+    status = runner.invoke(command, ["status", where])
+    assert status.exit_code == 69
+    assert "slurmctld" in status.output
+    assert runner.invoke(command, ["down", where]).exit_code == 0
+    assert not short_directory.exists()
+    assert mentions(short_directory) == []
+    sandbox.down()
+    with pytest.raises(UsageError, match="no sandbox"):
+        load(short_directory)
+
+
+def test_two_sandboxes_live_side_by_side(sandbox: Sandbox, short_directory: Path) -> None:
+    other = up(SandboxSpec(short_directory, nodes=1, gpus_per_node=0, hook=False))
+    try:
+        assert other.cluster != sandbox.cluster
+        with pytest.raises(UsageError, match="already"):
+            up(SandboxSpec(short_directory))
+    finally:
+        other.down()
+    assert all(status.alive for status in sandbox.status())
+
+
+def test_missing_packages_are_named_in_one_sentence() -> None:
+    assert packages.sentence(["munged", "slurmdbd"]) == (
+        "Slurm is not complete here: munged and slurmdbd are missing. "
+        "On Debian: apt-get install munge slurmdbd"
+    )
+    several = packages.sentence(["mariadbd", "mariadb-install-db", "job_submit_lua.so"], Path("/srv/t"))
+    assert several == (
+        "Slurm is not complete in /srv/t: mariadbd, mariadb-install-db and job_submit_lua.so are missing. "
+        "On Debian: chroot /srv/t apt-get install mariadb-server slurm-wlm-basic-plugins"
+    )
+
+
+def test_an_empty_root_folder_misses_everything(tmp_path: Path) -> None:
+    assert packages.missing(tmp_path) == [*packages.PROGRAMS, *packages.PLUGINS]
+
+
+def test_folders_that_cannot_carry_a_sandbox_are_refused(short_directory: Path) -> None:
+    short_directory.mkdir(mode=0o700)
+    (short_directory / "file").touch()
+    with pytest.raises(UsageError, match="too long"):
+        check_directory(Path("/" + "a" * DIRECTORY_MAX), as_root=False)
+    with pytest.raises(UsageError, match="not an empty folder"):
+        check_directory(short_directory, as_root=False)
+    with pytest.raises(UsageError, match=r"slurm\.conf cannot hold"):
+        check_directory(short_directory / "a b", as_root=False)
+    with pytest.raises(UsageError, match="closed to them"):
+        check_directory(short_directory / "new", as_root=True)
+
+
+@pytest.mark.parametrize("wrong", [{"nodes": 0}, {"gpus_per_node": -1}, {"gpu_type": "A 100"}])
+def test_impossible_sizes_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(UsageError):
+        SandboxSpec(Path("x"), **wrong)  # type: ignore[arg-type]
+
+
+def test_a_recycled_pid_is_not_taken_for_a_daemon(tmp_path: Path) -> None:
+    """The pid of some other process in a pid file harms nobody."""
+    assert not processes.is_daemon(os.getpid(), Layout(tmp_path / "elsewhere").directory)
