@@ -162,8 +162,8 @@ class Sandbox:
         nodes = {node for node in self.nodes if f"slurmd-{node}" in alive}
 
         def not_ready() -> list[str]:
-            lines = self.run(["sinfo", "-h", "-N", "-p", "main", "-o", "%N %T"]).stdout.splitlines()
-            states = dict(line.split() for line in lines)
+            told = self.run(["sinfo", "-h", "-N", "-p", "main", "-o", "%N %T"], check=False).stdout
+            states = dict.fromkeys(nodes, "unknown") | dict(line.split() for line in told.splitlines())
             # A trailing star is Slurm's mark for a node that does not answer; drained nodes are left alone.
             bad = {node for node in nodes if states[node].startswith(("unk", "down")) or "*" in states[node]}
             return [f"{node} {states[node]}" for node in sorted(bad)]

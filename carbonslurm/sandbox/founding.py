@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from carbonslurm.sandbox.spec import SandboxSpec
 
 _KEY_BYTES = 128
+_FOR_ALL_TO_READ = 0o644
+_FOR_US_ALONE = 0o600
 
 
 def silent(_: str) -> None:
@@ -111,13 +113,15 @@ def _write(facts: Facts) -> None:
     layout = facts.layout
     for name, text in texts.configuration(facts).items():
         (layout.etc / name).write_text(text)
-    (layout.etc / "slurmdbd.conf").chmod(0o600)
-    key = layout.munge / "key"
-    key.write_bytes(secrets.token_bytes(_KEY_BYTES))
-    key.chmod(0o600)
     if facts.hook and (folder := machine.plugins_folder()):
         for file in folder.glob("*.lua"):
             shutil.copyfile(file, layout.etc / file.name)
+    for file in (*layout.etc.glob("*.conf"), *layout.etc.glob("*.lua")):
+        file.chmod(_FOR_ALL_TO_READ)
+    key = layout.munge / "key"
+    key.write_bytes(secrets.token_bytes(_KEY_BYTES))
+    for file in (key, layout.etc / "slurmdbd.conf"):
+        file.chmod(_FOR_US_ALONE)
 
 
 def _start(sandbox: Sandbox, layout: Layout, cast: People, progress: Callable[[str], None]) -> None:

@@ -7,7 +7,8 @@
     DIR/bin/            wrappers of Slurm's commands that know this slurm.conf
     DIR/work/           open to all, as /tmp is: where jobs run unless told otherwise
     DIR/log/ run/       logs, and sockets and pids
-    DIR/munge/ db/ state/ spool/    private to the daemons
+    DIR/munge/ db/ state/    private to the daemons
+    DIR/spool/          slurmd's, with the scripts of running jobs
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from carbonslurm.errors import UsageError
+from carbonslurm.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,17 +102,35 @@ class Layout:
         return sorted((self.directory / "run").glob("*.pid"))
 
     def create(self) -> None:
-        """Make the folders, with the rights that munged, MariaDB and the users of Slurm need."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        open_to_read = (self.directory, self.etc, self.bin, self.log, self.directory / "run")
-        closed = (self.munge, self.database, self.directory / "state", self.directory / "spool")
-        for folder in (*open_to_read, *closed, self.work):
+        """Make the folders, with the rights that munged, MariaDB and the users of Slurm need.
+
+        Raises:
+            RefusedError: the file system denies it.
+        """
+        try:
+            self._create()
+        except OSError as error:
+            raise RefusedError(f"cannot make {error.filename}: {error.strerror}") from error
+
+    def _create(self) -> None:
+        make_open(self.directory)
+        self.directory.chmod(0o755)
+        for name in ("etc", "bin", "log", "run", "spool"):
+            make_open(self.directory / name)
+        for folder in (self.munge, self.database, self.directory / "state"):
             folder.mkdir(exist_ok=True)
-        for folder in open_to_read:
-            folder.chmod(0o755)
-        for folder in (self.munge, self.database):
             folder.chmod(0o700)
+        make_open(self.work)
         self.work.chmod(0o1777)
+
+
+def make_open(directory: Path) -> None:
+    """Make a folder, and those above it that are missing, for all to read, whatever the umask."""
+    if not directory.parent.exists():
+        make_open(directory.parent)
+    if not directory.exists():
+        directory.mkdir()
+        directory.chmod(0o755)
 
 
 def cluster_name(directory: Path) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from carbonslurm.errors import RefusedError, UnavailableError, UsageError
 from carbonslurm.sandbox import packages, texts
+from carbonslurm.sandbox.layout import make_open
 
 if TYPE_CHECKING:
     from carbonslurm.sandbox.layout import Layout
@@ -53,7 +54,7 @@ class Machine:
             for name, text in texts.enter_scripts(self.layout, str(self.root)).items():
                 _write_script(self.layout.etc / name, text)
             try:
-                self._shown.mkdir(parents=True, exist_ok=True)
+                make_open(self._shown)
             except PermissionError as error:
                 raise RefusedError(f"{self.root} cannot be written by you") from error
         for name in packages.CLIENTS:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _PROC = Path("/proc")
-_LAUNCH = 'log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
+# The caller's umask may close slurmd's spool, where the users' job scripts are run from.
+_LAUNCH = 'umask 022; log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
 _SLURM_NAMES = ("slurmstepd", "srun", "salloc", "sbatch", "sattach", "slurmd", "slurmctld", "slurmdbd")
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import carbonslurm
 from carbonslurm.cli.sandbox import sandbox as command
 from carbonslurm.errors import RefusedError, UsageError
 from carbonslurm.sandbox import Sandbox, SandboxSpec, load, packages, processes, texts, up, wait_until
@@ -29,6 +32,28 @@ def mentions(directory: Path) -> list[str]:
     mark = os.fsencode(directory)
     found = [process for process in processes.everything() if process.pid != os.getpid()]
     return [str(process.command) for process in found if mark in process.command + process.environment]
+
+
+def listening(pid: int) -> list[str]:
+    """The IPv4 addresses on which a process listens, from /proc (ss is not everywhere)."""
+    links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    hosts = [row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in links]
+    return [socket.inet_ntoa(int(host, 16).to_bytes(4, sys.byteorder)) for host in hosts]
+
+
+PLAIN_USERS_STORY = """
+import pathlib, sys
+from carbonslurm.sandbox import SandboxSpec, load, up
+from carbonslurm.sandbox.jobs import submit, wait_for_state
+sandbox = up(SandboxSpec(pathlib.Path(sys.argv[1]), nodes=1, gpus_per_node=2))
+try:
+    job = submit(sandbox, "--gres=gpu:1", "--output=out", "--wrap=id -un", user=sandbox.operator)
+    wait_for_state(sandbox, job, "COMPLETED")
+    print((sandbox.work / "out").read_text().strip())
+finally:
+    load(sandbox.directory).down()
+"""
 
 
 def test_a_gpu_job_of_a_plain_user_is_accounted_for(sandbox: Sandbox) -> None:
@@ -100,11 +125,9 @@ def test_a_killed_slurmctld_comes_back_with_its_nodes_and_jobs(sandbox: Sandbox)
 def test_the_daemons_listen_on_loopback_only_where_the_host_name_allows(sandbox: Sandbox) -> None:
     if not socket.gethostbyname(socket.gethostname()).startswith("127."):
         pytest.skip("this host's name is an address on the network, and Slurm binds to names")
-    pids = {str(status.pid) for status in sandbox.status()}
-    lines = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout.splitlines()
-    ours = [line for line in lines if any(f"pid={pid}," in line for pid in pids)]
-    assert ours
-    assert all(line.split()[3].startswith("127.") for line in ours)
+    addresses = [listen for status in sandbox.status() for listen in listening(int(status.pid or 0))]
+    assert len(addresses) == 2 + len(sandbox.nodes)
+    assert all(address.startswith("127.") for address in addresses)
 
 
 def test_status_names_each_daemon_and_down_leaves_nothing_behind(short_directory: Path) -> None:
@@ -127,6 +150,30 @@ def test_status_names_each_daemon_and_down_leaves_nothing_behind(short_directory
     sandbox.down()
     with pytest.raises(UsageError, match="no sandbox"):
         load(short_directory)
+
+
+@as_root
+def test_a_plain_user_has_a_sandbox_of_their_own(short_directory: Path) -> None:
+    """No root, no other accounts; the package is copied to where that user can read it."""
+    home = short_directory.parent
+    package = Path(carbonslurm.__file__).parent
+    shutil.copytree(package, home / "carbonslurm", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(package.parent / "slurm_plugins", home / "slurm_plugins")
+    shutil.chown(home, "nobody")
+    done = subprocess.run(
+        ["python3", "-c", PLAIN_USERS_STORY, str(short_directory)],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1"},
+        user="nobody",
+        group="nogroup",
+        extra_groups=[],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.strip() == "nobody"
+    assert mentions(short_directory) == []
 
 
 def test_two_sandboxes_live_side_by_side(sandbox: Sandbox, short_directory: Path) -> None:
