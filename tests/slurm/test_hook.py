@@ -15,10 +15,8 @@ import pytest
 from carbonslurm.core.tag import Tag, parse_tag
 from carbonslurm.errors import RefusedError
 from carbonslurm.formats.hook import DefaultRule, HookSettings, render_hook_settings
-from carbonslurm.sandbox.cluster import Sandbox
+from carbonslurm.sandbox import Sandbox
 from carbonslurm.sandbox.waiting import wait_until
-
-pytestmark = pytest.mark.slurm
 
 GPU = "--gres=gpu:1"
 FLEX = "--comment=carbon:flex=2h"
