@@ -63,4 +63,5 @@ class Interval:
 
     def shifted_to(self, start: datetime) -> "Interval":
         """Return an interval of the same length with another start."""
-        return Interval(start, start + self.length)
+        begun = aware(start)  # first: adding to a local time counts wall clocks, not seconds
+        return Interval(begun, begun + self.length)
