@@ -1,0 +1,162 @@
+"""Series: means that equal the plain sum over steps, gaps that stay unknown, and horizons that end."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
+from carbonslurm.core.interval import Interval, from_epoch
+from carbonslurm.errors import DataError
+
+START = datetime(2026, 11, 22, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+NATURE = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
+
+
+def hourly(*values: float) -> Series:
+    """One value an hour from START; None leaves a gap."""
+    steps = [
+        Step(Interval(START + number * HOUR, START + (number + 1) * HOUR), value)
+        for number, value in enumerate(values)
+        if value is not None
+    ]
+    return Series.from_steps("GB", "toy", NATURE, steps)
+
+
+def between(first: float, last: float) -> Interval:
+    return Interval(START + first * HOUR, START + last * HOUR)
+
+
+def test_a_value_holds_from_its_start_until_just_before_its_end() -> None:
+    series = hourly(100, 200)
+    assert series.at(START) == 100
+    assert series.at(START + HOUR - timedelta(microseconds=1)) == 100
+    assert series.at(START + HOUR) == 200
+
+
+def test_nothing_is_known_before_the_start_or_from_the_horizon_on() -> None:
+    series = hourly(100, 200)
+    assert series.at(START - timedelta(microseconds=1)) is None
+    assert series.at(series.horizon) is None
+    assert (series.start, series.horizon) == (START, START + 2 * HOUR)
+
+
+def test_a_naive_moment_is_refused() -> None:
+    with pytest.raises(DataError, match="without a zone"):
+        hourly(100).at(START.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    ("window", "mean"),
+    [
+        (between(0, 1), 100),
+        (between(0, 2), 150),
+        (between(0.5, 1.5), 150),
+        (between(0.75, 2), 180),
+        (between(1, 1), 200),
+    ],
+)
+def test_a_mean_is_weighted_by_time(window: Interval, mean: float) -> None:
+    assert hourly(100, 200).mean(window) == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("window", [between(-0.1, 1), between(1, 2.1), between(3, 4), between(2, 2)])
+def test_a_mean_that_reaches_beyond_what_is_known_is_unknown(window: Interval) -> None:
+    assert hourly(100, 200).mean(window) is None
+
+
+def test_a_gap_is_unknown_and_not_zero() -> None:
+    series = hourly(100, None, 300)
+    assert series.has_gaps
+    assert series.at(START + 1.5 * HOUR) is None
+    assert series.mean(between(0.5, 1.1)) is None
+    assert series.mean(between(1, 1)) is None
+    assert series.mean(between(2, 3)) == 300
+    assert [step.g_per_kwh for step in series.steps()] == [100, 300]
+
+
+def test_a_zero_is_a_value() -> None:
+    series = hourly(0, 100)
+    assert series.at(START) == 0
+    assert series.mean(between(0, 1)) == 0
+
+
+def test_steps_in_any_order_give_the_same_series() -> None:
+    steps = hourly(3, 1, 2).steps()
+    series = Series.from_steps("GB", "toy", NATURE, reversed(steps))
+    assert series.steps() == steps
+
+
+def test_two_values_for_one_moment_are_refused() -> None:
+    steps = [Step(between(0, 1), 1), Step(between(0.5, 2), 2)]
+    with pytest.raises(DataError, match="two values for 2026-11-22T00:30:00"):
+        Series.from_steps("GB", "toy", NATURE, steps)
+
+
+def test_a_series_without_steps_is_refused() -> None:
+    with pytest.raises(DataError):
+        Series.from_steps("GB", "toy", NATURE, [])
+
+
+@pytest.mark.parametrize(
+    ("edges", "values", "flags"),
+    [([0, 1], [1, 2], [False, False]), ([0, 1, 1], [1, 2], [False, False]), ([0, 1], [1], [])],
+)
+def test_arrays_that_do_not_fit_are_refused(
+    edges: list[float], values: list[float], flags: list[bool]
+) -> None:
+    with pytest.raises(DataError, match="toy: GB: "):
+        Series("GB", "toy", NATURE, np.array(edges), np.array(values), np.array(flags, dtype=bool))
+
+
+def test_both_dst_days_have_a_value_for_each_hour_that_they_have() -> None:
+    """Steps are instants: the clocks' change in a zone leaves neither a gap nor an overlap."""
+    for day in (datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)):
+        steps = [Step(Interval(day + n * HOUR, day + (n + 1) * HOUR), float(n)) for n in range(24)]
+        series = Series.from_steps("GB", "toy", NATURE, steps)
+        assert not series.has_gaps
+        assert len(series.values) == 24
+
+
+def test_an_issue_ages_from_when_its_source_made_it_else_from_when_we_read_it() -> None:
+    fetched = START + 3 * HOUR
+    assert Issue(hourly(1), START, fetched).published == START
+    assert Issue(hourly(1), None, fetched).published == fetched
+
+
+# --- against the plain way ---
+
+values = st.lists(st.none() | st.floats(0, 2000), min_size=1, max_size=30).filter(
+    lambda given: any(value is not None for value in given)
+)
+seconds = st.integers(-4_000, 31 * 3600)
+
+
+def plainly(series: Series, window: Interval) -> float | None:
+    """The mean second by second's worth of overlap, or None where the overlaps do not fill the window."""
+    total = covered = 0.0
+    for step in series.steps():
+        first, last = max(step.interval.start, window.start), min(step.interval.end, window.end)
+        overlap = max((last - first).total_seconds(), 0.0)
+        total, covered = total + overlap * step.g_per_kwh, covered + overlap
+    return total / covered if covered == window.length.total_seconds() else None
+
+
+@given(values, seconds, st.integers(1, 31 * 3600))
+def test_a_mean_equals_the_sum_over_the_steps(given: list[float | None], first: int, length: int) -> None:
+    series, start = hourly(*given), START + timedelta(seconds=first)  # type: ignore[arg-type]
+    window = Interval(start, start + timedelta(seconds=length))
+    expected = plainly(series, window)
+    mean = series.mean(window)
+    assert mean is expected is None or mean == pytest.approx(expected, abs=1e-6)
+
+
+@given(values)
+def test_steps_survive_the_way_into_a_series(given: list[float | None]) -> None:
+    series = hourly(*given)  # type: ignore[arg-type]
+    again = Series.from_steps("GB", "toy", NATURE, series.steps())
+    assert again.steps() == series.steps()
+    assert from_epoch(float(again.edges[0])) == again.start
