@@ -1,0 +1,120 @@
+"""One open database: its transactions, and the translation of its errors.
+
+What the disk, the file system or another process did wrong becomes LedgerError, in one line, here and nowhere
+else. A broken constraint or a wrong statement is a bug of ours and keeps its traceback. A DataError that rose
+while a value was written (a moment without a zone) is handed on as it was.
+"""
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, insert, inspect, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from carbonslurm.errors import CarbonslurmError, LedgerError
+from carbonslurm.ledger.sqlite import READS
+from carbonslurm.ledger.tables import REVISIONS
+
+# Values in one IN (...): SQLite before 3.32 takes 999 in a statement.
+BATCH = 900
+
+Value = TypeVar("Value")
+
+
+def in_batches(values: Collection[Value], size: int = BATCH) -> Iterator[Sequence[Value]]:
+    """Cut values into pieces that fit into one statement."""
+    rest = iter(values)
+    while batch := tuple(islice(rest, size)):
+        yield batch
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn what the database says into LedgerError."""
+    try:
+        yield
+    except (IntegrityError, ProgrammingError):
+        raise
+    except StatementError as error:
+        if isinstance(error.orig, CarbonslurmError):
+            raise error.orig from error
+        if isinstance(error, DBAPIError):
+            raise LedgerError(f"ledger {path}: {error.orig}") from error
+        raise
+    except (sqlite3.Error, PoolTimeoutError) as error:
+        raise LedgerError(f"ledger {path}: {error}") from error
+
+
+class Database:
+    """An open ledger.
+
+    Args:
+        path: where it lies, for messages.
+        engine: how to reach it.
+        close: how to close it; the engine's own way where None.
+    """
+
+    def __init__(self, path: Path, engine: Engine, close: Callable[[], None] | None = None) -> None:
+        self.path = path
+        self._engine = engine
+        self._reader = engine.execution_options(**{READS: True})
+        self._close = close or engine.dispose
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give one transaction: all of it is written, or nothing.
+
+        Raises:
+            LedgerError: it could not be written.
+        """
+        with translated(self.path), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give one unchanging view of everything.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        with translated(self.path), self._reader.begin() as connection:
+            yield connection
+
+    def revision(self) -> str | None:
+        """Return the revision of the tables, None where there are none.
+
+        Raises:
+            LedgerError: it cannot be read, or a newer carbonslurm wrote it.
+        """
+        with self.reading() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        if revision is not None and revision not in REVISIONS:
+            raise LedgerError(f"ledger {self.path}: a newer carbonslurm wrote it (revision {revision})")
+        return revision
+
+    def close(self) -> None:
+        """Close every connection."""
+        with translated(self.path):
+            self._close()
+
+
+def insert_one(connection: Connection, table: Table, row: Mapping[str, Any]) -> int:
+    """Insert a row; return the number that it got."""
+    key = connection.execute(insert(table).values(dict(row))).inserted_primary_key
+    if key is None:
+        raise AssertionError(f"{table.name} numbers its rows")
+    return int(key[0])
+
+
+class Room:
+    """What each class over the database needs: the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database

@@ -1,0 +1,156 @@
+"""Facts <-> columns, and nothing else: what goes in comes out the same (tests/ledger/test_encoding.py)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from carbonslurm.core.footprint import Figure
+from carbonslurm.core.forecast import Issue, Kind, Nature, Scope
+from carbonslurm.core.interval import Interval
+from carbonslurm.core.job import AccountedRun, QueuedJob, RunKey, Tres
+from carbonslurm.core.tag import Tag, format_tag, parse_tag
+
+Columns = dict[str, Any]
+
+
+def tag_text(tag: Tag | None) -> str | None:
+    """Return a tag as the hook writes it."""
+    return None if tag is None else format_tag(tag)
+
+
+def read_tag(text: str | None) -> Tag | None:
+    """Return the tag that ``tag_text`` wrote."""
+    return None if text is None else parse_tag(text)
+
+
+def gpus_text(gpus: Mapping[str, int]) -> str:
+    """Return counts by type as JSON, in one order only, so that equal counts are equal texts."""
+    return json.dumps(dict(gpus), sort_keys=True, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1024)
+def read_gpus(text: str) -> Mapping[str, int]:
+    """Return the counts that ``gpus_text`` wrote; shared between runs, so it cannot be changed."""
+    return MappingProxyType(json.loads(text))
+
+
+def nature_columns(nature: Nature | None) -> Columns:
+    """Return kind and scope, both NULL where there is no nature."""
+    return {"kind": nature.kind.value if nature else None, "scope": nature.scope.value if nature else None}
+
+
+def read_nature(kind: str | None, scope: str | None) -> Nature | None:
+    """Return the nature that ``nature_columns`` wrote."""
+    return None if kind is None or scope is None else Nature(Kind(kind), Scope(scope))
+
+
+def run_columns(run: AccountedRun) -> Columns:
+    """Return a run's facts, its key included."""
+    return {
+        "cluster": run.key.cluster,
+        "job_id": run.key.job_id,
+        "submitted": run.key.submitted,
+        "array_job_id": run.array_job_id,
+        "user_name": run.user,
+        "account": run.account,
+        "partition": run.partition,
+        "qos": run.qos,
+        "eligible": run.eligible,
+        "started": run.started,
+        "ended": run.ended,
+        "state": run.state,
+        "exit_code": run.exit_code,
+        "time_limit": run.time_limit,
+        "cpus": run.tres.cpus,
+        "nodes": run.tres.nodes,
+        "gpus": gpus_text(run.tres.gpus),
+        "energy_joules": run.energy_joules,
+        "tag": tag_text(run.tag),
+    }
+
+
+def read_run(row: RowMapping | Mapping[str, Any]) -> AccountedRun:
+    """Return the run that ``run_columns`` wrote."""
+    return AccountedRun(
+        key=RunKey(row["cluster"], row["job_id"], row["submitted"]),
+        array_job_id=row["array_job_id"],
+        user=row["user_name"],
+        account=row["account"],
+        partition=row["partition"],
+        qos=row["qos"],
+        eligible=row["eligible"],
+        started=row["started"],
+        ended=row["ended"],
+        state=row["state"],
+        exit_code=row["exit_code"],
+        time_limit=row["time_limit"],
+        tres=Tres(row["cpus"], row["nodes"], read_gpus(row["gpus"])),
+        energy_joules=row["energy_joules"],
+        tag=read_tag(row["tag"]),
+    )
+
+
+def figure_columns(figure: Figure) -> Columns:
+    """Return a figure, without its run and time."""
+    return {
+        "energy_kwh": figure.energy_kwh,
+        "energy_method": figure.energy_method,
+        "emitted_g": figure.emitted_g,
+        "baseline_starts_at": figure.baseline.start,
+        "baseline_ends_at": figure.baseline.end,
+        "baseline_g": figure.baseline_g,
+        "lost": figure.lost,
+        **nature_columns(figure.nature),
+        "source": figure.source,
+        "estimated": figure.estimated,
+    }
+
+
+def read_figure(row: RowMapping | Mapping[str, Any]) -> Figure:
+    """Return the figure that ``figure_columns`` wrote."""
+    return Figure(
+        energy_kwh=row["energy_kwh"],
+        energy_method=row["energy_method"],
+        emitted_g=row["emitted_g"],
+        baseline=Interval(row["baseline_starts_at"], row["baseline_ends_at"]),
+        baseline_g=row["baseline_g"],
+        lost=row["lost"],
+        nature=read_nature(row["kind"], row["scope"]),
+        source=row["source"],
+        estimated=row["estimated"],
+    )
+
+
+def job_columns(job: QueuedJob) -> Columns:
+    """Return what is kept of a job when it is first seen; its first eligible time the caller writes."""
+    return {
+        "cluster": job.key.cluster,
+        "job_id": job.key.job_id,
+        "first_submitted": job.submitted,
+        "last_submitted": job.submitted,
+        "user_name": job.user,
+        "account": job.account,
+        "partition": job.partition,
+        "qos": job.qos,
+        "tag": tag_text(job.tag),
+        "waited": job.waits_for_others,
+    }
+
+
+def digest(issue: Issue) -> str:
+    """Return what two offers of one issue have in common: when it was made, and every value in it."""
+    made = issue.generated_at.timestamp() if issue.generated_at else None
+    series = issue.series
+    points = [
+        (float(left), float(right), float(value), bool(flag))
+        for left, right, value, flag in zip(
+            series.edges[:-1], series.edges[1:], series.values, series.estimated, strict=True
+        )
+        if value == value  # noqa: PLR0124  # NaN, an unknown step, is not stored
+    ]
+    return hashlib.sha256(repr((made, points)).encode()).hexdigest()

@@ -1,0 +1,226 @@
+"""Runs from sacct, once each, and the figures worked out for them.
+
+sacct is read again and again over overlapping windows, so a run that says nothing new changes nothing, in
+whatever order the readings come; one that has ended is never taken for running again. A figure is worked out
+anew when its run's facts changed, or when it rests on estimates (or on nothing) and something newer about its
+hours was stored since. Figures are only added; one equal to the newest is not stored twice.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, false, func, insert, or_, select, update
+
+from carbonslurm.core.footprint import Figure
+from carbonslurm.core.job import AccountedRun, RunKey
+from carbonslurm.core.stop import Phase
+from carbonslurm.ledger.database import Room, in_batches
+from carbonslurm.ledger.deeds import Deed, deeds_of
+from carbonslurm.ledger.encoding import Columns, figure_columns, read_figure, read_run, run_columns
+from carbonslurm.ledger.lineage import Lineage
+from carbonslurm.ledger.tables import FIGURE, INTENSITY, ISSUE, READ_MARK, RUN
+from carbonslurm.ports import RunToFigure
+
+# Grid operators revise within weeks; estimates of runs older than this are left as they are, so that the work
+# of each pass does not grow with the age of the ledger.
+REVISED_WITHIN = timedelta(days=90)
+# Runs handed out at once: at about 3 kB each they stay well under 100 MB.
+AT_ONCE = 5_000
+SIGNAL_SENT = (Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED, Phase.DONE)
+
+newest_figure = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id).correlate(RUN).scalar_subquery()
+
+
+class RunBook(Room):
+    """The daemon's side of accounting."""
+
+    def keep_runs(self, runs: Sequence[AccountedRun], at: datetime) -> int:
+        """Store runs; one already stored is brought up to date. Return how many were new or changed.
+
+        Raises:
+            LedgerError: it could not be written.
+        """
+        newest = {run.key: run for run in sorted(runs, key=lambda run: run.ended is not None)}
+        with self._database.writing() as connection:
+            old = _stored(connection, newest)
+            new = [_new_row(run, at) for key, run in newest.items() if key not in old]
+            if new:
+                connection.execute(insert(RUN), new)
+            changed = [_change(connection, old[key], run, at) for key, run in newest.items() if key in old]
+        return len(new) + sum(changed)
+
+    def runs_to_figure(self, cluster: str, at: datetime) -> Sequence[RunToFigure]:
+        """Return the ended runs whose figures are missing or were made from estimates or older facts.
+
+        At most 5,000 at once, those that ended first: ask again after ``keep_figures``.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        due = select(RUN).outerjoin(FIGURE, FIGURE.c.id == newest_figure)
+        due = due.where(RUN.c.cluster == cluster, RUN.c.settled.is_(False), _due(at))
+        with self._database.reading() as connection:
+            rows = connection.execute(due.order_by(RUN.c.ended, RUN.c.id).limit(AT_ONCE)).mappings().all()
+            runs = [read_run(row) for row in rows]
+            lineage = Lineage(connection, cluster, runs)
+            attempts = [(*lineage.earlier(run), run) for run in runs]
+            jobs = [lineage.rows(chain) for chain in attempts]
+            deeds = deeds_of(connection, {job.id for seen in jobs for job in seen})
+        return [_to_figure(chain, seen, deeds) for chain, seen in zip(attempts, jobs, strict=True)]
+
+    def keep_figures(self, figures: Sequence[tuple[RunKey, Figure]], at: datetime) -> None:
+        """Add figures; older ones are kept, the newest counts.
+
+        Args:
+            figures: of runs that were kept before.
+            at: the moment when working them out began: what is stored later than that is news to them.
+
+        Raises:
+            KeyError: a run that the ledger does not know.
+            LedgerError: it could not be written.
+        """
+        with self._database.writing() as connection:
+            rows = _stored(connection, dict(figures))
+            old = _newest_figures(connection, [row.id for row in rows.values()])
+            new = [
+                {**figure_columns(figure), "run": rows[key].id, "computed_at": at}
+                for key, figure in figures
+                if old.get(rows[key].id) != figure
+            ]
+            if new:
+                connection.execute(insert(FIGURE), new)
+            for final in (True, False):
+                done = [rows[key].id for key, figure in figures if _is_final(figure) is final]
+                for batch in in_batches(done):
+                    # Facts that came in meanwhile leave it to be worked out again.
+                    mark = {"figured_at": at, "settled": RUN.c.changed_at <= at if final else false()}
+                    connection.execute(update(RUN).where(RUN.c.id.in_(batch)).values(mark))
+
+    def accounted_until(self, cluster: str) -> datetime | None:
+        """Return the moment up to which sacct has been read.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        with self._database.reading() as connection:
+            return connection.execute(
+                select(READ_MARK.c.until).where(READ_MARK.c.cluster == cluster)
+            ).scalar_one_or_none()
+
+    def mark_accounted(self, cluster: str, until: datetime) -> None:
+        """Remember that moment.
+
+        Raises:
+            LedgerError: it could not be written.
+        """
+        with self._database.writing() as connection:
+            moved = connection.execute(
+                update(READ_MARK).where(READ_MARK.c.cluster == cluster).values(until=until)
+            )
+            if moved.rowcount == 0:
+                connection.execute(insert(READ_MARK).values(cluster=cluster, until=until))
+
+
+# --- keeping
+
+
+def _stored(connection: Connection, keys: Mapping[RunKey, object]) -> dict[RunKey, Row[Any]]:
+    ids: defaultdict[str, set[int]] = defaultdict(set)
+    for key in keys:
+        ids[key.cluster].add(key.job_id)
+    found: dict[RunKey, Row[Any]] = {}
+    for cluster, numbers in ids.items():
+        for batch in in_batches(sorted(numbers)):
+            mine = select(RUN).where(RUN.c.cluster == cluster, RUN.c.job_id.in_(batch))
+            for row in connection.execute(mine):
+                key = RunKey(cluster, row.job_id, row.submitted)
+                if key in keys:
+                    found[key] = row
+    return found
+
+
+def _new_row(run: AccountedRun, at: datetime) -> Columns:
+    return {**run_columns(run), "recorded_at": at, "changed_at": at, "settled": _has_nothing_to_figure(run)}
+
+
+def _change(connection: Connection, row: Row[Any], run: AccountedRun, at: datetime) -> bool:
+    facts = run_columns(run)
+    older = row.ended is not None and run.ended is None
+    if older or all(row._mapping[name] == value for name, value in facts.items()):  # noqa: SLF001  # public API
+        return False
+    news = {**facts, "changed_at": at, "settled": _has_nothing_to_figure(run)}
+    connection.execute(update(RUN).where(RUN.c.id == row.id).values(news))
+    return True
+
+
+def _has_nothing_to_figure(run: AccountedRun) -> bool:
+    return run.ended is not None and run.started is None
+
+
+def _is_final(figure: Figure) -> bool:
+    return not figure.estimated and figure.emitted_g is not None and figure.baseline_g is not None
+
+
+def _newest_figures(connection: Connection, runs: Sequence[int]) -> dict[int, Figure]:
+    found: dict[int, Figure] = {}
+    for batch in in_batches(runs):
+        newest = select(func.max(FIGURE.c.id)).where(FIGURE.c.run.in_(batch)).group_by(FIGURE.c.run)
+        for row in connection.execute(select(FIGURE).where(FIGURE.c.id.in_(newest))).mappings():
+            found[row["run"]] = read_figure(row)
+    return found
+
+
+# --- what is due
+
+
+def _due(at: datetime) -> ColumnElement[bool]:
+    """Tell, of an unsettled run joined with its newest figure, whether there is something to work out."""
+    never = RUN.c.figured_at.is_(None)
+    changed = RUN.c.changed_at > RUN.c.figured_at
+    revised = and_(RUN.c.ended >= at - REVISED_WITHIN, or_(*(_news(*table) for table in _NEWS)))
+    return and_(RUN.c.started.is_not(None), RUN.c.ended.is_not(None), or_(never, changed, revised))
+
+
+_NEWS = ((INTENSITY, INTENSITY.c.recorded_at), (ISSUE, ISSUE.c.first_fetched_at))
+
+
+def _news(table: Any, stored_at: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Tell whether something about the hours of a run or of its baseline was stored after its figure."""
+    return exists().where(
+        table.c.ends_at > func.coalesce(FIGURE.c.baseline_starts_at, RUN.c.started),
+        table.c.starts_at < RUN.c.ended,
+        stored_at > RUN.c.figured_at,
+    )
+
+
+def _to_figure(
+    chain: Sequence[AccountedRun], jobs: Sequence[Row[Any]], deeds: Mapping[int, Sequence[Deed]]
+) -> RunToFigure:
+    mine = [deed for job in jobs for deed in deeds.get(job.id, ()) if not deed.observed]
+    stops = _stops_behind(chain, mine)
+    return RunToFigure(
+        run=chain[-1],
+        earlier=tuple(chain[:-1]),
+        first_eligible=next((job.first_eligible for job in jobs if job.first_eligible), None),
+        withheld=any(deed.withheld for deed in mine),
+        stopped_at={key: at for key, deed in stops.items() if (at := deed.entered(*SIGNAL_SENT))},
+        restart_cost={
+            after.key: deed.checkpoint.restart
+            for before, after in pairwise(chain)
+            if (deed := stops.get(before.key)) and deed.checkpoint and deed.checkpoint.restart
+        },
+    )
+
+
+def _stops_behind(chain: Sequence[AccountedRun], deeds: Sequence[Deed]) -> dict[RunKey, Deed]:
+    """Return our stop of each run that we stopped: it got to the requeue, or the job requeued itself."""
+    states = {run.key: run.state for run in chain}
+    stops = {}
+    for deed in deeds:
+        requeued_itself = deed.entered(Phase.SIGNALLED) is not None and states.get(deed.run) == "REQUEUED"
+        if deed.run in states and (deed.stopped or requeued_itself):
+            stops[deed.run] = deed
+    return stops

@@ -1,0 +1,120 @@
+"""All that is SQLite's own: the file, its rights, its transactions, and how others may read it.
+
+Write-ahead logging, because a reader then neither waits for the daemon nor holds it up. A reader who may not
+write into the folder needs the two side files (-wal, -shm) to be there; SQLite removes them when the last
+writer closes, unless another connection still reads. So ``close_for_readers`` lets one read-only connection
+outlive the writers: it cannot remove them. Where they are missing all the same (another program closed the
+file, or it is a copy) nobody writes, and the file is read as it lies. docs/adr/0003 has the measurements.
+
+Python's sqlite3 is kept from opening transactions itself: a writing one begins with BEGIN IMMEDIATE, so that
+two threads wait for each other instead of failing when they turn from reading to writing.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+
+from carbonslurm.errors import LedgerError
+
+READS = "carbonslurm_reads"  # execution option of a connection that does not mean to write
+
+
+def create(path: Path) -> None:
+    """Make an empty file that everybody may read, or check that an old one can be written.
+
+    Rights of an old file stay: a site may have closed its ledger on purpose. SQLite gives the side files the
+    rights of the file.
+
+    Raises:
+        LedgerError: the folder is missing, or the file or its folder cannot be written.
+    """
+    if not path.parent.is_dir():
+        raise LedgerError(f"ledger {path}: there is no folder {path.parent}")
+    try:
+        # Only ever opened when new: closing any handle of a file drops all locks of this process on it.
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        os.fchmod(handle, 0o644)  # whatever the umask
+        os.close(handle)
+    except FileExistsError:
+        if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+            raise LedgerError(f"ledger {path}: it or its folder cannot be written by this user") from None
+    except OSError as error:
+        raise LedgerError(f"ledger {path}: {error.strerror}") from error
+
+
+def engine_for_writing(path: Path, patience: timedelta, *, foreign_keys: bool = True) -> Engine:
+    """Return an engine for the daemon's threads; each waits for the others at most ``patience``."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            path, timeout=patience.total_seconds(), isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # An intent must be on the disk before it is acted upon, power cuts included.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    return _engine(connect)
+
+
+def engine_for_reading(path: Path) -> Engine:
+    """Return an engine that cannot write, for any user who may read the file."""
+    settings = "mode=ro" if _side_file(path).exists() else "mode=ro&immutable=1"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            _uri(path, settings), uri=True, timeout=5, isolation_level=None, check_same_thread=False
+        )
+
+    return _engine(connect)
+
+
+def close_for_readers(path: Path, engine: Engine) -> None:
+    """Close all writers, and leave the side files so that others can still read."""
+    keeper = sqlite3.connect(_uri(path, "mode=ro"), uri=True)
+    try:
+        # Failing to tidy up is no reason not to close: the next writer does it.
+        with contextlib.suppress(sqlite3.Error):
+            _empty_log(engine)
+            keeper.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        engine.dispose()
+    finally:
+        keeper.close()
+
+
+def _empty_log(engine: Engine) -> None:
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        raw.close()
+
+
+def _engine(connect: Callable[[], sqlite3.Connection]) -> Engine:
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    reads = connection.get_execution_options().get(READS, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _side_file(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _uri(path: Path, settings: str) -> str:
+    return f"file:{quote(str(path.absolute()))}?{settings}"

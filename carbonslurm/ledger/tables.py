@@ -1,0 +1,244 @@
+"""The schema. What is in it is read by people's own SQL too, so each column says what it holds.
+
+Rules: moments are Unix seconds, durations seconds, energy kWh, intensity g/kWh, emissions g; unknown is NULL.
+``intensity``, ``issue_point``, ``figure``, ``action`` and ``outcome`` are append-only: what is revised
+becomes a new row, and the newest counts. ``run`` joins with sacct by (cluster, job_id, submitted). Nothing
+here may be known to one database only. Whoever changes this file adds a revision under ``migrations`` (a test
+compares).
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from carbonslurm.core.action import Verb
+from carbonslurm.core.forecast import Kind, Scope
+from carbonslurm.core.stop import Phase
+from carbonslurm.ledger.columns import Moment, Number, Seconds
+from carbonslurm.ports import OutcomeState
+
+# All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
+# Alembic (0.3 s) to tell whether it can read a ledger.
+REVISIONS = ("0001",)
+
+METADATA = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+def _one_of(column: str, *words: Iterable[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for group in words for word in group)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+INTENSITY = Table(
+    "intensity",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time: of two rows for one step the higher counts"),
+    Column("zone", Text, nullable=False, doc="the site's name of the grid area"),
+    Column("source", Text, nullable=False, doc="the provider that published it"),
+    Column("kind", Text, nullable=False, doc="average or marginal"),
+    Column("scope", Text, nullable=False, doc="what the number includes"),
+    Column("starts_at", Moment, nullable=False, doc="first instant that it holds for"),
+    Column("ends_at", Moment, nullable=False, doc="first instant that it no longer holds for"),
+    Column("g_per_kwh", Double, nullable=False, doc="measured intensity"),
+    Column("estimated", Boolean, nullable=False, doc="whether the source says that it may be revised"),
+    Column("recorded_at", Moment, nullable=False, doc="when we stored it"),
+    _one_of("kind", Kind),
+    _one_of("scope", Scope),
+    CheckConstraint("ends_at > starts_at", name="span"),
+    Index("ix_intensity_window", "zone", "kind", "scope", "ends_at"),
+    Index("ix_intensity_news", "ends_at", "recorded_at"),
+)
+
+ISSUE = Table(
+    "issue",
+    METADATA,
+    Column("id", Number, primary_key=True),
+    Column("zone", Text, nullable=False, doc="the site's name of the grid area"),
+    Column("source", Text, nullable=False, doc="the provider that published it"),
+    Column("kind", Text, nullable=False, doc="average or marginal"),
+    Column("scope", Text, nullable=False, doc="what the numbers include"),
+    Column("generated_at", Moment, doc="when the source made it, NULL where it does not say"),
+    Column("first_fetched_at", Moment, nullable=False, doc="when we first read it"),
+    Column("fetched_at", Moment, nullable=False, doc="when we last read it: the source still stands by it"),
+    Column("starts_at", Moment, nullable=False, doc="first instant that it covers"),
+    Column("ends_at", Moment, nullable=False, doc="its horizon"),
+    Column("digest", Text, nullable=False, doc="SHA-256 of generated_at and all points: one issue, one row"),
+    UniqueConstraint("zone", "source", "kind", "scope", "digest"),
+    _one_of("kind", Kind),
+    _one_of("scope", Scope),
+    Index("ix_issue_window", "zone", "kind", "scope", "ends_at"),
+    Index("ix_issue_news", "ends_at", "first_fetched_at"),
+)
+
+ISSUE_POINT = Table(
+    "issue_point",
+    METADATA,
+    Column("issue", Number, ForeignKey("issue.id"), primary_key=True, autoincrement=False),
+    Column("starts_at", Moment, primary_key=True, doc="first instant that it holds for"),
+    Column("ends_at", Moment, nullable=False, doc="first instant that it no longer holds for"),
+    Column("g_per_kwh", Double, nullable=False, doc="forecast intensity"),
+    Column("estimated", Boolean, nullable=False, doc="as the source flagged it"),
+    CheckConstraint("ends_at > starts_at", name="span"),
+)
+
+JOB = Table(
+    "job",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="ours: Slurm uses its job ids again"),
+    Column("cluster", Text, nullable=False),
+    Column("job_id", BigInteger, nullable=False, doc="Slurm's; for pending array tasks the array's"),
+    Column("first_submitted", Moment, nullable=False, doc="submit time when first seen"),
+    Column("last_submitted", Moment, nullable=False, doc="submit time when last seen: a requeue moves it"),
+    Column("user_name", Text, nullable=False, doc="its owner (USER is a word of SQL's own)"),
+    Column("account", Text, nullable=False),
+    Column("partition", Text, nullable=False),
+    Column("qos", Text, nullable=False),
+    Column("tag", Text, doc="as the hook wrote it, when first seen"),
+    Column("first_eligible", Moment, doc="when it could first have started without us, NULL until known"),
+    Column("waited", Boolean, nullable=False, doc="whether it was ever seen with unmet dependencies"),
+    UniqueConstraint("cluster", "job_id", "first_submitted"),
+)
+
+RUN = Table(
+    "run",
+    METADATA,
+    Column("id", Number, primary_key=True),
+    Column("cluster", Text, nullable=False),
+    Column("job_id", BigInteger, nullable=False, doc="sacct's JobIDRaw"),
+    Column("submitted", Moment, nullable=False, doc="sacct's Submit: a requeue starts a new run"),
+    Column("array_job_id", BigInteger, doc="the array that it is a task of"),
+    Column("user_name", Text, nullable=False, doc="its owner (USER is a word of SQL's own)"),
+    Column("account", Text, nullable=False),
+    Column("partition", Text, nullable=False),
+    Column("qos", Text, nullable=False),
+    Column("eligible", Moment, doc="sacct's Eligible; our own changes move it"),
+    Column("started", Moment, doc="NULL: never started"),
+    Column("ended", Moment, doc="NULL: not ended when last read"),
+    Column("state", Text, nullable=False, doc="Slurm's word"),
+    Column("exit_code", Text, nullable=False),
+    Column("time_limit", Seconds, doc="NULL: unlimited"),
+    Column("cpus", Integer, nullable=False),
+    Column("nodes", Integer, nullable=False),
+    Column("gpus", Text, nullable=False, doc="JSON: count by type"),
+    Column("energy_joules", Double, doc="as measured by Slurm, NULL where it did not"),
+    Column("tag", Text, doc="as the hook wrote it, NULL: not flexible"),
+    Column("recorded_at", Moment, nullable=False, doc="when first read from sacct"),
+    Column("changed_at", Moment, nullable=False, doc="when these facts last changed"),
+    Column("figured_at", Moment, doc="when its figure was last worked out, changed or not"),
+    Column("settled", Boolean, nullable=False, doc="whether its figure is final as far as we know"),
+    UniqueConstraint("cluster", "job_id", "submitted"),
+    Index("ix_run_array", "cluster", "array_job_id"),
+    Index("ix_run_ended", "ended"),
+    Index("ix_run_user", "user_name", "ended"),
+    Index("ix_run_account", "account", "ended"),
+    Index("ix_run_settled", "cluster", "settled", "ended"),
+)
+
+FIGURE = Table(
+    "figure",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time: the highest of a run counts"),
+    Column("run", Number, ForeignKey("run.id"), nullable=False),
+    Column("computed_at", Moment, nullable=False),
+    Column("energy_kwh", Double, nullable=False, doc="of the whole run, PUE included"),
+    Column("energy_method", Text, nullable=False, doc="modelled, slurm, ..."),
+    Column("emitted_g", Double, doc="NULL where any part of the run's intensity is unknown"),
+    Column("baseline_starts_at", Moment, nullable=False, doc="when its work would have begun without us"),
+    Column("baseline_ends_at", Moment, nullable=False, doc="when its work would have ended without us"),
+    Column("baseline_g", Double, doc="what it would have emitted then, NULL where unknown"),
+    Column("lost", Seconds, nullable=False, doc="time of the run that our stops threw away or cost"),
+    Column("kind", Text, doc="of the intensity used, NULL where there was none"),
+    Column("scope", Text, doc="of the intensity used, NULL where there was none"),
+    Column("source", Text, doc="who gave the intensity"),
+    Column("estimated", Boolean, nullable=False, doc="whether any value used may yet be revised"),
+    _one_of("kind", Kind),
+    _one_of("scope", Scope),
+    CheckConstraint("(kind IS NULL) = (scope IS NULL)", name="nature"),
+    Index("ix_figure_run", "run", "id"),
+)
+
+CYCLE = Table(
+    "cycle",
+    METADATA,
+    Column("id", Number, primary_key=True),
+    Column("cluster", Text, doc="NULL where the daemon did not say"),
+    Column("begun_at", Moment, nullable=False),
+    Column("ended_at", Moment, doc="NULL: in progress, or cut off"),
+    Column("observe", Boolean, nullable=False, doc="whether its actions were only written down"),
+    Column("pending", Integer, doc="jobs that waited"),
+    Column("flexible", Integer, doc="jobs that carried a tag"),
+    Column("running", Integer, doc="jobs that ran"),
+    Column("actions", Integer, doc="how many were intended"),
+    Column("refused", Integer, doc="how many of them Slurm refused"),
+    Column("error", Text, doc="NULL: none"),
+    Column("notes", Text, doc="JSON: a list of lines for people"),
+    Index("ix_cycle_cluster", "cluster", "id"),
+)
+
+ACTION = Table(
+    "action",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time"),
+    Column("cycle", Number, ForeignKey("cycle.id"), doc="NULL: made by a command"),
+    Column("verb", Text, nullable=False, doc="withhold, release, stop or leave"),
+    Column("cluster", Text, nullable=False),
+    Column("job_id", BigInteger, nullable=False),
+    Column("job", Number, ForeignKey("job.id"), nullable=False, doc="which of the jobs with this id"),
+    Column("spec", Text, nullable=False, doc="how scontrol names exactly these tasks"),
+    Column("submitted", Moment, nullable=False, doc="submit time of the run that it is about"),
+    Column("restarts", Integer, nullable=False, doc="Slurm's count at that time"),
+    Column("before", Moment, doc="eligible time that Slurm showed before"),
+    Column("tag", Text, doc="as the hook had written it"),
+    Column("until", Moment, doc="withhold: planned start; stop: planned restart"),
+    Column("bound", Moment, doc="latest start promised"),
+    Column("reason", Text, nullable=False, doc="one line for people"),
+    Column("g_per_kwh_now", Double, doc="mean intensity of the run if it started at once"),
+    Column("g_per_kwh_then", Double, doc="mean intensity of the run if it starts at until"),
+    Column("saving_g", Double, doc="expected saving"),
+    Column("final", Boolean, nullable=False, doc="leave: the owner spoke, we never touch this job again"),
+    Column("intended_at", Moment, nullable=False, doc="when written, before anything was done"),
+    _one_of("verb", Verb),
+    Index("ix_action_job", "job", "id"),
+    Index("ix_action_key", "cluster", "job_id", "id"),
+    Index("ix_action_intended", "cluster", "intended_at"),
+)
+
+OUTCOME = Table(
+    "outcome",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time: the highest of an action counts"),
+    Column("action", Number, ForeignKey("action.id"), nullable=False),
+    Column("state", Text, nullable=False, doc="an outcome, or the phase that a stop is in"),
+    Column("at", Moment, nullable=False),
+    Column("detail", Text, nullable=False, doc="Slurm's words, where it had any"),
+    _one_of("state", OutcomeState, Phase),
+    Index("ix_outcome_action", "action", "id"),
+)
+
+READ_MARK = Table(
+    "read_mark",
+    METADATA,
+    Column("cluster", Text, primary_key=True),
+    Column("until", Moment, nullable=False, doc="up to when sacct has been read"),
+)

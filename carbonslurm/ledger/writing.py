@@ -1,0 +1,61 @@
+"""The ledger as the daemon holds it: open for writing, all ports of writing in one object.
+
+One process writes; its threads may share a ``Ledger``, each call is a transaction of its own.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from carbonslurm.ledger import sqlite
+from carbonslurm.ledger.actions import ActionLog, CycleLog
+from carbonslurm.ledger.archive import Archive
+from carbonslurm.ledger.database import Database
+from carbonslurm.ledger.jobs import JobBook
+from carbonslurm.ledger.memory import Memory
+from carbonslurm.ledger.migrating import migrate
+from carbonslurm.ledger.reports import Reports
+from carbonslurm.ledger.runs import RunBook
+from carbonslurm.ledger.tables import REVISIONS
+
+PATIENCE = timedelta(seconds=10)
+
+
+class Ledger(Archive, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports):
+    """An open ledger; close it, so that others can go on reading it.
+
+    Implements IntensityArchive, ActionLog, JobBook, CycleLog, RunBook and LedgerReader of ``ports``.
+    """
+
+    @classmethod
+    def open(cls, path: Path, *, cluster: str | None = None, patience: timedelta = PATIENCE) -> Self:
+        """Open a ledger for writing, making or migrating it where needed.
+
+        Args:
+            path: the file; its folder must be there.
+            cluster: whose cycles are written, None where there is only one.
+            patience: how long to wait for another writer.
+
+        Raises:
+            LedgerError: it cannot be made or written, or a newer carbonslurm wrote it.
+        """
+        sqlite.create(path)
+        engine = sqlite.engine_for_writing(path, patience)
+        database = Database(path, engine, lambda: sqlite.close_for_readers(path, engine))
+        try:
+            if database.revision() != REVISIONS[-1]:
+                migrate(path, patience)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, cluster)
+
+    def close(self) -> None:
+        """Close it; threads must have finished with it."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
