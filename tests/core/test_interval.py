@@ -47,7 +47,7 @@ def test_times_of_other_zones_become_utc() -> None:
 
 @given(instants)
 def test_an_instant_survives_the_way_to_utc(moment: datetime) -> None:
-    assert aware(moment) == moment
+    assert aware(moment).timestamp() == moment.timestamp()  # == is False in an hour that comes twice
     assert aware(moment).tzinfo is UTC
 
 
