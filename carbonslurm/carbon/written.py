@@ -178,7 +178,7 @@ def read_yaml(text: str, name: str) -> Written:
         _one_of_three(document)
         if document.series is None:
             return Written(_profile(document), document.kind, document.scope)
-    except (msgspec.ValidationError, DataError) as error:
+    except (msgspec.ValidationError, UnicodeError, DataError) as error:
         raise DataError(f"{name}:{_line(node, None)}: {checks.shown(str(error), 120)}") from error
     rows = [_yaml_row(entry, name, _line(node, index)) for index, entry in enumerate(document.series)]
     return Written(tuple(_series(rows, name)), document.kind, document.scope)
@@ -236,7 +236,7 @@ def _yaml_row(entry: object, name: str, line: int) -> _Row:
         read = msgspec.convert(entry, _Entry, strict=False)
         end = None if read.end is None else checks.moment(read.end)
         return _Row(line, checks.moment(read.start), end, checks.intensity(read.g_per_kwh), read.estimated)
-    except (msgspec.ValidationError, DataError) as error:
+    except (msgspec.ValidationError, UnicodeError, DataError) as error:
         raise DataError(f"{name}:{line}: {checks.shown(str(error), 120)}") from error
 
 
