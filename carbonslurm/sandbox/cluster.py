@@ -227,12 +227,11 @@ class Sandbox:
 
     def _complaint(self, daemon: str) -> str:
         """The last two lines with the word error or fatal in a daemon's logs, else the last line at all."""
-        for suffix in (".log", ".out"):
-            log = self._layout.log / f"{daemon}{suffix}"
-            lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-            if bad := [line for line in lines if "error" in line.lower() or "fatal" in line]:
-                return "; ".join(bad[-2:])
-        return last_line("\n".join(lines))
+        logs = [self._layout.log / f"{daemon}{suffix}" for suffix in (".out", ".log")]
+        texts = [log.read_text(errors="replace") for log in logs if log.exists()]
+        lines = [line for text in texts for line in text.splitlines()]
+        bad = [line for line in lines if "error" in line.lower() or "fatal" in line]
+        return "; ".join(bad[-2:]) or last_line("\n".join(lines))
 
 
 def load(directory: Path) -> Sandbox:
@@ -259,8 +258,7 @@ def clear(layout: Layout, root: Path | None) -> None:
     recorded = [pid for file in layout.pid_files() if (pid := _read_pid(file)) is not None]
     processes.end_all(layout.directory, cluster_name(layout.directory), recorded)
     Machine(layout, root).forget()
-    if layout.directory.exists():
-        shutil.rmtree(layout.directory)
+    layout.remove()
 
 
 def _read_pid(file: Path) -> int | None:

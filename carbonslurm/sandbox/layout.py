@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,6 +123,25 @@ class Layout:
             folder.chmod(0o700)
         make_open(self.work)
         self.work.chmod(0o1777)
+
+    def remove(self) -> None:
+        """Remove all of it, the state file last, so that an interrupted `down` can be repeated.
+
+        Raises:
+            RefusedError: the file system denies it.
+        """
+        if not self.directory.exists():
+            return
+        try:
+            for entry in self.directory.iterdir():
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                elif entry != self.facts:
+                    entry.unlink()
+            self.facts.unlink(missing_ok=True)
+            self.directory.rmdir()
+        except OSError as error:
+            raise RefusedError(f"cannot remove {error.filename}: {error.strerror}") from error
 
 
 def make_open(directory: Path) -> None:

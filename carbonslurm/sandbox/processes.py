@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _PROC = Path("/proc")
 # The caller's umask may close slurmd's spool, where the users' job scripts are run from.
 _LAUNCH = 'umask 022; log=$1; shift; "$@" </dev/null >>"$log" 2>&1 & echo $!'
+_OTHER_NAMES = ("munged", "mariadbd", "mariadb-install")
 _SLURM_NAMES = ("slurmstepd", "srun", "salloc", "sbatch", "sattach", "slurmd", "slurmctld", "slurmdbd")
 
 
@@ -99,11 +100,20 @@ def everything() -> list[Process]:
 
 def is_daemon(pid: int, directory: Path) -> bool:
     """Whether that pid is still a process that was started for this folder."""
-    process = read(pid)
+    process = _settled(pid)
     if process is None:
         return False
     mark = os.fsencode(directory) + b"/"
     return mark in process.command or mark in process.environment
+
+
+def _settled(pid: int) -> Process | None:
+    """A process in the middle of its exec has no command for an instant; a thread of the kernel never has."""
+    try:
+        wait_until(lambda: read(pid) or not exists(pid), 0.5)
+    except UnavailableError:
+        return None
+    return read(pid)
 
 
 def belonging(directory: Path, cluster: str, recorded: Iterable[int]) -> list[int]:
@@ -121,12 +131,13 @@ def belonging(directory: Path, cluster: str, recorded: Iterable[int]) -> list[in
 
 def _is_of(process: Process, directory: Path, cluster: str) -> bool:
     variables = process.environment.split(b"\0")
-    in_job = b"SLURM_CLUSTER_NAME=" + cluster.encode() in variables
+    if b"SLURM_CLUSTER_NAME=" + cluster.encode() in variables:
+        return True
+    if process.name.startswith(_OTHER_NAMES):
+        return os.fsencode(directory) + b"/" in process.command
     conf = os.fsencode(directory / "etc" / "slurm.conf")
-    in_slurm = process.name.startswith(_SLURM_NAMES) and (
-        b"SLURM_CONF=" + conf in variables or conf in process.command.split(b"\0")
-    )
-    return in_job or in_slurm
+    points_here = b"SLURM_CONF=" + conf in variables or conf in process.command.split(b"\0")
+    return process.name.startswith(_SLURM_NAMES) and points_here
 
 
 def _ancestors(pid: int, processes: Sequence[Process]) -> set[int]:
