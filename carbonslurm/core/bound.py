@@ -8,8 +8,8 @@ Slurm cancels a job whose deadline cannot be met any more, and a dependent one w
 with the whole time limit, not with the predicted length.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -31,19 +31,32 @@ class BoundRules:
     queue_wait: Mapping[str, timedelta] = field(default_factory=dict)
 
 
-def dependents_by_id(jobs: Iterable[QueuedJob]) -> Mapping[int, Sequence[QueuedJob]]:
-    """Return for each job id the jobs of the queue that wait for it."""
-    waiting: defaultdict[int, list[QueuedJob]] = defaultdict(list)
-    for job in jobs:
-        for needed in job.needs:
-            waiting[needed].append(job)
-    return dict(waiting)
+def latest_by_deadlines(
+    jobs: Iterable[QueuedJob], rules: BoundRules, now: datetime
+) -> Mapping[int, datetime]:
+    """Return by job id the latest start that a job's own deadline and those of the jobs behind it allow.
+
+    Deadlines are handed from each job to those that it waits for. Worked out once for the whole queue, and
+    without recursion: its owner may make a chain as long, and a net as dense, as Slurm lets them.
+    """
+    by_id = {job.key.job_id: job for job in jobs}
+    latest: dict[int, datetime] = {}
+    todo = deque((job, job.deadline) for job in by_id.values() if job.deadline is not None)
+    while todo:
+        job, finish = todo.popleft()
+        start = _latest_start(finish, job, rules, now)
+        known = latest.get(job.key.job_id)
+        # At or before now is as early as it gets: a circle, which a stale snapshot might show, ends here too.
+        if known is None or (start < known and known > now):
+            latest[job.key.job_id] = start
+            todo.extend((by_id[needed], start) for needed in job.needs if needed in by_id)
+    return latest
 
 
 def bound_of(
     job: QueuedJob,
     first_eligible: datetime | None,
-    dependents: Mapping[int, Sequence[QueuedJob]],
+    latest: Mapping[int, datetime],
     rules: BoundRules,
     now: datetime,
 ) -> datetime:
@@ -52,7 +65,7 @@ def bound_of(
     Args:
         job: with a tag.
         first_eligible: None while its dependencies are unmet; it is planned as if they were met now.
-        dependents: from dependents_by_id.
+        latest: from latest_by_deadlines.
         rules: the site's.
         now: stands in for an unknown first eligible time.
     """
@@ -62,30 +75,11 @@ def bound_of(
     first = first_eligible or now
     limits = [first + tag.flex, first + rules.max_wait]
     limits += [tag.latest] if tag.latest is not None else []
-    limits += [_latest_start(tag.finish, job, rules, now)] if tag.finish is not None else []
-    chain = _latest_by_deadlines(job, dependents, rules, now, frozenset())
-    limits += [chain] if chain is not None else []
+    limits += [_latest_start(end, job, rules, now) for end in (tag.finish, job.deadline) if end is not None]
+    limits += [latest[job.key.job_id]] if job.key.job_id in latest else []
     return min(limits) - rules.queue_wait.get(job.partition, timedelta())
 
 
 def _latest_start(finish: datetime, job: QueuedJob, rules: BoundRules, now: datetime) -> datetime:
     """Without a time limit no start is known to be in time: the job must not wait at all."""
     return now if job.time_limit is None else finish - job.time_limit - rules.margin
-
-
-def _latest_by_deadlines(
-    job: QueuedJob,
-    dependents: Mapping[int, Sequence[QueuedJob]],
-    rules: BoundRules,
-    now: datetime,
-    above: frozenset[int],
-) -> datetime | None:
-    """Return the latest start that its own deadline and those of the jobs behind it allow, None for any."""
-    if job.key.job_id in above:  # Slurm refuses circles; a stale snapshot might still show one
-        return None
-    limits = [] if job.deadline is None else [_latest_start(job.deadline, job, rules, now)]
-    for dependent in dependents.get(job.key.job_id, ()):
-        theirs = _latest_by_deadlines(dependent, dependents, rules, now, above | {job.key.job_id})
-        if theirs is not None:
-            limits.append(_latest_start(theirs, job, rules, now))
-    return min(limits, default=None)

@@ -9,12 +9,12 @@ pay? Jobs of others (held, reserved, overridden) never appear in the list, but f
 that somebody else decided.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm.core.action import Action, Verb
-from carbonslurm.core.bound import BoundRules, bound_of, dependents_by_id
+from carbonslurm.core.bound import BoundRules, bound_of, latest_by_deadlines
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval, iso
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
@@ -90,8 +90,8 @@ class Situation:
 
 def plan(situation: Situation, rules: PlanRules) -> list[Action]:
     """Return what to do now, the most urgent first: what must be let go, then what would start soonest."""
-    dependents = dependents_by_id(situation.queue.jobs)
-    planner = _Planner(situation, rules, dependents)
+    latest = latest_by_deadlines(situation.queue.jobs, rules.bound, situation.now)
+    planner = _Planner(situation, rules, latest)
     actions = [planner.pending(job) for job in situation.queue.pending()]
     actions += [planner.running(job) for job in situation.queue.running()]
     return sorted((action for action in actions if action is not None), key=_urgency)
@@ -109,7 +109,7 @@ class _Planner:
 
     situation: Situation
     rules: PlanRules
-    dependents: Mapping[int, Sequence[QueuedJob]]
+    latest: Mapping[int, datetime]
 
     def pending(self, job: QueuedJob) -> Action | None:
         known = self.situation.known.get(job.key, UNKNOWN)
@@ -119,7 +119,7 @@ class _Planner:
         if word is not None:
             return Action(Verb.LEAVE, job, word, final=True)
         earliest = max(self.situation.now, job.tag.begin or self.situation.now)
-        bound = bound_of(job, known.first_eligible, self.dependents, self.rules.bound, self.situation.now)
+        bound = bound_of(job, known.first_eligible, self.latest, self.rules.bound, self.situation.now)
         series = self.situation.forecasts.get(self.rules.zones.of(job))
         if series is None or series.at(earliest) is None:
             return self._let_go(job, earliest, bound, "no usable forecast")
@@ -211,7 +211,7 @@ class _Planner:
         if series is None or job.started is None:
             return None
         rest = predicted_length(job, self.rules.assumed_length) - (now - job.started)
-        bound = bound_of(job, known.first_eligible, self.dependents, self.rules.bound, now)
+        bound = bound_of(job, known.first_eligible, self.latest, self.rules.bound, now)
         worth = worth_stopping(job, rest, bound, series, now, self.rules.stop)
         if worth is None:
             return None
