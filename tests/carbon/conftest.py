@@ -32,6 +32,7 @@ class Played:
         step: the provider's own spacing.
         single_zero: whether one 0 g/kWh can be true.
         time_format: how it writes times.
+        time_keys: of a row, where its times stand.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Played:
     step: timedelta
     single_zero: bool
     time_format: str
+    time_keys: tuple[str, ...]
 
     def time(self, moment: datetime) -> str:
         return moment.strftime(self.time_format)
@@ -91,6 +93,7 @@ NATIONAL = Played(
     step=timedelta(minutes=30),
     single_zero=False,
     time_format="%Y-%m-%dT%H:%MZ",
+    time_keys=("from", "to"),
 )
 REGIONAL = replace(
     NATIONAL,

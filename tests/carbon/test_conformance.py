@@ -34,6 +34,7 @@ def say(httpserver: HTTPServer) -> Say:
     def answer(body: bytes | str = b"", status: int = 200, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         response = Response(body, status, headers=named, content_type="application/json")
+        httpserver.clear()
         httpserver.expect_request(ANYTHING).respond_with_handler(lambda _request: response)
 
     return answer
@@ -190,16 +191,16 @@ def test_too_few_points_are_refused(
         ("9999-12-31T23:59-14:00", "not a time of this age"),
     ],
 )
-@pytest.mark.parametrize("place", ["from", "to"])
 def test_a_time_that_is_none_is_refused(
-    source: CarbonSource, say: Say, played: Any, now: datetime, time: str, why: str, place: str
+    source: CarbonSource, say: Say, played: Any, now: datetime, time: str, why: str
 ) -> None:
-    rows = played.rows([100, 90])
-    rows[1][place] = time
-    say(played.text(rows))
-    message = refusal(source, now)
-    assert why in message
-    assert "[1]" in message
+    for key in played.time_keys:
+        rows = played.rows([100, 90])
+        rows[1][key] = time
+        say(played.text(rows))
+        message = refusal(source, now)
+        assert why in message
+        assert "[1]" in message
 
 
 @pytest.mark.parametrize("length", [timedelta(0), timedelta(minutes=-30), timedelta(hours=48)])
