@@ -106,7 +106,6 @@ def figure(
     """
     kwh, method = energy
     share = baseline.length / ran.length if ran.length else 0.0
-    used = [Interval(min(ran.start, baseline.start), max(ran.end, baseline.end))]
     return Figure(
         energy_kwh=kwh,
         energy_method=method,
@@ -116,7 +115,7 @@ def figure(
         lost=lost,
         nature=series.nature if series else None,
         source=series.source if series else None,
-        estimated=series is not None and any(_estimated_within(series, window) for window in used),
+        estimated=series is not None and any(_estimated_within(series, window) for window in (ran, baseline)),
     )
 
 
