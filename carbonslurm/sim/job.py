@@ -40,7 +40,7 @@ class Submission:
     """
 
     run_time: timedelta
-    time_limit: timedelta = timedelta(days=1)
+    time_limit: timedelta | None = timedelta(days=1)
     gpus: int = 1
     partition: str = "gpu"
     user: str = "ada"
@@ -97,7 +97,8 @@ class SimulatedJob:
     @property
     def ends_at(self) -> datetime:
         """When this run ends: done, or at its time limit."""
-        return min(self.done_at, self._began + self.wants.time_limit)
+        limit = self.wants.time_limit
+        return self.done_at if limit is None else min(self.done_at, self._began + limit)
 
     @property
     def _began(self) -> datetime:
