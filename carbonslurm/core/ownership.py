@@ -48,6 +48,8 @@ class Known:
 
 
 UNKNOWN = Known()
+STARTED = "started by its owner or an admin"
+OTHER_TIME = "given another begin time by its owner or an admin"
 
 
 def first_eligible(job: QueuedJob, known: Known, seen_waiting: bool, now: datetime) -> datetime | None:
@@ -74,12 +76,7 @@ def is_ours_still(job: QueuedJob, claim: Claim | None) -> bool:
 
 def forgotten(job: QueuedJob, claim: Claim | None) -> bool:
     """Tell whether Slurm is back at the value from before our change, as after a crash of slurmctld."""
-    return (
-        claim is not None
-        and claim.restarts == job.restarts
-        and claim.set_to is not None
-        and job.eligible == claim.before
-    )
+    return claim is not None and claim.restarts == job.restarts and job.eligible == claim.before
 
 
 def overridden(job: QueuedJob, known: Known, now: datetime) -> str | None:
@@ -92,24 +89,21 @@ def overridden(job: QueuedJob, known: Known, now: datetime) -> str | None:
         return None
     if claim is not None and claim.set_to is not None and job.eligible != claim.set_to:
         early = job.state is not JobState.PENDING or job.eligible <= now
-        return (
-            "started by its owner or an admin"
-            if early
-            else "given another begin time by its owner or an admin"
-        )
-    if claim is not None and claim.set_to is not None:
-        return None
-    return _unclaimed_change(job, now)
+        return STARTED if early else OTHER_TIME
+    if claim is None:
+        return _unclaimed_change(job, now)
+    later = job.state is JobState.PENDING and job.eligible > now
+    return OTHER_TIME if claim.set_to is None and later else None
 
 
 def _unclaimed_change(job: QueuedJob, now: datetime) -> str | None:
-    """A job that we did not withhold: does its begin time differ from what the hook saw and set at submit?"""
+    """A job that we did not touch: does its begin time differ from what the hook saw and set at submit?"""
     if job.state is not JobState.PENDING or job.restarts > 0 or job.tag is None or job.eligible is None:
         return None
     from_submit = {moment for moment in (job.tag.window, job.tag.begin) if moment is not None}
     if job.eligible > now and job.eligible not in from_submit:
-        return "given another begin time by its owner or an admin"
+        return OTHER_TIME
     window = job.tag.window
     if window is not None and window > now and job.eligible < window:
-        return "started by its owner or an admin"
+        return STARTED
     return None

@@ -1,0 +1,143 @@
+"""What is ours and what is the owner's word: every way in which a begin time can change."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from carbonslurm.core.job import JobKey, JobState, QueuedJob
+from carbonslurm.core.ownership import (
+    OTHER_TIME,
+    STARTED,
+    UNKNOWN,
+    Claim,
+    Known,
+    first_eligible,
+    forgotten,
+    is_ours_still,
+    overridden,
+)
+from carbonslurm.core.tag import FlexibleBy, Tag
+from carbonslurm.sim.job import SimulatedJob, Submission
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+SUBMITTED = NOW - MINUTE
+WINDOW = SUBMITTED + 2 * MINUTE
+TAG = Tag(flex=12 * HOUR, by=FlexibleBy.OWNER, latest=SUBMITTED + 12 * HOUR, window=WINDOW)
+JOB = replace(
+    SimulatedJob(JobKey("toy", 1), Submission(HOUR, tag=TAG), SUBMITTED, WINDOW).queued(), eligible=WINDOW
+)
+THEN = NOW + 5 * HOUR
+WITHHELD = replace(JOB, eligible=THEN)
+CLAIM = Claim(restarts=0, set_to=THEN, before=WINDOW, action=7)
+OURS = Known(first_eligible=SUBMITTED, claim=CLAIM)
+RELEASED = Known(first_eligible=SUBMITTED, claim=Claim(restarts=0, set_to=None, before=THEN, action=8))
+
+WAITS_AGAIN = replace(JOB, restarts=1, submitted=NOW, eligible=NOW + 2 * MINUTE)
+
+
+# --- first eligible ---
+
+
+def test_a_job_could_start_when_it_was_submitted() -> None:
+    assert first_eligible(JOB, UNKNOWN, False, NOW) == SUBMITTED
+
+
+def test_not_before_its_owners_begin_time() -> None:
+    job = replace(JOB, tag=replace(TAG, begin=THEN))
+    assert first_eligible(job, UNKNOWN, False, NOW) == THEN
+
+
+def test_not_before_its_dependencies_were_met_as_far_as_we_saw() -> None:
+    waiting = replace(JOB, needs=(9,))
+    assert first_eligible(waiting, UNKNOWN, False, NOW) is None
+    assert first_eligible(replace(JOB, singleton=True), UNKNOWN, False, NOW) is None
+    assert first_eligible(JOB, UNKNOWN, True, NOW) == NOW
+
+
+def test_once_known_it_never_changes() -> None:
+    known = Known(first_eligible=SUBMITTED - HOUR)
+    assert first_eligible(replace(JOB, needs=(9,), submitted=NOW), known, True, NOW) == SUBMITTED - HOUR
+
+
+# --- ours, and forgotten ---
+
+
+def test_what_we_set_is_ours_while_slurm_shows_it() -> None:
+    assert is_ours_still(WITHHELD, CLAIM)
+    assert not is_ours_still(JOB, CLAIM)
+    assert not is_ours_still(WITHHELD, None)
+    assert not is_ours_still(replace(WITHHELD, restarts=1), CLAIM)
+
+
+def test_slurm_back_at_the_value_from_before_has_forgotten() -> None:
+    assert forgotten(JOB, CLAIM)
+    assert not forgotten(WITHHELD, CLAIM)
+    assert not forgotten(JOB, None)
+    assert not forgotten(replace(JOB, restarts=1), CLAIM)
+
+
+# --- overridden ---
+
+
+@pytest.mark.parametrize(
+    ("job", "known"),
+    [
+        pytest.param(JOB, UNKNOWN, id="a new job in the hook's window"),
+        pytest.param(
+            replace(JOB, eligible=SUBMITTED, tag=replace(TAG, window=None)), UNKNOWN, id="no window"
+        ),
+        pytest.param(replace(JOB, eligible=None), UNKNOWN, id="no begin time yet"),
+        pytest.param(
+            replace(JOB, eligible=THEN, tag=replace(TAG, begin=THEN)), UNKNOWN, id="its owner's --begin"
+        ),
+        pytest.param(WITHHELD, OURS, id="what we set"),
+        pytest.param(replace(WITHHELD, state=JobState.RUNNING, started=THEN), OURS, id="started as we set"),
+        pytest.param(JOB, OURS, id="forgotten by slurmctld"),
+        pytest.param(replace(WITHHELD, eligible=None), OURS, id="no begin time any more"),
+        pytest.param(replace(JOB, eligible=NOW), RELEASED, id="released by us"),
+        pytest.param(WITHHELD, RELEASED, id="our release forgotten by slurmctld"),
+        pytest.param(WAITS_AGAIN, OURS, id="requeued by Slurm"),
+        pytest.param(WAITS_AGAIN, UNKNOWN, id="requeued by Slurm, never ours"),
+    ],
+)
+def test_nobody_else_decided(job: QueuedJob, known: Known) -> None:
+    assert overridden(job, known, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("job", "known", "words"),
+    [
+        pytest.param(replace(WITHHELD, eligible=NOW), OURS, STARTED, id="StartTime=now over ours"),
+        pytest.param(
+            replace(WITHHELD, eligible=NOW - MINUTE, state=JobState.RUNNING, started=NOW),
+            OURS,
+            STARTED,
+            id="StartTime=now over ours, running already",
+        ),
+        pytest.param(replace(WITHHELD, eligible=THEN + HOUR), OURS, OTHER_TIME, id="another time over ours"),
+        pytest.param(replace(JOB, eligible=THEN), UNKNOWN, OTHER_TIME, id="a time nobody of us set"),
+        pytest.param(
+            replace(JOB, eligible=NOW - timedelta(seconds=5)),
+            UNKNOWN,
+            STARTED,
+            id="StartTime=now in the window",
+        ),
+        pytest.param(replace(JOB, eligible=THEN + HOUR), RELEASED, OTHER_TIME, id="a time after our release"),
+    ],
+)
+def test_somebody_else_decided(job: QueuedJob, known: Known, words: str) -> None:
+    assert overridden(job, known, NOW) == words
+
+
+def test_a_replan_that_was_forgotten_is_no_word() -> None:
+    """Slurm is back at our own earlier plan: the newest claim's ``before``."""
+    known = Known(first_eligible=SUBMITTED, claim=Claim(0, set_to=THEN + HOUR, before=THEN, action=9))
+    assert overridden(WITHHELD, known, NOW) is None
+
+
+def test_an_old_claim_of_another_run_says_nothing_about_this_one() -> None:
+    again = replace(JOB, restarts=1, eligible=THEN + HOUR)
+    assert overridden(again, OURS, NOW) is None
