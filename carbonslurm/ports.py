@@ -18,7 +18,7 @@ from carbonslurm.core.forecast import Issue, Nature, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
 from carbonslurm.core.ownership import Known
-from carbonslurm.core.stop import Phase, Sight, StopInFlight
+from carbonslurm.core.stop import ControllerFacts, Phase, Sight, StopInFlight
 
 # --- Slurm ---------------------------------------------------------------------------------------------------
 
@@ -29,8 +29,8 @@ class QueueReader(Protocol):
     def snapshot(self) -> Queue:
         """Return every job that is pending, running or on its way out."""
 
-    def controller_started(self) -> datetime:
-        """Return when slurmctld was last started."""
+    def controller(self) -> ControllerFacts:
+        """Return what slurmctld says of itself."""
 
 
 class Actuator(Protocol):
@@ -94,7 +94,14 @@ class CarbonSource(Protocol):
         """
 
 
-class IntensityArchive(Protocol):
+class ForecastReader(Protocol):
+    """What planning asks of the archive."""
+
+    def newest_issue(self, zone: str) -> Issue | None:
+        """Return the zone's latest published forecast."""
+
+
+class IntensityArchive(ForecastReader, Protocol):
     """Keeps every issue and every measured value, as published."""
 
     def keep_issue(self, issue: Issue) -> None:
@@ -102,9 +109,6 @@ class IntensityArchive(Protocol):
 
     def keep_actual(self, series: Series, recorded_at: datetime) -> None:
         """Store measured values; a revised value is added, the old one stays."""
-
-    def newest_issue(self, zone: str) -> Issue | None:
-        """Return the zone's latest published forecast."""
 
     def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
         """Return what is known of a window: the newest measured values, and the newest issues' where nothing

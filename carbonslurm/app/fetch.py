@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from carbonslurm.core.forecast import Issue, Nature, Series
 from carbonslurm.core.interval import iso
 from carbonslurm.errors import DataError, RefusedError, UnavailableError
-from carbonslurm.ports import CarbonAnswer, CarbonSource, IntensityArchive
+from carbonslurm.ports import CarbonAnswer, CarbonSource, ForecastReader, IntensityArchive
 
 _LOG = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def _unsaid(answer: CarbonAnswer, source: CarbonSource, earlier: Sequence[FetchR
 
 
 def usable_forecasts(
-    archive: IntensityArchive, zones: Iterable[str], now: datetime, max_age: timedelta
+    archive: ForecastReader, zones: Iterable[str], now: datetime, max_age: timedelta
 ) -> Mapping[str, ForecastState]:
     """Return for each zone its newest forecast, where it can be planned by.
 

@@ -56,6 +56,23 @@ class Worth:
     saved_g_per_w: float
 
 
+@dataclass(frozen=True, slots=True)
+class ControllerFacts:
+    """What slurmctld says of itself: when it was started, and how long it waits for a silent slurmd."""
+
+    started: datetime
+    slurmd_timeout: timedelta
+
+
+def controller_settled(facts: ControllerFacts, last_failure: datetime | None, now: datetime) -> bool:
+    """Tell whether slurmctld has been up, and has answered us, for longer than it waits for a slurmd.
+
+    Before that it may not have heard of jobs that ended while it was away, and even ``requeue Incomplete``
+    would run them again.
+    """
+    return now - max(facts.started, last_failure or facts.started) > facts.slurmd_timeout
+
+
 def worth_stopping(
     job: QueuedJob, rest: timedelta, bound: datetime, series: Series, now: datetime, rules: StopRules
 ) -> Worth | None:
@@ -173,7 +190,8 @@ TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
     (Phase.REQUEUED, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
     (Phase.REQUEUED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.REQUEUED),
     (Phase.REQUEUED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
-    (Phase.DELAYED, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
+    # Another begin time than ours, once ours was taken, is somebody's word: the next plan reads it as such.
+    (Phase.DELAYED, Seen.AGAIN_WAITING): (Command.NOTHING, Phase.DONE),
     (Phase.DELAYED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
     (Phase.SIGNALLED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
     (Phase.REQUEUED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),

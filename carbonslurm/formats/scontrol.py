@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from carbonslurm.core.interval import from_epoch, to_epoch
 from carbonslurm.core.job import JobState
-from carbonslurm.core.stop import Sight
+from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import DataError
 
 SAVED = "carbon:saved"
@@ -41,16 +41,16 @@ def config_argv() -> list[str]:
     return ["scontrol", "show", "config"]
 
 
-def read_boot_time(text: str) -> datetime:
-    """Read when slurmctld was started, from ``scontrol show config`` with epoch times.
+def read_controller(text: str) -> ControllerFacts:
+    """Read what ``scontrol show config`` says of slurmctld itself, with epoch times.
 
     Raises:
         DataError: it is not there.
     """
-    match = _BOOT.search(text)
-    if match is None:
-        raise DataError("scontrol show config: no BOOT_TIME")
-    return from_epoch(int(match.group(1)))
+    boot, timeout = _BOOT.search(text), _SLURMD_TIMEOUT.search(text)
+    if boot is None or timeout is None:
+        raise DataError("scontrol show config: no BOOT_TIME or no SlurmdTimeout")
+    return ControllerFacts(from_epoch(int(boot.group(1))), timedelta(seconds=int(timeout.group(1))))
 
 
 def read_refusals(specs: Sequence[str], returncode: int, stderr: str) -> Mapping[str, str | None]:

@@ -61,6 +61,11 @@ class Sandbox:
         return self._layout.work
 
     @property
+    def log(self) -> Path:
+        """One log per daemon."""
+        return self._layout.log
+
+    @property
     def hook_directory(self) -> Path:
         """Where job_submit.lua and its site settings lie. After a change, touch job_submit.lua."""
         return self._layout.etc

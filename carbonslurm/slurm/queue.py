@@ -7,9 +7,9 @@ from datetime import datetime
 
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, Queue
-from carbonslurm.core.stop import Sight
+from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.formats.sacct import read_runs, runs_argv
-from carbonslurm.formats.scontrol import config_argv, look_argv, read_boot_time, read_look
+from carbonslurm.formats.scontrol import config_argv, look_argv, read_controller, read_look
 from carbonslurm.formats.squeue import Marks, read_snapshot, snapshot_argv
 from carbonslurm.slurm.wire import Wire, failure, is_away
 
@@ -29,9 +29,9 @@ class SlurmQueue:
         answer = self.wire.read(snapshot_argv(marks))
         return read_snapshot(answer.text, marks, self.cluster, taken_at)
 
-    def controller_started(self) -> datetime:
-        """Return when slurmctld was last started."""
-        return read_boot_time(self.wire.read(config_argv()).text)
+    def controller(self) -> ControllerFacts:
+        """Return what slurmctld says of itself."""
+        return read_controller(self.wire.read(config_argv()).text)
 
 
 def look(wire: Wire, job_ids: Sequence[int]) -> Mapping[int, Sight]:

@@ -1,0 +1,131 @@
+"""carbon-sacct: the ledger's runs, as people know them from sacct, with energy and emissions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from carbonslurm.cli.program import HELP, config_option, load_config, run, version_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from carbonslurm.config import Config
+    from carbonslurm.ports import RunFilter, RunRow
+
+GROUP_NAMES = ("user", "account", "partition", "qos", "month")
+
+
+@click.command(context_settings=HELP)
+@config_option
+@click.option("-S", "--starttime", metavar="TIME", help="Runs in any state after this.  [default: today]")
+@click.option("-E", "--endtime", metavar="TIME", help="Runs in any state before this.  [default: now]")
+@click.option("-u", "--user", "users", metavar="USER[,USER]", help="Only runs of these users.")
+@click.option("-a", "--allusers", is_flag=True, help="Runs of all users; root's default.")
+@click.option("-A", "--accounts", metavar="ACCT[,ACCT]", help="Only runs of these accounts.")
+@click.option("-j", "--jobs", "ids", metavar="ID[,ID]", help="Only these jobs, of any time.")
+@click.option("-o", "--format", "fields", metavar="FIELD[,FIELD]", help="Which columns; see --helpformat.")
+@click.option("-e", "--helpformat", is_flag=True, help="List the columns, and end.")
+@click.option("--by", type=click.Choice(GROUP_NAMES), help="Totals instead of runs.")
+@click.option("-P", "--parsable2", is_flag=True, help="Columns divided by |, for programs.")
+@click.option("-n", "--noheader", is_flag=True, help="No line of headings.")
+@click.option("--json", "as_json", is_flag=True, help="Runs, totals and what the figures are, as one object.")
+@version_option
+def carbon_sacct(
+    config_path: Path | None, *, fields: str | None, helpformat: bool, by: str | None, **given: object
+) -> None:
+    r"""Show runs with energy and emissions, and what waiting for clean hours saved.
+
+    Each attempt of a job is a run of its own; one that we stopped and its restart both count. Without -u or
+    -a it shows your own runs. Times are local, and given as to sacct (2026-11-22, 18:00, now-7days).
+
+    \b
+    Examples:
+      carbon-sacct                                   your runs of today
+      carbon-sacct -S now-30days --by month          what a month emitted and saved
+      carbon-sacct -a -S 2026-01-01 --by account -P  every group's year, for a spreadsheet
+      carbon-sacct -j 42 --json                      one job, with method and source of each number
+    """
+    from carbonslurm.cli import sacct_output as output
+
+    if helpformat:
+        click.echo(" ".join(output.FIELDS))
+        return
+    chosen = output.chosen_fields(fields)
+    config = load_config(config_path)
+    rows = _rows(config, _filter(given))
+    if given["as_json"]:
+        click.echo(output.as_json(rows, by))
+        return
+    header, cells, right = output.grouped(rows, by) if by else output.listed(rows, chosen)
+    header = [] if given["noheader"] else header
+    click.echo(_laid_out(header, cells, right, parsable=bool(given["parsable2"])))
+    if not by and not given["parsable2"] and rows:
+        click.echo(output.summary(rows), err=True)
+
+
+def _rows(config: Config, wanted: RunFilter) -> Sequence[RunRow]:
+    from carbonslurm import wiring
+
+    book = wiring.reading(config)
+    try:
+        rows: Sequence[RunRow] = book.runs(wanted)
+    finally:
+        book.close()
+    return rows
+
+
+def _filter(given: dict[str, object]) -> RunFilter:
+    from carbonslurm import wiring
+    from carbonslurm.core.interval import Interval
+    from carbonslurm.errors import UsageError
+    from carbonslurm.formats.times import read_moment
+    from carbonslurm.ports import RunFilter
+
+    now = wiring.now()
+    ids = _ids(given["ids"])
+    window = None
+    if not ids or given["starttime"] or given["endtime"]:
+        start = read_moment(str(given["starttime"] or "today"), now)
+        end = read_moment(str(given["endtime"] or "now"), now)
+        if end < start:
+            raise UsageError(f"--endtime {given['endtime']} lies before --starttime {given['starttime']}")
+        window = Interval(start, end)
+    return RunFilter(window=window, users=_users(given), accounts=_words(given["accounts"]), ids=ids)
+
+
+def _users(given: dict[str, object]) -> tuple[str, ...]:
+    """sacct's habit: your own unless you ask for others, everybody's for root."""
+    import getpass
+    import os
+
+    if given["users"]:
+        return _words(given["users"])
+    return () if given["allusers"] or given["ids"] or os.geteuid() == 0 else (getpass.getuser(),)
+
+
+def _words(text: object) -> tuple[str, ...]:
+    return tuple(str(text).split(",")) if text else ()
+
+
+def _ids(text: object) -> tuple[int, ...]:
+    try:
+        return tuple(int(word.split("_", maxsplit=1)[0]) for word in _words(text))
+    except ValueError:
+        raise click.BadParameter(f"expected job ids such as 12,13, got {text!r}", param_hint="-j") from None
+
+
+def _laid_out(header: list[str], cells: list[list[str]], right: frozenset[int], *, parsable: bool) -> str:
+    from carbonslurm.formats.terminal import cleaned, columns
+
+    if not parsable:
+        return columns(header, cells, right)
+    clean: Callable[[str], str] = lambda cell: cleaned(cell).replace("|", "?")  # noqa: E731
+    return "\n".join("|".join(map(clean, row)) for row in ([header] if header else []) + cells)
+
+
+def main() -> None:
+    """Run carbon-sacct."""
+    run(carbon_sacct, name="carbon-sacct")

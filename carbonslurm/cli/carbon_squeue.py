@@ -1,0 +1,168 @@
+"""carbon-squeue: why each flexible job waits, its planned start, its bound, and what that is to save."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from carbonslurm.cli.program import HELP, config_option, load_config, run, version_option
+
+if TYPE_CHECKING:
+    from carbonslurm.core.job import QueuedJob
+    from carbonslurm.ports import PlanRow
+
+HEADER = ["JOBID", "PARTITION", "USER", "ST", "GPUS", "START", "BOUND", "G/KWH", "SAVES", "REASON"]
+RIGHT = frozenset({4, 7, 8})
+
+
+@click.command(context_settings=HELP)
+@config_option
+@click.option("-u", "--user", "users", metavar="USER[,USER]", help="Only jobs of these users.")
+@click.option("--me", is_flag=True, help="Only your own jobs.")
+@click.option("-j", "--jobs", "ids", metavar="ID[,ID]", help="Only these jobs.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Jobs that are not flexible too.")
+@click.option("-n", "--noheader", is_flag=True, help="No line of headings.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects; times are ISO, UTC.")
+@version_option
+def carbon_squeue(
+    config_path: Path | None,
+    users: str | None,
+    ids: str | None,
+    *,
+    me: bool,
+    everything: bool,
+    noheader: bool,
+    as_json: bool,
+) -> None:
+    r"""Show the flexible jobs in the queue: when each is planned to start, until when at the latest, and why.
+
+    \b
+    START   planned start, or the begin time that Slurm has for the job
+    BOUND   the latest start that we allow ourselves
+    G/KWH   mean intensity of the run if it started when planned, beside if it had started now
+    SAVES   grams expected to be saved by that
+
+    \b
+    Examples:
+      carbon-squeue --me
+      carbon-squeue -u ada,grace --json
+      scontrol update JobId=42 StartTime=now    your way out: job 42 starts now, and is left alone for good
+    """
+    from carbonslurm import wiring
+
+    config = load_config(config_path)
+    wanted = _wanted_users(users, me=me)
+    numbers = _numbers(ids)
+    queue = wiring.queue(config).snapshot()
+    jobs = [job for job in queue.jobs if job.state.value != "ENDED" and _is_wanted(job, wanted, numbers)]
+    jobs = [job for job in jobs if everything or job.tag is not None]
+    book = wiring.reading(config)
+    try:
+        plans = book.plans(config.cluster, [job.key.job_id for job in jobs])
+    finally:
+        book.close()
+    rows = [(job, plans.get(job.key.job_id)) for job in jobs]
+    click.echo(_as_json(rows) if as_json else _as_table(rows, header=not noheader))
+
+
+def _wanted_users(users: str | None, *, me: bool) -> set[str] | None:
+    import getpass
+
+    if me:
+        return {getpass.getuser()}
+    return set(users.split(",")) if users else None
+
+
+def _numbers(ids: str | None) -> set[int] | None:
+    if not ids:
+        return None
+    try:
+        return {int(word.split("_", maxsplit=1)[0]) for word in ids.split(",")}
+    except ValueError:
+        raise click.BadParameter(f"expected job ids such as 12,13, got {ids!r}") from None
+
+
+def _is_wanted(job: QueuedJob, users: set[str] | None, ids: set[int] | None) -> bool:
+    return (users is None or job.user in users) and (ids is None or job.key.job_id in ids)
+
+
+def _reason(job: QueuedJob, plan: PlanRow | None) -> str:
+    """Why it is where it is, in one line."""
+    if job.tag is None:
+        return f"not flexible ({job.reason})" if job.state.value == "PENDING" else "not flexible"
+    if job.obstacle is not None:
+        return f"left alone: {job.obstacle}"
+    if job.held:
+        return f"left alone: held ({job.reason})"
+    if plan is None:
+        return "not planned yet" if job.state.value == "PENDING" else "started without waiting"
+    words = {"leave": "left alone: ", "stop": "stopped: ", "release": ""}.get(plan.verb, "")
+    note = {"observed": " (observe mode: not done)", "refused": " (refused by Slurm)"}.get(plan.state, "")
+    return f"{words}{plan.reason}{note}"
+
+
+def _as_table(rows: list[tuple[QueuedJob, PlanRow | None]], *, header: bool) -> str:
+    from carbonslurm.formats.terminal import columns
+
+    return columns(HEADER if header else [], [_cells(job, plan) for job, plan in rows], RIGHT)
+
+
+def _cells(job: QueuedJob, plan: PlanRow | None) -> list[str]:
+    from carbonslurm.formats.terminal import grams_text
+    from carbonslurm.formats.times import local_text
+
+    bound = plan.bound if plan and plan.bound else (job.tag.latest if job.tag else None)
+    intensity = ""
+    if plan and plan.g_per_kwh_then is not None and plan.g_per_kwh_now is not None:
+        intensity = f"{plan.g_per_kwh_then:.0f}/{plan.g_per_kwh_now:.0f}"
+    start = job.started or (job.eligible if job.state.value == "PENDING" else None)
+    return [
+        job.spec,
+        job.partition,
+        job.user,
+        {"PENDING": "PD", "RUNNING": "R", "COMPLETING": "CG", "SUSPENDED": "S"}[job.state.value],
+        str(job.tres.gpu_count),
+        local_text(start) if start else "N/A",
+        local_text(bound) if bound else "N/A",
+        intensity,
+        grams_text(plan.saving_g) if plan and plan.saving_g is not None else "",
+        _reason(job, plan),
+    ]
+
+
+def _as_json(rows: list[tuple[QueuedJob, PlanRow | None]]) -> str:
+    import json
+
+    return json.dumps([_object(job, plan) for job, plan in rows], indent=1)
+
+
+def _object(job: QueuedJob, plan: PlanRow | None) -> dict[str, Any]:
+    from carbonslurm.core.interval import iso
+
+    bound = plan.bound if plan and plan.bound else (job.tag.latest if job.tag else None)
+    return {
+        "job_id": job.key.job_id,
+        "spec": job.spec,
+        "user": job.user,
+        "account": job.account,
+        "partition": job.partition,
+        "state": job.state.value,
+        "gpus": job.tres.gpu_count,
+        "flexible": job.tag is not None,
+        "start": iso(start) if (start := job.started or job.eligible) else None,
+        "planned": iso(plan.until) if plan and plan.until else None,
+        "bound": iso(bound) if bound else None,
+        "g_per_kwh_now": plan.g_per_kwh_now if plan else None,
+        "g_per_kwh_planned": plan.g_per_kwh_then if plan else None,
+        "saving_g": plan.saving_g if plan else None,
+        "action": plan.verb if plan else None,
+        "action_state": plan.state if plan else None,
+        "reason": _reason(job, plan),
+    }
+
+
+def main() -> None:
+    """Run carbon-squeue."""
+    run(carbon_squeue, name="carbon-squeue")

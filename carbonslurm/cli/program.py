@@ -1,0 +1,73 @@
+"""How every command begins and ends: options that all share, errors as one line, exit codes."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from carbonslurm import __version__
+from carbonslurm.errors import CarbonslurmError, UsageError
+from carbonslurm.formats.terminal import cleaned
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def run(command: click.Command, argv: Sequence[str] | None = None, name: str | None = None) -> None:
+    """Run a command and end the process with its exit code."""
+    words = None if argv is None else list(argv)
+    try:
+        code = command.main(words, prog_name=name or Path(sys.argv[0]).name, standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        say(error.format_message())
+        sys.exit(UsageError.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except CarbonslurmError as error:
+        say(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader (head, less) has gone: nothing is lost, and Python must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def say(words: str) -> None:
+    """Tell the user something on stderr, under the command's own name."""
+    click.echo(f"{Path(sys.argv[0]).name}: {cleaned(words)}", err=True)
+
+
+def config_option(command: Command) -> Command:
+    """Give a command --config, and what it reads as its first argument."""
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        help="The configuration.  [default: $CARBONSLURM_CONFIG, else /etc/carbonslurm/carbonslurm.yaml]",
+    )(command)
+
+
+def load_config(path: Path | None) -> Any:
+    """Read the configuration, from its default place where no path is given."""
+    from carbonslurm import config
+
+    return config.load(path or config.default_path())
+
+
+def log_to_stderr(*, verbose: bool = False) -> None:
+    """Send the log to stderr; under systemd without times, since the journal has its own."""
+    under_systemd = "JOURNAL_STREAM" in os.environ
+    form = "%(levelname)s %(message)s" if under_systemd else "%(asctime)s %(levelname)-7s %(message)s"
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format=form, stream=sys.stderr)
+    for talkative in ("apscheduler", "httpx", "alembic"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+version_option = click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")

@@ -1,0 +1,214 @@
+"""What carbon-sacct prints: columns of a run, totals, JSON. Unknown is ``unknown`` and null, never 0."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from carbonslurm.app.report import Totals, is_late, total, totals_by
+from carbonslurm.core.footprint import percent_saved
+from carbonslurm.core.interval import iso
+from carbonslurm.errors import UsageError
+from carbonslurm.formats.terminal import grams_text
+from carbonslurm.formats.times import length_text, local_text
+from carbonslurm.ports import RunRow
+
+Table = tuple[list[str], list[list[str]], frozenset[int]]
+
+
+def _job_id(row: RunRow) -> str:
+    return str(row.run.key.job_id)
+
+
+def _elapsed(row: RunRow) -> timedelta | None:
+    run = row.run
+    return run.ended - run.started if run.started and run.ended else None
+
+
+def _waited(row: RunRow) -> timedelta | None:
+    """From when it could first have started without us to when it did."""
+    if row.run.started is None or row.first_eligible is None or not row.withheld:
+        return None
+    return max(row.run.started - row.first_eligible, timedelta())
+
+
+def _percent(row: RunRow) -> float | None:
+    figure = row.figure
+    if figure is None or figure.emitted_g is None or figure.baseline_g is None:
+        return None
+    return percent_saved(figure.emitted_g, figure.baseline_g)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "unknown" if value is None else format(value, form)
+
+
+FIELDS: Mapping[str, Callable[[RunRow], str]] = {
+    "JobID": _job_id,
+    "User": lambda row: row.run.user,
+    "Account": lambda row: row.run.account,
+    "Partition": lambda row: row.run.partition,
+    "QOS": lambda row: row.run.qos,
+    "State": lambda row: row.run.state,
+    "ExitCode": lambda row: row.run.exit_code,
+    "Submit": lambda row: local_text(row.run.key.submitted),
+    "FirstEligible": lambda row: local_text(row.first_eligible or row.run.eligible),
+    "Start": lambda row: local_text(row.run.started),
+    "End": lambda row: local_text(row.run.ended),
+    "Bound": lambda row: local_text(row.bound) if row.bound else "",
+    "Elapsed": lambda row: length_text(_elapsed(row)),
+    "Waited": lambda row: length_text(waited) if (waited := _waited(row)) is not None else "",
+    "Late": lambda row: "late" if is_late(row) else "",
+    "Flexible": lambda row: "yes" if row.flexible else "",
+    "Stopped": lambda row: "yes" if row.stops else "",
+    "GPUs": lambda row: str(row.run.tres.gpu_count),
+    "CPUs": lambda row: str(row.run.tres.cpus),
+    "Nodes": lambda row: str(row.run.tres.nodes),
+    "EnergyKWh": lambda row: _number(row.figure.energy_kwh if row.figure else None, ".4g"),
+    "Method": lambda row: row.figure.energy_method if row.figure else "",
+    "Emitted": lambda row: grams_text(row.figure.emitted_g if row.figure else None),
+    "Baseline": lambda row: grams_text(row.figure.baseline_g if row.figure else None),
+    "Saved": lambda row: grams_text(row.figure.saved_g if row.figure else None),
+    "SavedPct": lambda row: _number(_percent(row), ".1f"),
+    "EmittedG": lambda row: _number(row.figure.emitted_g if row.figure else None, ".3f"),
+    "BaselineG": lambda row: _number(row.figure.baseline_g if row.figure else None, ".3f"),
+    "SavedG": lambda row: _number(row.figure.saved_g if row.figure else None, ".3f"),
+    "Kind": lambda row: row.figure.nature.kind if row.figure and row.figure.nature else "",
+    "Scope": lambda row: row.figure.nature.scope if row.figure and row.figure.nature else "",
+    "Source": lambda row: (row.figure.source or "") if row.figure else "",
+    "Estimated": lambda row: "yes" if row.figure and row.figure.estimated else "",
+}
+DEFAULT: tuple[str, ...] = (
+    "JobID",
+    "User",
+    "Account",
+    "State",
+    "Start",
+    "Elapsed",
+    "GPUs",
+    "Waited",
+    "EnergyKWh",
+)
+DEFAULT += ("Emitted", "Saved", "SavedPct")
+_LEFT = frozenset(
+    {"JobID", "User", "Account", "Partition", "QOS", "State", "Kind", "Scope", "Source", "Method"}
+)
+
+
+def chosen_fields(text: str | None) -> list[str]:
+    """Return the columns that -o names, in any case.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    if not text:
+        return list(DEFAULT)
+    names = {name.lower(): name for name in FIELDS}
+    for word in text.split(","):
+        if word.lower() not in names:
+            raise UsageError(f'no column "{word[:40]}": carbon-sacct --helpformat lists them')
+    return [names[word.lower()] for word in text.split(",")]
+
+
+def listed(rows: Sequence[RunRow], names: Sequence[str]) -> Table:
+    """Return a line a run."""
+    cells = [[FIELDS[name](row) for name in names] for row in rows]
+    right = frozenset(index for index, name in enumerate(names) if name not in _LEFT)
+    return list(names), cells, right
+
+
+def grouped(rows: Sequence[RunRow], by: str) -> Table:
+    """Return a line a group, and one for all of them."""
+    header = [by.capitalize(), "Runs", "Unknown", "Late", "Stops", "GPUHours", "EnergyKWh"]
+    header += ["Emitted", "Baseline", "Saved", "SavedPct"]
+    sums = [*totals_by(rows, by).items(), ("total", total(rows))]
+    return header, [_sum_cells(name, item) for name, item in sums], frozenset(range(1, len(header)))
+
+
+def _sum_cells(name: str, item: Totals) -> list[str]:
+    counts = [str(count) for count in (item.runs, item.unknown, item.late, item.stops)]
+    known = item.runs > item.unknown
+    amounts = [
+        grams_text(value if known else None) for value in (item.emitted_g, item.baseline_g, item.saved_g)
+    ]
+    energy = _number(item.energy_kwh if known else None, ".4g")
+    return [name, *counts, f"{item.gpu_hours:.2f}", energy, *amounts, _number(item.saved_percent, ".1f")]
+
+
+def summary(rows: Sequence[RunRow]) -> str:
+    """Return what a reader must know of the figures, in two lines or fewer."""
+    item = total(rows)
+    kinds = sorted(
+        {f"{row.figure.nature} ({row.figure.source})" for row in rows if row.figure and row.figure.nature}
+    )
+    percent = "" if item.saved_percent is None else f" ({item.saved_percent:.1f} %)"
+    amounts = f"{grams_text(item.emitted_g)} emitted, {grams_text(item.saved_g)} saved{percent}"
+    lines = [f"{item.runs} runs: {amounts} against starting at once; {item.unknown} without a figure"]
+    if kinds:
+        lines.append(f"intensity: {'; '.join(kinds)}. What the numbers mean: docs/figures.md")
+    return "\n".join(lines)
+
+
+def as_json(rows: Sequence[RunRow], by: str | None) -> str:
+    """Return runs, totals and, where asked for, totals of groups."""
+    found: dict[str, Any] = {"runs": [_object(row) for row in rows], "totals": _totals(total(rows))}
+    if by:
+        found[f"by_{by}"] = {name: _totals(item) for name, item in totals_by(rows, by).items()}
+    return json.dumps(found, indent=1)
+
+
+def _totals(item: Totals) -> dict[str, Any]:
+    return {
+        "runs": item.runs,
+        "unknown": item.unknown,
+        "late": item.late,
+        "stops": item.stops,
+        "gpu_hours": item.gpu_hours,
+        "energy_kwh": item.energy_kwh,
+        "emitted_g": item.emitted_g,
+        "baseline_g": item.baseline_g,
+        "saved_g": item.saved_g,
+        "saved_percent": item.saved_percent,
+    }
+
+
+def _object(row: RunRow) -> dict[str, Any]:
+    run, figure = row.run, row.figure
+    moments = {
+        "submit": run.key.submitted,
+        "first_eligible": row.first_eligible,
+        "eligible": run.eligible,
+        "start": run.started,
+        "end": run.ended,
+        "bound": row.bound,
+    }
+    return {
+        "cluster": run.key.cluster,
+        "job_id": run.key.job_id,
+        "array_job_id": run.array_job_id,
+        "user": run.user,
+        "account": run.account,
+        "partition": run.partition,
+        "qos": run.qos,
+        "state": run.state,
+        "exit_code": run.exit_code,
+        **{name: iso(moment) if moment else None for name, moment in moments.items()},
+        "gpus": run.tres.gpu_count,
+        "cpus": run.tres.cpus,
+        "nodes": run.tres.nodes,
+        "flexible": row.flexible,
+        "withheld": row.withheld,
+        "stops": row.stops,
+        "late": is_late(row),
+        "energy_kwh": figure.energy_kwh if figure else None,
+        "energy_method": figure.energy_method if figure else None,
+        "emitted_g": figure.emitted_g if figure else None,
+        "baseline_g": figure.baseline_g if figure else None,
+        "saved_g": figure.saved_g if figure else None,
+        "saved_percent": _percent(row),
+        "lost_s": figure.lost.total_seconds() if figure else None,
+        "kind": figure.nature.kind if figure and figure.nature else None,
+        "scope": figure.nature.scope if figure and figure.nature else None,
+        "source": figure.source if figure else None,
+        "estimated": figure.estimated if figure else None,
+    }

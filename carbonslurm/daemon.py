@@ -1,0 +1,176 @@
+"""The service: the use cases at their intervals, until SIGTERM.
+
+APScheduler runs each use case in its own small thread, never twice at once, and a late run still runs (its
+default drops runs that are over a second late). The cycle and the step of the stops share one lock, so that
+Slurm and the ledger never see two of our hands at the same job. systemd hears READY once the first cycle ran,
+and WATCHDOG only while cycles come to their end (docs/install.md): a cycle that hangs gets the daemon
+restarted, which harms no job.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from carbonslurm import wiring
+from carbonslurm.app.cycle import Memory
+from carbonslurm.app.fetch import fetch_all
+from carbonslurm.config import Config
+from carbonslurm.errors import CarbonslurmError
+from carbonslurm.ledger.writing import Ledger
+from carbonslurm.ports import CycleReport
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT = timedelta(seconds=10)
+# A cycle may be late by some calls that ran into their timeout before it counts as hung.
+HUNG_CYCLES = 3
+HUNG_CALLS = 10
+
+
+@dataclass(slots=True)
+class Daemon:
+    """The use cases of one cluster, at hand for the scheduler and for ``once``.
+
+    Attributes:
+        config: what the site wants.
+        book: the ledger, open for writing.
+        observe: write what would be done, and do nothing.
+        last_cycle: when a cycle last came to its end, well or not.
+    """
+
+    config: Config
+    book: Ledger
+    observe: bool = False
+    last_cycle: datetime | None = None
+    memory: Memory = field(default_factory=Memory)
+    hands: threading.Lock = field(default_factory=threading.Lock)
+
+    def cycle(self) -> CycleReport:
+        """Run one cycle, then one step of the stops it began."""
+        with self.hands:
+            report = wiring.cycle(self.config, self.book, self.memory, observe=self.observe).run()
+        _log_report(report)
+        self.stops()
+        self.last_cycle = wiring.now()
+        return report
+
+    def stops(self) -> None:
+        """Take the stops in flight one step further."""
+        with self.hands, _logged("stops"):
+            wiring.stopping(self.config, self.book, self.memory).run()
+
+    def fetch(self) -> None:
+        """Ask the sources."""
+        with _logged("fetch"):
+            fetch_all(wiring.carbon_sources(self.config), self.book, wiring.now())
+
+    def reconcile(self) -> None:
+        """Read sacct."""
+        with _logged("reconcile"):
+            report = wiring.ingest(self.config, self.book, logger.warning).run()
+            logger.info("sacct: %d runs new or changed, %d figures", report.runs, report.figures)
+
+    def heartbeat(self) -> None:
+        """Tell systemd that we live, as long as cycles come to their end."""
+        patience = HUNG_CYCLES * self.config.cycle.interval + HUNG_CALLS * self.config.slurm.timeout
+        if self.last_cycle is not None and wiring.now() - self.last_cycle < patience:
+            notify("WATCHDOG=1")
+
+    def once(self) -> CycleReport:
+        """Fetch, cycle, reconcile: everything one time."""
+        self.fetch()
+        report = self.cycle()
+        self.reconcile()
+        return report
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Log an expected failure as one line: the next run may do better. Bugs pass, with their traceback."""
+    try:
+        yield
+    except CarbonslurmError as error:
+        logger.warning("%s: %s", what, error)
+
+
+def _log_report(report: CycleReport) -> None:
+    for note in report.notes:
+        logger.warning("%s", note)
+    if report.error:
+        logger.warning("cycle failed: %s", report.error)
+    else:
+        counts = (report.pending, report.flexible, report.running, report.actions, report.refused)
+        logger.info("cycle: %d pending (%d flexible), %d running; %d actions, %d refused", *counts)
+
+
+def run(config: Config, *, observe: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; a cycle under way comes to its end first.
+
+    Raises:
+        LedgerError: the ledger cannot be opened.
+    """
+    from apscheduler.schedulers.background import BackgroundScheduler  # noqa: PLC0415 - ``once`` needs none
+
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    book = wiring.ledger(config)
+    daemon = Daemon(config, book, observe)
+    scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+    try:
+        daemon.fetch()
+        daemon.cycle()
+        for task, interval in _timetable(daemon):
+            scheduler.add_job(
+                task,
+                "interval",
+                seconds=interval.total_seconds(),
+                misfire_grace_time=None,
+                next_run_time=wiring.now() + _first_delay(interval, config),
+            )
+        scheduler.start()
+        notify("READY=1")
+        logger.info("cluster %s: watching%s", config.cluster, " (observe only)" if observe else "")
+        stopped.wait()
+        notify("STOPPING=1")
+    finally:
+        if scheduler.running:
+            scheduler.shutdown(wait=True)
+        book.close()
+    logger.info("stopped: what is withheld starts by itself at its planned time")
+
+
+def _timetable(daemon: Daemon) -> list[tuple[Callable[[], object], timedelta]]:
+    times = daemon.config.cycle
+    return [
+        (daemon.heartbeat, HEARTBEAT),
+        (daemon.cycle, times.interval),
+        (daemon.stops, times.stop_step),
+        (daemon.fetch, times.fetch),
+        (daemon.reconcile, times.reconcile),
+    ]
+
+
+def _first_delay(interval: timedelta, config: Config) -> timedelta:
+    """Start the slow companions soon, not after a whole interval of theirs."""
+    return min(interval, config.cycle.interval)
+
+
+def notify(message: str) -> None:
+    """Tell systemd, where it listens ($NOTIFY_SOCKET); else nothing (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        try:
+            channel.sendto(message.encode(), address)
+        except OSError as error:
+            logger.warning("systemd does not listen: %s", error)

@@ -1,0 +1,86 @@
+"""What doctor looks at in Slurm: is it there, what may our account do, is the hook loaded, what is set."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from carbonslurm.core.job import Queue
+from carbonslurm.errors import DataError, RefusedError, UnavailableError
+from carbonslurm.formats.scontrol import config_argv
+from carbonslurm.slurm.wire import Wire
+
+ENOUGH = frozenset({"Operator", "Administrator"})
+CLOCK_TOLERANCE = timedelta(seconds=5)
+
+
+def controller(wire: Wire, cluster: str) -> str:
+    """Say which Slurm answers; fail where it is another cluster than the configuration says."""
+    text = wire.read(config_argv()).text
+    name, version = _setting(text, "ClusterName"), _setting(text, "SLURM_VERSION")
+    if name != cluster:
+        raise DataError(f'slurmctld serves cluster "{name}", the configuration says "{cluster}"')
+    return f"Slurm {version}, cluster {name}"
+
+
+def snapshot(take: Callable[[], Queue]) -> str:
+    """Say what one snapshot of the queue holds."""
+    queue = take()
+    flexible = sum(job.tag is not None for job in queue.jobs)
+    if queue.unread:
+        raise DataError(f"{len(queue.unread)} jobs cannot be read, the first: {queue.unread[0]}")
+    return f"{len(queue.pending())} pending, {len(queue.running())} running, {flexible} of them flexible"
+
+
+def account_rights(wire: Wire, user: str, uid: int) -> str:
+    """Say whether our account may change other people's jobs."""
+    if uid == 0:
+        return "root: may change every job; an Operator account of its own is enough"
+    argv = ["sacctmgr", "--noheader", "--parsable2", "show", "user", user, "format=User,AdminLevel"]
+    rows = [line.split("|") for line in wire.read(argv).text.splitlines() if line]
+    level = next((row[1] for row in rows if row[0] == user and len(row) > 1), None)
+    if level is None:
+        raise RefusedError(
+            f"{user} is not known to Slurm: sacctmgr add user {user} account=... adminlevel=Operator"
+        )
+    if level not in ENOUGH:
+        raise RefusedError(
+            f"{user} has admin level {level}: sacctmgr modify user {user} set adminlevel=Operator"
+        )
+    return f"{user} is {level}"
+
+
+def hook(wire: Wire) -> str:
+    """Say whether slurmctld calls a job_submit.lua; what is in it shows with the first tagged job."""
+    plugins = _setting(wire.read(config_argv()).text, "JobSubmitPlugins")
+    if "lua" not in plugins.split(","):
+        raise DataError(f"JobSubmitPlugins={plugins}: without lua no job becomes flexible (docs/install.md)")
+    return f"JobSubmitPlugins={plugins}"
+
+
+def accounting(wire: Wire) -> str:
+    """Say whether sacct answers, and counts GPUs."""
+    wire.read(["sacct", "--noheader", "--allocations", "--starttime=now-1minutes"])
+    tres = _setting(wire.read(config_argv()).text, "AccountingStorageTRES")
+    if "gres/gpu" not in tres.split(","):
+        raise DataError(f"AccountingStorageTRES={tres}: without gres/gpu no run's GPUs are counted")
+    return f"sacct answers, GPUs are counted ({tres})"
+
+
+def clocks(wire: Wire, now: Callable[[], datetime]) -> str:
+    """Say whether our clock and slurmctld's agree: begin times are worked out with ours."""
+    before = now()
+    text = wire.read(config_argv()).text
+    match = re.search(r"Configuration data as of (\d+)", text)
+    if match is None:
+        raise UnavailableError("slurmctld does not say its time")
+    apart = timedelta(seconds=int(match.group(1)) - before.timestamp())
+    if abs(apart) > CLOCK_TOLERANCE:
+        raise DataError(f"slurmctld's clock is {apart.total_seconds():+.0f} s off ours")
+    return "ours and slurmctld's agree within 5 s"
+
+
+def _setting(text: str, name: str) -> str:
+    match = re.search(rf"^{name}\s*=\s*(.*?)\s*$", text, re.MULTILINE)
+    if match is None:
+        raise DataError(f"scontrol show config: no {name}")
+    return match.group(1)

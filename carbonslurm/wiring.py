@@ -1,0 +1,317 @@
+"""Configuration -> objects: the only module that knows every room.
+
+Each function builds what one command needs and imports it then, so that ``carbon-sbatch --help`` does not pay
+for a database. Nothing is built twice and nothing is kept here.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from carbonslurm.app.cycle import Cycle, CycleRules, Memory
+    from carbonslurm.app.doctor import Doctor
+    from carbonslurm.app.ingest import Ingest
+    from carbonslurm.app.letting_go import LettingGo
+    from carbonslurm.app.stopping import Stopping
+    from carbonslurm.config import Config
+    from carbonslurm.core.planner import PlanRules, Zones
+    from carbonslurm.core.power import PowerModel
+    from carbonslurm.formats.hook import HookSettings
+    from carbonslurm.ledger.reading import Reading
+    from carbonslurm.ledger.writing import Ledger
+    from carbonslurm.ports import CarbonSource
+    from carbonslurm.slurm.queue import SlurmQueue
+    from carbonslurm.slurm.wire import Wire
+
+WINDOW_CYCLES = 2  # the hook gives the daemon this many cycles to see a job before Slurm may start it
+STALE_CYCLES = 5  # a daemon whose last cycle began longer ago than this many intervals does not run
+
+
+def now() -> datetime:
+    """Return the current time: the one place that asks for it."""
+    return datetime.now(UTC)
+
+
+# --- Slurm ---
+
+
+def slurm_environment(config: Config) -> dict[str, str]:
+    """Return this process's environment with what leads to the configured Slurm."""
+    environment = dict(os.environ)
+    if config.slurm.path is not None:
+        environment["PATH"] = f"{config.slurm.path}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    if config.slurm.conf is not None:
+        environment["SLURM_CONF"] = config.slurm.conf
+    return environment
+
+
+def wire(config: Config) -> Wire:
+    """Return how Slurm's commands are called."""
+    from carbonslurm.slurm.wire import Wire
+
+    return Wire(config.slurm.timeout, slurm_environment(config))
+
+
+def queue(config: Config) -> SlurmQueue:
+    """Return the reader of the queue."""
+    from carbonslurm.slurm.queue import SlurmQueue
+
+    return SlurmQueue(wire(config), config.cluster, now)
+
+
+# --- rules ---
+
+
+def zones(config: Config) -> Zones:
+    """Return where each partition stands."""
+    from carbonslurm.core.planner import Zones
+
+    return Zones(config.zone, dict(config.zones))
+
+
+def power(config: Config) -> PowerModel:
+    """Return the power model."""
+    from carbonslurm.core.power import PowerModel
+
+    values = msgspec.structs.asdict(config.power)
+    values["gpu_watts"] = {kind.lower(): watts for kind, watts in config.power.gpu_watts.items()}
+    return PowerModel(**values)
+
+
+def plan_rules(config: Config) -> PlanRules:
+    """Return the site's choices for planning."""
+    from carbonslurm.core.bound import BoundRules
+    from carbonslurm.core.planner import PlanRules
+    from carbonslurm.core.stop import StopRules
+
+    policy = config.policy
+    return PlanRules(
+        zones=zones(config),
+        policy=policy.name,
+        threshold=policy.threshold,
+        assumed_length=policy.assumed_length,
+        lead=config.cycle.interval,
+        min_gain=policy.min_gain,
+        bound=BoundRules(policy.max_wait, policy.margin, dict(policy.queue_wait)),
+        stop=StopRules(**msgspec.structs.asdict(config.stop)),
+        power=power(config),
+    )
+
+
+def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
+    """Return the site's choices for cycles."""
+    from carbonslurm.app.cycle import CycleRules
+
+    return CycleRules(plan_rules(config), config.policy.forecast_age, config.cycle.updates, observe)
+
+
+def hook_settings(config: Config) -> HookSettings:
+    """Return what the Lua hook must know."""
+    from carbonslurm.core.tag import find_tag
+    from carbonslurm.formats.hook import DefaultRule, HookSettings
+
+    exclude = config.flexible.exclude
+    rules = tuple(
+        DefaultRule(
+            partition=rule.partition,
+            qos=rule.qos,
+            account=rule.account,
+            tag=find_tag(rule.tag) or f"carbon:{rule.tag}",
+        )
+        for rule in config.flexible.defaults
+    )
+    return HookSettings(
+        window=config.cycle.interval * WINDOW_CYCLES,
+        max_wait=config.policy.max_wait,
+        margin=config.policy.margin,
+        gpu_only=config.flexible.gpu_only,
+        defaults=rules,
+        exclude_users=exclude.users,
+        exclude_accounts=exclude.accounts,
+        exclude_partitions=exclude.partitions,
+        exclude_qos=exclude.qos,
+    )
+
+
+# --- carbon ---
+
+
+def carbon_sources(config: Config) -> Sequence[CarbonSource]:
+    """Return every configured source, in order."""
+    from carbonslurm.carbon import sources
+
+    found: list[CarbonSource] = []
+    for source in config.sources:
+        options = msgspec.structs.asdict(source)
+        provider = str(type(source).__struct_config__.tag)
+        found.extend(sources(provider, options))
+    return found
+
+
+# --- the ledger ---
+
+
+def ledger(config: Config) -> Ledger:
+    """Open the ledger for writing."""
+    from carbonslurm.ledger.writing import Ledger
+
+    return Ledger.open(Path(config.ledger))
+
+
+def reading(config: Config) -> Reading:
+    """Open the ledger for reading only."""
+    from carbonslurm.ledger.reading import Reading
+
+    return Reading.open(Path(config.ledger))
+
+
+# --- the use cases ---
+
+
+def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cycle:
+    """Return the cycle."""
+    from carbonslurm.app.cycle import Cycle
+    from carbonslurm.slurm.begin import BeginActuator
+
+    return Cycle(
+        queue=queue(config),
+        actuator=BeginActuator(wire(config)),
+        archive=book,
+        actions=book,
+        jobs=book,
+        cycles=book,
+        rules=cycle_rules(config, observe=observe),
+        clock=now,
+        memory=memory,
+    )
+
+
+def stopping(config: Config, book: Ledger, memory: Memory) -> Stopping:
+    """Return the step of the stops in flight."""
+    from carbonslurm.app.stopping import Stopping
+    from carbonslurm.slurm.begin import BeginActuator
+    from carbonslurm.slurm.stops import SlurmRunControl
+
+    return Stopping(
+        cluster=config.cluster,
+        queue=queue(config),
+        control=SlurmRunControl(wire(config)),
+        actuator=BeginActuator(wire(config)),
+        actions=book,
+        memory=memory,
+        clock=now,
+    )
+
+
+def ingest(config: Config, book: Ledger, log: Callable[[str], None]) -> Ingest:
+    """Return the reconciliation with sacct."""
+    from carbonslurm.app.ingest import Ingest
+    from carbonslurm.slurm.queue import SlurmAccounting
+
+    where = zones(config)
+    return Ingest(
+        cluster=config.cluster,
+        accounting=SlurmAccounting(wire(config), config.cluster, log),
+        runs=book,
+        archive=book,
+        zone_of=lambda partition: where.partitions.get(partition, where.default),
+        power=power(config),
+        restart=timedelta(seconds=config.stop.restart.total_seconds()),
+        clock=now,
+    )
+
+
+def letting_go(config: Config) -> tuple[LettingGo, Ledger | Reading]:
+    """Return the release by an admin, and the ledger to close after it (read-only where it must be)."""
+    from carbonslurm.app.letting_go import LettingGo
+    from carbonslurm.errors import LedgerError
+    from carbonslurm.slurm.begin import BeginActuator
+
+    book: Ledger | Reading
+    writer: Ledger | None
+    try:
+        book = writer = ledger(config)
+    except LedgerError:
+        book, writer = reading(config), None
+    parts = LettingGo(
+        queue=queue(config),
+        actuator=BeginActuator(wire(config)),
+        known=lambda snapshot: dict(book.known(snapshot)),
+        actions=writer,
+        clock=now,
+    )
+    return parts, book
+
+
+# --- doctor ---
+
+
+def doctor(config: Config) -> Doctor:
+    """Return everything that doctor looks at."""
+    import pwd
+    from functools import partial
+
+    from carbonslurm.app.doctor import Doctor, Look
+    from carbonslurm.slurm import looks
+
+    slurm, uid = wire(config), os.geteuid()
+    user = pwd.getpwuid(uid).pw_name
+    taken = [
+        Look("slurmctld", partial(looks.controller, slurm, config.cluster)),
+        Look("queue", partial(looks.snapshot, queue(config).snapshot)),
+        Look("rights", partial(looks.account_rights, slurm, user, uid)),
+        Look("hook", partial(looks.hook, slurm)),
+        Look("accounting", partial(looks.accounting, slurm)),
+        Look("clocks", partial(looks.clocks, slurm, now)),
+        Look("ledger", partial(_look_at_ledger, config)),
+        Look("daemon", partial(_look_at_daemon, config)),
+    ]
+    taken += [
+        Look(f"zone {source.zone}", partial(_look_at_source, source)) for source in carbon_sources(config)
+    ]
+    return Doctor(taken)
+
+
+def _look_at_ledger(config: Config) -> str:
+    reading(config).close()
+    if not os.access(Path(config.ledger), os.W_OK):
+        return f"{config.ledger}: readable (this account may not write it; the daemon's must)"
+    return f"{config.ledger}: readable and writable"
+
+
+def _look_at_daemon(config: Config) -> str:
+    from carbonslurm.core.interval import iso
+    from carbonslurm.errors import UnavailableError
+
+    book = reading(config)
+    try:
+        last = book.last_cycle(config.cluster)
+    finally:
+        book.close()
+    if last is None:
+        raise UnavailableError("no cycle yet: start carbonslurmd")
+    at, failure = last
+    if now() - at > STALE_CYCLES * config.cycle.interval:
+        raise UnavailableError(f"last cycle {iso(at)}: the daemon does not run")
+    if failure:
+        raise UnavailableError(f"last cycle {iso(at)} failed: {failure}")
+    return f"last cycle {iso(at)}"
+
+
+def _look_at_source(source: CarbonSource) -> str:
+    from carbonslurm.core.interval import iso
+    from carbonslurm.errors import UnavailableError
+
+    answer = source.fetch(now())
+    if answer.forecast is None:
+        raise UnavailableError(f"{source.name} gives no forecast now")
+    series = answer.forecast.series
+    return f"{source.name}: {series.nature}, forecast to {iso(series.horizon)}"
