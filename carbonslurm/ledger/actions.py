@@ -8,12 +8,12 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, exists, insert, select, update
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.stop import OVER, Phase, StopInFlight
 from carbonslurm.ledger.database import Database, Room, insert_one
-from carbonslurm.ledger.deeds import Deed, job_key, read_deeds
+from carbonslurm.ledger.deeds import Deed, State, job_key, read_deeds
 from carbonslurm.ledger.encoding import Columns, tag_text
 from carbonslurm.ledger.jobs import current_jobs, job_number
 from carbonslurm.ledger.tables import ACTION, CYCLE, OUTCOME
@@ -53,7 +53,7 @@ class ActionLog(Room):
         Raises:
             LedgerError: it could not be written.
         """
-        self._add(action, outcome.state.value, outcome.at, outcome.detail)
+        self._add(action, outcome.state, outcome.at, outcome.detail)
 
     def stops_in_flight(self, cluster: str) -> Sequence[StopInFlight]:
         """Return the stops that have not come to their end, oldest first.
@@ -61,8 +61,9 @@ class ActionLog(Room):
         Raises:
             LedgerError: it could not be read.
         """
-        over = select(OUTCOME.c.action).where(OUTCOME.c.state.in_([phase.value for phase in OVER]))
-        wanted = (ACTION.c.cluster == cluster) & (ACTION.c.verb == Verb.STOP.value) & ACTION.c.id.not_in(over)
+        end = OUTCOME.alias()
+        over = exists().where(end.c.action == ACTION.c.id, end.c.state.in_([phase.value for phase in OVER]))
+        wanted = and_(ACTION.c.cluster == cluster, ACTION.c.verb == Verb.STOP.value, ~over)
         with self._database.reading() as connection:
             deeds = read_deeds(connection, wanted)
         return [_in_flight(deed) for deed in deeds if deed.in_flight]
@@ -73,15 +74,16 @@ class ActionLog(Room):
         Raises:
             LedgerError: it could not be written.
         """
-        self._add(action, phase.value, at, detail)
+        self._add(action, phase, at, detail)
 
-    def _add(self, action: int, state: str, at: datetime, detail: str) -> None:
-        newest = (
-            select(OUTCOME.c.state).where(OUTCOME.c.action == action).order_by(OUTCOME.c.id.desc()).limit(1)
-        )
+    def _add(self, action: int, state: State, at: datetime, detail: str) -> None:
+        """Add a state, unless the newest of its kind (outcome or phase) is the same."""
+        kind = [word.value for word in type(state)]
+        mine = select(OUTCOME.c.state).where(OUTCOME.c.action == action, OUTCOME.c.state.in_(kind))
         with self._database.writing() as connection:
-            if connection.execute(newest).scalar() != state:
-                row = {"action": action, "state": state, "at": at, "detail": detail}
+            newest = connection.execute(mine.order_by(OUTCOME.c.id.desc()).limit(1)).scalar()
+            if newest != state.value:
+                row = {"action": action, "state": state.value, "at": at, "detail": detail}
                 connection.execute(insert(OUTCOME).values(row))
 
 

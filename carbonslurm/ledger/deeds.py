@@ -1,7 +1,8 @@
 """What we did to a job, read back from the intent log: actions, each with what became of it.
 
 The newest outcome of an action counts. No outcome at all means that the daemon died between writing and
-knowing: it may have been done, and is taken as done. What observe mode wrote down was never done.
+knowing: it may have been done, and is taken as done. What observe mode wrote down was never done. A stop has
+phases, and among them the outcomes of the begin time that it set at its end: the newest of each kind counts.
 """
 
 from collections import defaultdict
@@ -27,12 +28,7 @@ DONE = frozenset({OutcomeState.APPLIED, OutcomeState.CONFIRMED})
 # until the LEAVE that follows it is written.
 CLAIMING = frozenset({None, *DONE, OutcomeState.UNCERTAIN, OutcomeState.OVERRIDDEN})
 REQUEUED = frozenset({Phase.REQUEUED, Phase.DELAYED, Phase.DONE})
-STOP_ENDED = OVER | {
-    OutcomeState.REFUSED,
-    OutcomeState.OBSERVED,
-    OutcomeState.FORGOTTEN,
-    OutcomeState.OVERRIDDEN,
-}
+NEVER_DONE = frozenset({OutcomeState.OBSERVED, OutcomeState.REFUSED})
 State = OutcomeState | Phase
 
 
@@ -58,9 +54,9 @@ class Deed:
     outcomes: Sequence[tuple[State, datetime]] = field(default=())
 
     @cached_property
-    def state(self) -> State | None:
-        """The newest outcome."""
-        return self.outcomes[-1][0] if self.outcomes else None
+    def state(self) -> OutcomeState | None:
+        """The newest outcome, phases aside."""
+        return next((state for state, _ in reversed(self.outcomes) if isinstance(state, OutcomeState)), None)
 
     @cached_property
     def phases(self) -> list[tuple[Phase, datetime]]:
@@ -79,7 +75,15 @@ class Deed:
     @property
     def in_flight(self) -> bool:
         """Whether this is a stop that has not come to its end."""
-        return self.verb is Verb.STOP and not self.observed and self.state not in STOP_ENDED
+        done = not self.observed and self.state not in NEVER_DONE
+        return self.verb is Verb.STOP and done and self.phases[-1][0] not in OVER
+
+    @property
+    def set_begin_time(self) -> bool:
+        """Whether this set, or may have set, the job's begin time, whatever became of that."""
+        if self.observed or self.state in NEVER_DONE or self.verb is Verb.LEAVE:
+            return False
+        return self.verb is not Verb.STOP or self.phases[-1][0] in {Phase.DELAYED, Phase.DONE}
 
     @property
     def stopped(self) -> bool:
@@ -98,19 +102,14 @@ class Deed:
 
 def claim(deeds: Iterable[Deed]) -> Claim | None:
     """Return our last change of a job's begin time, from its deeds, oldest first."""
-    for deed in sorted(deeds, key=lambda deed: deed.number, reverse=True):
-        if deed.observed or deed.state in {OutcomeState.OBSERVED, OutcomeState.REFUSED}:
-            continue
-        if deed.verb is Verb.STOP and deed.state in {Phase.DELAYED, Phase.DONE}:
-            return Claim(deed.restarts + 1, deed.until, None, deed.number)
-        if deed.verb in {Verb.WITHHOLD, Verb.RELEASE}:
-            return _claim(deed) if deed.state in CLAIMING else None
-    return None
-
-
-def _claim(deed: Deed) -> Claim:
-    set_to = deed.until if deed.verb is Verb.WITHHOLD else None
-    return Claim(deed.restarts, set_to, deed.before, deed.number)
+    newest_first = sorted(deeds, key=lambda deed: deed.number, reverse=True)
+    newest = next((deed for deed in newest_first if deed.set_begin_time), None)
+    if newest is None or newest.state not in CLAIMING:
+        return None
+    if newest.verb is Verb.STOP:
+        return Claim(newest.restarts + 1, newest.until, None, newest.number)
+    set_to = newest.until if newest.verb is Verb.WITHHOLD else None
+    return Claim(newest.restarts, set_to, newest.before, newest.number)
 
 
 def deeds_of(connection: Connection, jobs: Collection[int]) -> dict[int, list[Deed]]:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -33,10 +32,13 @@ def gpus_text(gpus: Mapping[str, int]) -> str:
     return json.dumps(dict(gpus), sort_keys=True, separators=(",", ":"))
 
 
-@lru_cache(maxsize=1024)
 def read_gpus(text: str) -> Mapping[str, int]:
-    """Return the counts that ``gpus_text`` wrote; shared between runs, so it cannot be changed."""
-    return MappingProxyType(json.loads(text))
+    """Return the counts that ``gpus_text`` wrote."""
+    return dict(_decoded(text))
+
+
+# Few texts in many runs; each run gets a copy of its own.
+_decoded = lru_cache(maxsize=1024)(json.loads)
 
 
 def nature_columns(nature: Nature | None) -> Columns:

@@ -10,7 +10,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, ScalarSelect, Select, and_, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    ScalarSelect,
+    Select,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from carbonslurm.core.action import Verb
 from carbonslurm.core.footprint import Figure
@@ -144,11 +155,13 @@ def _job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, 
 
 def _add_deeds(connection: Connection, jobs: Select[Any], facts: Mapping[int, Iterable[_JobFacts]]) -> None:
     mine = ACTION.c.job.in_(jobs)
-    withheld = select(ACTION.c.job).where(mine, ACTION.c.verb == Verb.WITHHOLD, _ever(DONE)).distinct()
+    withheld = select(ACTION.c.job).where(mine, ACTION.c.verb == Verb.WITHHOLD.value, _ever(DONE)).distinct()
     for (job,) in connection.execute(withheld):
         for fact in facts.get(job, ()):
             fact.withheld = True
-    stops = select(ACTION.c.job, ACTION.c.submitted).where(mine, ACTION.c.verb == Verb.STOP, _ever(REQUEUED))
+    stops = select(ACTION.c.job, ACTION.c.submitted).where(
+        mine, ACTION.c.verb == Verb.STOP.value, _ever(REQUEUED)
+    )
     for job, submitted in connection.execute(stops):
         for fact in facts.get(job, ()):
             fact.stopped.append(submitted)
@@ -163,7 +176,7 @@ def _add_deeds(connection: Connection, jobs: Select[Any], facts: Mapping[int, It
 def _ever(states: Iterable[str]) -> ColumnElement[bool]:
     """Tell whether an action was ever in one of these states."""
     words = [str(state) for state in states]
-    return ACTION.c.id.in_(select(OUTCOME.c.action).where(OUTCOME.c.state.in_(words)))
+    return exists().where(OUTCOME.c.action == ACTION.c.id, OUTCOME.c.state.in_(words))
 
 
 def _run_row(row: RowMapping, facts: _JobFacts) -> RunRow:

@@ -66,11 +66,11 @@ def _create_intensity() -> None:
         sa.Column("g_per_kwh", sa.Double(), nullable=False),
         sa.Column("estimated", sa.Boolean(), nullable=False),
         sa.Column("recorded_at", sa.Double(), nullable=False),
-        sa.CheckConstraint("kind IN ('average', 'marginal')", name="ck_intensity_kind"),
+        sa.CheckConstraint("kind IN ('average', 'marginal')", name=op.f("ck_intensity_kind")),
         sa.CheckConstraint(
-            "scope IN ('lifecycle', 'direct', 'operational', 'unknown')", name="ck_intensity_scope"
+            "scope IN ('lifecycle', 'direct', 'operational', 'unknown')", name=op.f("ck_intensity_scope")
         ),
-        sa.CheckConstraint("ends_at > starts_at", name="ck_intensity_span"),
+        sa.CheckConstraint("ends_at > starts_at", name=op.f("ck_intensity_span")),
         sa.PrimaryKeyConstraint("id", name="pk_intensity"),
     )
     op.create_index("ix_intensity_news", "intensity", ["ends_at", "recorded_at"])
@@ -91,9 +91,9 @@ def _create_issue() -> None:
         sa.Column("starts_at", sa.Double(), nullable=False),
         sa.Column("ends_at", sa.Double(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.CheckConstraint("kind IN ('average', 'marginal')", name="ck_issue_kind"),
+        sa.CheckConstraint("kind IN ('average', 'marginal')", name=op.f("ck_issue_kind")),
         sa.CheckConstraint(
-            "scope IN ('lifecycle', 'direct', 'operational', 'unknown')", name="ck_issue_scope"
+            "scope IN ('lifecycle', 'direct', 'operational', 'unknown')", name=op.f("ck_issue_scope")
         ),
         sa.PrimaryKeyConstraint("id", name="pk_issue"),
         sa.UniqueConstraint("zone", "source", "kind", "scope", "digest", name="uq_issue"),
@@ -190,7 +190,7 @@ def _create_action() -> None:
         sa.Column("saving_g", sa.Double(), nullable=True),
         sa.Column("final", sa.Boolean(), nullable=False),
         sa.Column("intended_at", sa.Double(), nullable=False),
-        sa.CheckConstraint("verb IN ('withhold', 'release', 'stop', 'leave')", name="ck_action_verb"),
+        sa.CheckConstraint("verb IN ('withhold', 'release', 'stop', 'leave')", name=op.f("ck_action_verb")),
         sa.ForeignKeyConstraint(["cycle"], ["cycle.id"], name="fk_action_cycle"),
         sa.ForeignKeyConstraint(["job"], ["job.id"], name="fk_action_job"),
         sa.PrimaryKeyConstraint("id", name="pk_action"),
@@ -198,6 +198,7 @@ def _create_action() -> None:
     op.create_index("ix_action_intended", "action", ["cluster", "intended_at"])
     op.create_index("ix_action_job", "action", ["job", "id"])
     op.create_index("ix_action_key", "action", ["cluster", "job_id", "id"])
+    op.create_index("ix_action_verb", "action", ["cluster", "verb"])
 
 
 def _create_figure() -> None:
@@ -217,11 +218,11 @@ def _create_figure() -> None:
         sa.Column("scope", sa.Text(), nullable=True),
         sa.Column("source", sa.Text(), nullable=True),
         sa.Column("estimated", sa.Boolean(), nullable=False),
-        sa.CheckConstraint("kind IN ('average', 'marginal')", name="ck_figure_kind"),
+        sa.CheckConstraint("kind IN ('average', 'marginal')", name=op.f("ck_figure_kind")),
         sa.CheckConstraint(
-            "scope IN ('lifecycle', 'direct', 'operational', 'unknown')", name="ck_figure_scope"
+            "scope IN ('lifecycle', 'direct', 'operational', 'unknown')", name=op.f("ck_figure_scope")
         ),
-        sa.CheckConstraint("(kind IS NULL) = (scope IS NULL)", name="ck_figure_nature"),
+        sa.CheckConstraint("(kind IS NULL) = (scope IS NULL)", name=op.f("ck_figure_nature")),
         sa.ForeignKeyConstraint(["run"], ["run.id"], name="fk_figure_run"),
         sa.PrimaryKeyConstraint("id", name="pk_figure"),
     )
@@ -236,7 +237,7 @@ def _create_issue_point() -> None:
         sa.Column("ends_at", sa.Double(), nullable=False),
         sa.Column("g_per_kwh", sa.Double(), nullable=False),
         sa.Column("estimated", sa.Boolean(), nullable=False),
-        sa.CheckConstraint("ends_at > starts_at", name="ck_issue_point_span"),
+        sa.CheckConstraint("ends_at > starts_at", name=op.f("ck_issue_point_span")),
         sa.ForeignKeyConstraint(["issue"], ["issue.id"], name="fk_issue_point_issue"),
         sa.PrimaryKeyConstraint("issue", "starts_at", name="pk_issue_point"),
     )
@@ -250,7 +251,7 @@ def _create_outcome() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.CheckConstraint(f"state IN ({STATES})", name="ck_outcome_state"),
+        sa.CheckConstraint(f"state IN ({STATES})", name=op.f("ck_outcome_state")),
         sa.ForeignKeyConstraint(["action"], ["action.id"], name="fk_outcome_action"),
         sa.PrimaryKeyConstraint("id", name="pk_outcome"),
     )

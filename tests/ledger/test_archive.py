@@ -1,0 +1,172 @@
+"""Issues and measured values: kept as published, and the picture they make."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series
+from carbonslurm.core.interval import Interval
+from carbonslurm.errors import DataError
+from carbonslurm.ledger.tables import INTENSITY, ISSUE, ISSUE_POINT
+from carbonslurm.ledger.writing import Ledger
+
+Hours = Callable[[float], datetime]
+
+
+def _count(ledger: Ledger, table: Any) -> int:
+    with ledger._database.reading() as connection:  # noqa: SLF001  # rows are what this is about
+        return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _pieces(series: Series | None) -> list[tuple[float, float, float, bool]]:
+    """Hours of the day, g/kWh, estimated."""
+    assert series is not None
+    start = datetime(2026, 11, 22, tzinfo=series.start.tzinfo)
+    hour = timedelta(hours=1)
+    return [
+        (
+            (step.interval.start - start) / hour,
+            (step.interval.end - start) / hour,
+            step.g_per_kwh,
+            step.estimated,
+        )
+        for step in series.steps()
+    ]
+
+
+def test_measured_values_win_over_newer_forecasts(
+    ledger: Ledger, make_series: Any, make_issue: Any, clock: Hours, nature: Nature
+) -> None:
+    ledger.keep_actual(make_series((0, 1, 100)), clock(1))
+    ledger.keep_issue(make_issue(2, (0, 1, 999), (1, 2, 200)))
+    series = ledger.intensity("gb", nature, Interval(clock(0), clock(2)))
+    assert _pieces(series) == [(0, 1, 100, False), (1, 2, 200, True)]
+
+
+def test_holes_are_filled_from_the_newest_issue_that_covers_them(
+    ledger: Ledger, make_issue: Any, clock: Hours, nature: Nature
+) -> None:
+    ledger.keep_issue(make_issue(2, (1, 2, 210)))
+    ledger.keep_issue(make_issue(1, (0, 1, 110), (1, 2, 120), (2, 3, 130)))
+    series = ledger.intensity("gb", nature, Interval(clock(0), clock(3)))
+    assert _pieces(series) == [(0, 1, 110, True), (1, 2, 210, True), (2, 3, 130, True)]
+
+
+def test_steps_of_different_length_are_cut_at_every_edge(
+    ledger: Ledger, make_series: Any, make_issue: Any, clock: Hours, nature: Nature
+) -> None:
+    ledger.keep_issue(make_issue(0, (0, 0.5, 10), (0.5, 1, 20), (1, 1.5, 30), (1.5, 2, 40)))
+    ledger.keep_actual(make_series((0.5, 1.5, 100), source="meter"), clock(3))
+    series = ledger.intensity("gb", nature, Interval(clock(0), clock(2)))
+    assert _pieces(series) == [
+        (0, 0.5, 10, True),
+        (0.5, 1, 100, False),
+        (1, 1.5, 100, False),
+        (1.5, 2, 40, True),
+    ]
+    assert series is not None
+    assert series.source == "meter, neso"
+
+
+def test_what_nobody_knows_stays_unknown(
+    ledger: Ledger, make_series: Any, clock: Hours, nature: Nature
+) -> None:
+    assert ledger.intensity("gb", nature, Interval(clock(0), clock(3))) is None
+    ledger.keep_actual(make_series((0, 1, 100), (2, 3, 120)), clock(3))
+    series = ledger.intensity("gb", nature, Interval(clock(0), clock(3)))
+    assert series is not None
+    assert series.has_gaps
+    assert series.mean(Interval(clock(0), clock(3))) is None
+
+
+def test_a_revision_is_added_and_the_old_value_stays(
+    ledger: Ledger, make_series: Any, clock: Hours, nature: Nature
+) -> None:
+    for value in (100, 100, 110, 110, 100):
+        ledger.keep_actual(make_series((0, 1, value)), clock(2))
+    assert _count(ledger, INTENSITY) == 3
+    assert _pieces(ledger.intensity("gb", nature, Interval(clock(0), clock(1)))) == [(0, 1, 100, False)]
+
+
+def test_natures_and_zones_are_never_mixed(
+    ledger: Ledger, make_series: Any, clock: Hours, nature: Nature
+) -> None:
+    marginal = Nature(Kind.MARGINAL, Scope.DIRECT)
+    window = Interval(clock(0), clock(2))
+    ledger.keep_actual(make_series((0, 1, 100)), clock(2))
+    ledger.keep_actual(make_series((0, 2, 500), nature=marginal), clock(2))
+    ledger.keep_actual(make_series((0, 2, 900), zone="fr"), clock(2))
+    assert _pieces(ledger.intensity("gb", nature, window)) == [(0, 1, 100, False)]
+    assert ledger.natures("gb", window) == [marginal, nature]
+    assert ledger.natures("gb", Interval(clock(5), clock(6))) == []
+
+
+def test_an_issue_offered_twice_is_stored_once_and_read_back_whole(
+    ledger: Ledger, make_issue: Any, clock: Hours
+) -> None:
+    issue = make_issue(1, (1, 2, 100), (3, 4, 110))
+    for _ in range(3):
+        ledger.keep_issue(issue)
+    assert (_count(ledger, ISSUE), _count(ledger, ISSUE_POINT)) == (1, 2)
+    read = ledger.newest_issue("gb")
+    assert read is not None
+    assert (read.generated_at, read.fetched_at) == (issue.generated_at, issue.fetched_at)
+    assert _pieces(read.series) == _pieces(issue.series)
+    assert ledger.newest_issue("fr") is None
+
+
+def test_the_newest_issue_is_the_last_published_not_the_last_read(
+    ledger: Ledger, make_issue: Any, clock: Hours
+) -> None:
+    ledger.keep_issue(make_issue(2, (2, 3, 100)))
+    ledger.keep_issue(make_issue(1, (1, 2, 100)))
+    newest = ledger.newest_issue("gb")
+    assert newest is not None
+    assert newest.published == clock(2)
+
+
+def test_a_source_that_names_no_time_ages_from_the_last_time_it_said_so(
+    ledger: Ledger, make_series: Any, clock: Hours
+) -> None:
+    for hour in (1, 5, 3):
+        ledger.keep_issue(Issue(make_series((0, 24, 100)), None, clock(hour)))
+    newest = ledger.newest_issue("gb")
+    assert newest is not None
+    assert newest.published == clock(5)
+    assert _count(ledger, ISSUE) == 1
+
+
+def test_an_issue_without_a_value_is_refused(ledger: Ledger, make_issue: Any) -> None:
+    with pytest.raises(DataError, match="an issue without a value"):
+        ledger.keep_issue(make_issue(1, (1, 2, float("nan"))))
+
+
+offers = st.lists(st.tuples(st.sampled_from(["issue", "actual"]), st.integers(0, 3)), max_size=12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(offers=offers)
+def test_offers_in_any_order_and_number_make_the_same_archive(
+    offers: Sequence[tuple[str, int]], make_series: Any, make_issue: Any, clock: Hours, nature: Nature
+) -> None:
+    def archive(order: Sequence[tuple[str, int]]) -> Any:
+        with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder) / "ledger.db") as ledger:
+            for what, hour in order:
+                if what == "issue":
+                    ledger.keep_issue(
+                        make_issue(hour, (hour, hour + 1, hour), (hour + 1, hour + 2, 50 + hour))
+                    )
+                else:
+                    ledger.keep_actual(make_series((hour, hour + 0.5, 100 + hour)), clock(9))
+            series = ledger.intensity("gb", nature, Interval(clock(0), clock(9)))
+            counts = [_count(ledger, table) for table in (ISSUE, ISSUE_POINT, INTENSITY)]
+            return counts, _pieces(series) if series else None
+
+    assert archive(offers) == archive(sorted(set(offers)))
