@@ -140,6 +140,7 @@ class Seen(StrEnum):
     RUNNING = "running"
     SAVED = "saved"
     OUT_OF_GRACE = "out of grace"
+    TOO_LATE = "too late"
     LEAVING = "leaving"
     AGAIN_WAITING = "again waiting"
     AGAIN_DELAYED = "again delayed"
@@ -186,6 +187,9 @@ TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
     (Phase.INTENDED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
     (Phase.SIGNALLED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
     (Phase.SIGNALLED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.REQUEUED),
+    # The hour to go on has come, as after a long outage of ours: a requeue now would only lose work.
+    (Phase.INTENDED, Seen.TOO_LATE): (Command.NOTHING, Phase.ABANDONED),
+    (Phase.SIGNALLED, Seen.TOO_LATE): (Command.NOTHING, Phase.ABANDONED),
     (Phase.SIGNALLED, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
     (Phase.REQUEUED, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
     (Phase.REQUEUED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.REQUEUED),
@@ -219,6 +223,8 @@ def see(stop: StopInFlight, sight: Sight | None, now: datetime) -> Seen:
 def _see_same_run(stop: StopInFlight, sight: Sight, now: datetime) -> Seen:
     if sight.state is not JobState.RUNNING:
         return Seen.LEAVING
+    if now >= stop.restart_at and stop.phase is not Phase.REQUEUED:
+        return Seen.TOO_LATE
     if sight.saved and stop.phase is not Phase.INTENDED:
         return Seen.SAVED
     if stop.signalled_at is not None and now >= stop.signalled_at + stop.checkpoint.grace:

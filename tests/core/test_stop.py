@@ -220,6 +220,19 @@ def test_a_word_from_before_the_signal_acknowledges_nothing() -> None:
     assert see(stop_in(Phase.INTENDED), sight(JobState.RUNNING, saved=True), NOW) is Seen.RUNNING
 
 
+@pytest.mark.parametrize("phase", [Phase.INTENDED, Phase.SIGNALLED])
+def test_a_stop_whose_restart_has_come_is_abandoned_and_the_job_runs_on(phase: Phase) -> None:
+    """The daemon was away for hours: stopping now would only lose work."""
+    back = NOW + 3 * HOUR
+    told = step(stop_in(phase, NOW), sight(JobState.RUNNING), back)
+    assert told == (Command.NOTHING, Phase.ABANDONED, Seen.TOO_LATE)
+
+
+def test_a_requeue_that_slurm_lost_is_told_again_however_late() -> None:
+    told = step(stop_in(Phase.REQUEUED, NOW), sight(JobState.RUNNING), NOW + 3 * HOUR)
+    assert told == (Command.REQUEUE, Phase.REQUEUED, Seen.OUT_OF_GRACE)
+
+
 # --- every path ---
 
 SIGHTS = [
