@@ -15,9 +15,13 @@ from carbonslurm.errors import DataError
 
 NO_TIME = frozenset({"", "N/A", "NONE", "None", "Unknown", "(null)", "0"})
 NO_LIMIT = frozenset({"", "UNLIMITED", "Partition_Limit", "INVALID", "NOT_SET", "N/A"})
-_LIMIT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
-_DEPENDENCY = re.compile(r"\w+:(\d+)(?:_(?:\*|\d+))?(?:\+\d+)?(?:\((\w+)\))?")
-_GPU = re.compile(r"gres/gpu(?::([^=:,]+))?=(\d+)")
+_EPOCH = re.compile(r"[0-9]{1,10}")  # to the year 2286
+_LIMIT = re.compile(r"(?:([0-9]+)-)?(?:([0-9]+):)?([0-9]+):([0-9]+)")
+LONGEST_LIMIT_DAYS = 36_500  # Slurm takes thousands of years, which no date reaches: as good as no limit
+_DEPENDENCY = re.compile(r"\w+:([0-9]{1,10})(?:_(?:\*|[0-9]+))?(?:\+[0-9]+)?(?:\((\w+)\))?")
+_SINGLETON = re.compile(r"singleton(?!\(fulfilled)")
+_GPU = re.compile(r"gres/gpu(?::([^=:,]+))?=([0-9]{1,10})")
+_COUNT = re.compile(r"[0-9]{1,10}")
 
 
 def read_time(text: str) -> datetime | None:
@@ -28,7 +32,7 @@ def read_time(text: str) -> datetime | None:
     """
     if text in NO_TIME:
         return None
-    if not text.isascii() or not text.isdigit():
+    if not _EPOCH.fullmatch(text):
         raise DataError(f'expected a time as an epoch, got "{text[:40]}"')
     return from_epoch(int(text))
 
@@ -44,7 +48,11 @@ def read_time_limit(text: str) -> timedelta | None:
     match = _LIMIT.fullmatch(text)
     if match is None:
         raise DataError(f'expected a time limit, got "{text[:40]}"')
+    if any(len(group or "") > len(str(LONGEST_LIMIT_DAYS)) for group in match.groups()):
+        return None
     days, hours, minutes, seconds = (int(group or 0) for group in match.groups())
+    if days > LONGEST_LIMIT_DAYS:
+        return None
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
@@ -67,10 +75,9 @@ def read_tres(text: str) -> Tres:
 
 def _count(items: Mapping[str, str], name: str) -> int:
     text = items.get(name, "0")
-    try:
-        return int(float(text))
-    except ValueError as error:
-        raise DataError(f'expected a count of {name}, got "{text[:40]}"') from error
+    if not _COUNT.fullmatch(text):
+        raise DataError(f'expected a count of {name}, got "{text[:40]}"')
+    return int(text)
 
 
 def read_dependency(text: str) -> tuple[tuple[int, ...], bool]:
@@ -78,7 +85,7 @@ def read_dependency(text: str) -> tuple[tuple[int, ...], bool]:
     if text in {"", "(null)", "None", "N/A"}:
         return (), False
     needs = {int(number) for number, state in _DEPENDENCY.findall(text) if state != "fulfilled"}
-    return tuple(sorted(needs)), "singleton" in text
+    return tuple(sorted(needs)), _SINGLETON.search(text) is not None
 
 
 def write_id_ranges(numbers: list[int]) -> str:
