@@ -51,7 +51,7 @@ class PlanRules:
         policy: a name in policies.POLICIES.
         threshold: g/kWh, for the policy of that name.
         assumed_length: of a job without a time limit.
-        lead: a start closer than this counts as now; one cycle of the daemon.
+        lead: a job that may start is not made to wait for less than this; one cycle of the daemon.
         min_gain: share of its emissions that a new plan must save before it replaces the old one, 0..1.
         bound: the site's share of the bound.
         stop: the site's limits for stops.
@@ -154,9 +154,9 @@ class _Planner:
 
     def _place(self, job: QueuedJob, known: Known, question: Question) -> Action | None:
         choice = POLICIES[self.rules.policy](question)
-        if choice.start - self.situation.now <= self.rules.lead or choice.start <= question.earliest:
+        if choice.start <= question.earliest:
             return self._let_go(job, question.earliest, question.bound, f"start now: {choice.reason}")
-        if self._keeps(job, known, question, choice):
+        if self._keeps(job, known, question, choice) or self._is_near(job, choice):
             return None
         now_g, then_g = _mean(question, question.earliest), _mean(question, choice.start)
         return Action(
@@ -169,6 +169,11 @@ class _Planner:
             g_per_kwh_then=then_g,
             saving_g=self._saving(job, question, now_g, then_g),
         )
+
+    def _is_near(self, job: QueuedJob, choice: Choice) -> bool:
+        """Whether the job starts about then by itself: a few seconds are not worth telling Slurm."""
+        soon = choice.start - self.situation.now <= self.rules.lead
+        return soon and (job.eligible is None or job.eligible <= choice.start)
 
     def _keeps(self, job: QueuedJob, known: Known, question: Question, choice: Choice) -> bool:
         """Whether the plan that stands is good enough: no flapping for a few grams."""

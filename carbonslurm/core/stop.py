@@ -2,7 +2,8 @@
 
 *When*: going on costs the rest of the run at the intensities ahead; stopping costs the time from signal to
 kill (lost work), then the rest plus the restart at a cleaner hour. It pays when it saves more than a margin,
-within a minimum run time, a maximum number of stops, the bound, and a forecast that covers both sides.
+within a minimum run time, a maximum number of stops, the bound, and a forecast that covers both sides. While
+electricity is no dirtier now than it will be after the restart, running on loses nothing: the stop waits.
 
 *How*: a table from (phase, what Slurm shows) to (what to do, next phase), under two rules:
 
@@ -97,7 +98,7 @@ def worth_stopping(
     going_on = series.mean(Interval(now, now + rest))
     saving_work = series.mean(Interval(now, now + checkpoint.grace))
     later = series.mean(Interval(choice.start, choice.start + rest + again))
-    if going_on is None or saving_work is None or later is None:
+    if going_on is None or saving_work is None or later is None or saving_work <= later:
         return None
     cost_on = going_on * _hours(rest)
     cost_stop = saving_work * _hours(checkpoint.grace) + later * _hours(rest + again)

@@ -8,7 +8,7 @@ from typing import Any
 from carbonslurm.ports import ActionRow
 
 _DONE = frozenset({"applied", "confirmed", "overridden"})
-_STOPPED = frozenset({"requeued", "delayed", "done"})
+_STOPPED = frozenset({"requeued", "delayed", "done", "confirmed"})
 
 
 def demo_facts(

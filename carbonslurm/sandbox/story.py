@@ -19,7 +19,7 @@ NEWS_AT = 7.5
 
 # From which hour on the grid emits how much, in g/kWh.
 FIRST_FORECAST = ((-PAST_HOURS, 450.0), (0, 480.0), (5, 120.0), (11, 60.0), (14, 200.0))
-SECOND_FORECAST = ((-PAST_HOURS, 450.0), (0, 480.0), (5, 120.0), (9, 520.0), (14, 90.0))
+SECOND_FORECAST = ((-PAST_HOURS, 450.0), (0, 480.0), (5, 120.0), (9, 520.0), (14, 130.0))
 
 CHECKPOINTING = r"""#!/bin/bash
 #SBATCH --open-mode=append
@@ -87,7 +87,7 @@ PARTS: Sequence[Part] = (
     Part("urgent", hours=2, gpus=4),
     Part("train", hours=3, gpus=4, flex=8),
     Part("long-train", hours=10, gpus=4, flex=17, checkpoints=True),
-    Part("sweep", hours=2, gpus=2, flex=20),
+    Part("sweep", hours=1, gpus=2, flex=20),
     Part("notebook", hours=1, gpus=1, at=2),
 )
 
