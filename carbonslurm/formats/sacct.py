@@ -12,7 +12,7 @@ from carbonslurm.core.interval import Interval, to_epoch
 from carbonslurm.core.job import AccountedRun, RunKey
 from carbonslurm.core.tag import Tag, parse_tag
 from carbonslurm.errors import DataError
-from carbonslurm.formats.slurm_text import read_time, read_time_limit, read_tres
+from carbonslurm.formats.slurm_text import read_number, read_time, read_time_limit, read_tres
 
 FIELDS = (
     "JobIDRaw",
@@ -88,7 +88,7 @@ def _read_run(fields: dict[str, str], cluster: str) -> AccountedRun:
     state = fields["State"].split(" ", maxsplit=1)[0]
     started = None if state in _NEVER_STARTED else read_time(fields["Start"])
     return AccountedRun(
-        key=RunKey(cluster, int(fields["JobIDRaw"]), submitted),
+        key=RunKey(cluster, read_number(fields["JobIDRaw"]), submitted),
         array_job_id=_array_of(fields["JobID"]),
         user=fields["User"],
         account=fields["Account"],
@@ -115,7 +115,7 @@ def _read_end(text: str, state: str, started: datetime | None) -> datetime | Non
 
 def _array_of(text: str) -> int | None:
     base, mark, _ = text.partition("_")
-    return int(base) if mark else None
+    return read_number(base) if mark else None
 
 
 def _read_energy(text: str) -> float | None:

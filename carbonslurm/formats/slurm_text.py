@@ -73,6 +73,17 @@ def read_tres(text: str) -> Tres:
     return Tres(cpus=_count(items, "cpu"), nodes=_count(items, "node"), gpus=gpus)
 
 
+def read_number(text: str) -> int:
+    """Read a plain number; int() alone would take ``7_1``, a task of an array, for 71.
+
+    Raises:
+        DataError: it is none.
+    """
+    if not _COUNT.fullmatch(text):
+        raise DataError(f'expected a number, got "{text[:40]}"')
+    return int(text)
+
+
 def _count(items: Mapping[str, str], name: str) -> int:
     text = items.get(name, "0")
     if not _COUNT.fullmatch(text):

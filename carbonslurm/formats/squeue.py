@@ -17,6 +17,7 @@ from carbonslurm.core.tag import Tag, parse_tag
 from carbonslurm.errors import DataError
 from carbonslurm.formats.slurm_text import (
     read_dependency,
+    read_number,
     read_time,
     read_time_limit,
     read_tres,
@@ -119,9 +120,9 @@ class Row:
 
 
 def _read_row(fields: dict[str, str], cluster: str) -> Row:
-    job_id = int(fields["JobID"])
-    array_task = None if fields["ArrayTaskID"] in _NONE else int(fields["ArrayTaskID"])
-    array_id = None if array_task is None else int(fields["ArrayJobID"])
+    job_id = read_number(fields["JobID"])
+    array_task = None if fields["ArrayTaskID"] in _NONE else read_number(fields["ArrayTaskID"])
+    array_id = None if array_task is None else read_number(fields["ArrayJobID"])
     submitted = read_time(fields["SubmitTime"])
     if submitted is None:
         raise DataError("no submit time")
@@ -144,7 +145,7 @@ def _read_row(fields: dict[str, str], cluster: str) -> Row:
         singleton=singleton,
         held=fields["PriorityLong"] == "0",
         reason=fields["Reason"],
-        restarts=int(fields["RestartCnt"] or 0),
+        restarts=read_number(fields["RestartCnt"] or "0"),
         requeueable=fields["Requeue"] == "1",
         tag=_read_tag(fields["admin_comment"]),
         tres=read_tres(fields["tres-alloc"]),
@@ -184,7 +185,7 @@ def _fold_array(array_id: int, rows: list[Row]) -> QueuedJob:
     spec = f"{array_id}_{write_id_ranges([row.task for row in rows if row.task is not None])}"
     whole = replace(first, key=JobKey(first.key.cluster, array_id), spec=spec)
     alike = {
-        (job.submitted, job.eligible, job.held, job.restarts, job.needs, job.tag)
+        (job.submitted, job.eligible, job.held, job.restarts, job.needs, job.tag, job.obstacle)
         for job in (row.job for row in rows)
     }
     return whole if len(alike) == 1 else replace(whole, obstacle="tasks of its array differ")
