@@ -22,8 +22,15 @@ def aware(moment: datetime) -> datetime:
 
 
 def from_epoch(seconds: float) -> datetime:
-    """Return the UTC moment of a Unix time in seconds."""
-    return datetime.fromtimestamp(seconds, tz=UTC)
+    """Return the UTC moment of a Unix time in seconds.
+
+    Raises:
+        DataError: it lies outside of the years that a date can have.
+    """
+    try:
+        return datetime.fromtimestamp(seconds, tz=UTC)
+    except (OverflowError, OSError, ValueError) as error:
+        raise DataError(f"no date has the Unix time {seconds:g}") from error
 
 
 def to_epoch(moment: datetime) -> int:

@@ -13,8 +13,8 @@ from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import DataError
 
 SAVED = "carbon:saved"
-_BOOT = re.compile(r"^BOOT_TIME\s*=\s*(\d+)\s*$", re.MULTILINE)
-_SLURMD_TIMEOUT = re.compile(r"^SlurmdTimeout\s*=\s*(\d+) sec", re.MULTILINE)
+_BOOT = re.compile(r"^BOOT_TIME\s*=\s*([0-9]{1,10})\s*$", re.MULTILINE)
+_SLURMD_TIMEOUT = re.compile(r"^SlurmdTimeout\s*=\s*([0-9]{1,10}) sec", re.MULTILINE)
 
 
 def begin_argv(specs: Sequence[str], until: datetime | None) -> list[str]:
@@ -94,7 +94,7 @@ def read_look(raw: bytes, job_id: int) -> Sight | None:
         jobs = msgspec.json.decode(repaired)["jobs"]
         found = [job for job in jobs if job["job_id"] == job_id]
         return _sight(found[-1]) if found else None
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+    except (DataError, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"squeue --json: cannot read job {job_id}: {error!r}") from error
 
 

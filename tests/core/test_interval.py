@@ -57,6 +57,12 @@ def test_an_epoch_is_the_first_whole_second_not_before(moment: datetime) -> None
     assert timedelta() <= behind < timedelta(seconds=1)
 
 
+@pytest.mark.parametrize("seconds", [1e12, -1e12, 10**18, 10**30, float("inf"), float("nan")])
+def test_an_epoch_that_no_date_has_is_refused(seconds: float) -> None:
+    with pytest.raises(DataError, match="no date"):
+        from_epoch(seconds)
+
+
 def test_whole_seconds_are_kept_as_they_are() -> None:
     assert from_epoch(to_epoch(NOON)) == NOON
 

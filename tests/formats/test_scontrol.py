@@ -1,0 +1,264 @@
+"""scontrol, scancel and the look at one job: commands and readings."""
+
+import json
+import os
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carbonslurm.core.job import JobState
+from carbonslurm.core.stop import ControllerFacts, Sight
+from carbonslurm.errors import DataError
+from carbonslurm.formats.scontrol import (
+    begin_argv,
+    read_controller,
+    read_look,
+    read_refusals,
+    requeue_argv,
+    signal_argv,
+)
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+EPOCH = int(NOW.timestamp())
+
+
+# --- commands ---
+
+
+def test_a_begin_time_is_an_epoch_for_many_jobs_at_once() -> None:
+    argv = begin_argv(["7", "13_[2-3]"], NOW)
+    assert argv == ["scontrol", "update", "JobId=7,13_[2-3]", f"StartTime=uts{EPOCH}"]
+
+
+def test_a_fraction_of_a_second_is_rounded_up() -> None:
+    assert begin_argv(["7"], NOW + timedelta(milliseconds=1))[-1] == f"StartTime=uts{EPOCH + 1}"
+
+
+def test_a_release_begins_now() -> None:
+    assert begin_argv(["7"], None)[-1] == "StartTime=now"
+
+
+@pytest.mark.parametrize(("full", "who"), [(False, "--batch"), (True, "--full")])
+def test_a_signal_goes_to_the_batch_shell_and_its_children_only_where_said(full: bool, who: str) -> None:
+    assert signal_argv(7, "USR1", full=full) == ["scancel", "--signal=USR1", who, "7"]
+
+
+def test_a_requeue_spares_jobs_that_have_ended() -> None:
+    assert requeue_argv(7) == ["scontrol", "requeue", "Incomplete", "7"]
+
+
+# --- slurmctld of itself ---
+
+CONFIG = f"""\
+Configuration data as of {EPOCH}
+AccountingStorageBackupHost = (null)
+BatchStartTimeout       = 10 sec
+BOOT_TIME               = {EPOCH - 3600}
+SlurmdTimeout           = 300 sec
+SlurmctldTimeout        = 120 sec
+"""
+
+
+def test_slurmctld_says_when_it_started_and_how_patient_it_is() -> None:
+    assert read_controller(CONFIG) == ControllerFacts(NOW - timedelta(hours=1), timedelta(minutes=5))
+
+
+@pytest.mark.parametrize("missing", ["BOOT_TIME", "SlurmdTimeout"])
+def test_a_configuration_without_them_is_refused(missing: str) -> None:
+    with pytest.raises(DataError, match="BOOT_TIME"):
+        read_controller(CONFIG.replace(missing, "Other"))
+
+
+@given(st.text() | st.integers(0, 10**30).map(lambda number: CONFIG.replace(str(EPOCH - 3600), str(number))))
+def test_any_text_gives_facts_or_a_data_error(text: str) -> None:
+    with suppress(DataError):
+        read_controller(text)
+
+
+# --- refusals ---
+
+
+def test_success_refuses_nothing() -> None:
+    assert read_refusals(["7", "8"], 0, "") == {"7": None, "8": None}
+
+
+def test_a_refusal_is_read_against_its_own_job() -> None:
+    words = "Job is no longer pending execution for job 8\n"
+    assert read_refusals(["7", "8", "80"], 1, words) == {"7": None, "8": words.strip(), "80": None}
+
+
+def test_a_refusal_that_names_no_job_counts_against_all() -> None:
+    answers = read_refusals(["7", "8"], 1, "slurm_update error: Access/permission denied\n")
+    assert set(answers.values()) == {"slurm_update error: Access/permission denied"}
+
+
+def test_a_failure_without_a_word_counts_against_all() -> None:
+    assert read_refusals(["7"], 1, "") == {"7": "scontrol ended with 1"}
+
+
+def test_a_refusal_of_array_tasks_is_read_against_their_array() -> None:
+    words = "13_4: Job is no longer pending execution\n"
+    assert read_refusals(["13_[2-4]", "7"], 1, words) == {"13_[2-4]": words.strip(), "7": None}
+
+
+@given(st.lists(st.integers(1, 99).map(str), min_size=1, unique=True), st.integers(0, 2), st.text())
+def test_every_job_has_an_answer(specs: list[str], returncode: int, stderr: str) -> None:
+    answers = read_refusals(specs, returncode, stderr)
+    assert list(answers) == specs
+    assert returncode == 0 or any(answer is not None for answer in answers.values())
+
+
+# --- the look at one job ---
+
+OLD = {  # as 22.05 writes it
+    "job_id": 7,
+    "job_state": "RUNNING",
+    "restart_cnt": 1,
+    "eligible_time": EPOCH,
+    "start_time": EPOCH + 5,
+    "comment": "",
+}
+NEW = {  # as 24.05 and later do
+    "job_id": 7,
+    "job_state": ["PENDING"],
+    "restart_cnt": 0,
+    "eligible_time": {"set": True, "infinite": False, "number": EPOCH},
+    "start_time": {"set": False, "infinite": False, "number": 0},
+    "comment": "",
+}
+
+
+def shown(*jobs: dict[str, Any]) -> bytes:
+    return json.dumps({"jobs": jobs}).encode()
+
+
+def test_the_old_shape() -> None:
+    start = NOW + timedelta(seconds=5)
+    assert read_look(shown(OLD), 7) == Sight(JobState.RUNNING, 1, NOW, start, saved=False)
+
+
+def test_the_new_shape() -> None:
+    assert read_look(shown(NEW), 7) == Sight(JobState.PENDING, 0, NOW, None, saved=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        (["RUNNING"], JobState.RUNNING),
+        (["RUNNING", "CONFIGURING"], JobState.RUNNING),
+        (["RUNNING", "COMPLETING"], JobState.COMPLETING),
+        (["PENDING", "COMPLETING"], JobState.COMPLETING),
+        (["PENDING", "REQUEUED"], JobState.COMPLETING),
+        (["COMPLETED", "COMPLETING"], JobState.COMPLETING),
+        (["SUSPENDED"], JobState.SUSPENDED),
+        (["COMPLETED"], JobState.ENDED),
+        (["A_STATE_OF_LATER_VERSIONS"], JobState.ENDED),
+        ("COMPLETING", JobState.COMPLETING),
+    ],
+)
+def test_a_flag_beside_a_state_comes_first(words: object, state: JobState) -> None:
+    sight = read_look(shown(NEW | {"job_state": words}), 7)
+    assert sight is not None
+    assert sight.state is state
+
+
+def test_a_job_that_slurm_has_forgotten_is_none() -> None:
+    assert read_look(shown(), 7) is None
+    assert read_look(shown(OLD | {"job_id": 8}), 7) is None
+
+
+@pytest.mark.parametrize(
+    ("comment", "saved"),
+    [
+        ("carbon:saved", True),
+        ("my run; carbon:saved", True),
+        ("carbon:saved\nJobId=8", True),
+        ("carbon:flex=12h", False),
+        ("not-carbon:saved", False),
+        ("carbon:saved?", False),
+        ("", False),
+        (None, False),
+        ({"set": True}, False),
+    ],
+)
+def test_a_job_says_that_it_saved_by_one_word_of_its_comment(comment: object, saved: bool) -> None:
+    sight = read_look(shown(OLD | {"comment": comment}), 7)
+    assert sight is not None
+    assert sight.saved is saved
+
+
+def test_bytes_that_are_not_utf8_hide_no_job() -> None:
+    raw = shown(OLD | {"comment": "@@"}).replace(b"@@", b"\xff\xfe carbon:saved")
+    sight = read_look(raw, 7)
+    assert sight is not None
+    assert sight.saved
+
+
+def test_rows_and_jobs_in_a_comment_forge_nothing() -> None:
+    forged = '"}, {"job_id": 7, "job_state": "COMPLETED"}]'
+    sight = read_look(shown(OLD | {"comment": forged}), 7)
+    assert sight is not None
+    assert sight.state is JobState.RUNNING
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"slurm_load_jobs error: Invalid job id specified",
+        b"[]",
+        b"{}",
+        b'{"jobs": 7}',
+        b'{"jobs": [7]}',
+        b'{"jobs": [{"job_id": 7}]}',
+        shown(OLD | {"eligible_time": "soon"}),
+        shown(OLD | {"eligible_time": 10**18}),
+        shown(OLD | {"restart_cnt": []}),
+        shown(OLD | {"job_state": 4}),
+    ],
+)
+def test_what_is_not_squeues_json_is_refused(raw: bytes) -> None:
+    with pytest.raises(DataError, match="squeue --json"):
+        read_look(raw, 7)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.binary() | st.dictionaries(st.sampled_from(list(OLD)), anything).map(lambda job: shown(OLD | job)))
+def test_any_bytes_give_a_sight_or_a_data_error(raw: bytes) -> None:
+    with suppress(DataError):
+        read_look(raw, 7)
+
+
+# --- recorded ---
+
+
+def recorded() -> list[Any]:
+    root = os.environ.get("CARBONSLURM_DATA")
+    if not root:
+        return [pytest.param(None, marks=pytest.mark.skip(reason="CARBONSLURM_DATA is not set"))]
+    folder = Path(root) / "slurm-outputs"
+    paths = [*folder.glob("squeue-json/*.json"), *folder.glob("slurmrestd-json/*/slurm-job-*.json")]
+    return [pytest.param(path, id=str(path.relative_to(folder))) for path in sorted(paths)]
+
+
+@pytest.mark.parametrize("path", recorded())
+def test_recorded_answers_of_every_version_are_read(path: Path) -> None:
+    raw = path.read_bytes()
+    jobs = json.loads(raw)
+    jobs = jobs["jobs"] if isinstance(jobs, dict) and "jobs" in jobs else [jobs]
+    for job in jobs:
+        sight = read_look(json.dumps({"jobs": [job]}).encode(), job["job_id"])
+        assert sight is not None
+        assert sight.state in JobState
+        assert sight.eligible is None or sight.eligible.year > 2015
