@@ -12,7 +12,21 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, false, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Row,
+    and_,
+    exists,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from carbonslurm.core.footprint import Figure
 from carbonslurm.core.job import AccountedRun, RunKey
@@ -27,6 +41,9 @@ from carbonslurm.ports import RunToFigure
 # Grid operators revise within weeks; estimates of runs older than this are left as they are, so that the work
 # of each pass does not grow with the age of the ledger.
 REVISED_WITHIN = timedelta(days=90)
+# Values carry the time when asking for them began, so they may come in after a figure with a later time. To
+# look back this far costs some figures worked out in vain (equal ones are not stored); to miss one, the truth.
+STORED_LATE = timedelta(minutes=10)
 # Runs handed out at once: at about 3 kB each they stay well under 100 MB.
 AT_ONCE = 5_000
 SIGNAL_SENT = (Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED, Phase.DONE)
@@ -192,7 +209,7 @@ def _news(table: Any, stored_at: ColumnElement[datetime]) -> ColumnElement[bool]
     return exists().where(
         table.c.ends_at > func.coalesce(FIGURE.c.baseline_starts_at, RUN.c.started),
         table.c.starts_at < RUN.c.ended,
-        stored_at > RUN.c.figured_at,
+        type_coerce(stored_at, Double) > type_coerce(RUN.c.figured_at, Double) - STORED_LATE.total_seconds(),
     )
 
 

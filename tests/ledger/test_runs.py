@@ -116,6 +116,16 @@ def test_an_estimate_waits_for_news_about_its_own_hours(
     assert _figures(ledger) == 1
 
 
+def test_values_stored_a_little_later_than_they_say_are_not_missed(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_series: Any, clock: Hours
+) -> None:
+    """They carry the time when asking began; a figure may have been worked out before the answer came."""
+    ledger.keep_runs([make_run()], clock(4))
+    ledger.keep_figures([(make_run().key, make_figure(estimated=True))], clock(5))
+    ledger.keep_actual(make_series((2, 3, 100)), clock(4.95))
+    assert len(_due(ledger, clock(5))) == 1
+
+
 def test_news_about_the_baselines_hours_counts(
     ledger: Ledger, make_run: Any, make_figure: Any, make_issue: Any, clock: Hours
 ) -> None:
