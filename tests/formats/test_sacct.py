@@ -1,0 +1,198 @@
+"""sacct's reading: attempts as it prints them, foreign AdminComments, and any text at all."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carbonslurm.core.interval import Interval
+from carbonslurm.core.job import AccountedRun, RunKey, Tres
+from carbonslurm.core.tag import FlexibleBy, Tag
+from carbonslurm.formats.sacct import ABSURD_JOULES, FIELDS, read_runs, runs_argv
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+EPOCH = int(NOW.timestamp())
+MARK = "~0badcafe~"
+TAG = "carbon:v=1,flex=43200,by=owner"
+
+DONE = {
+    "JobIDRaw": "7",
+    "JobID": "7",
+    "Submit": str(EPOCH - 7200),
+    "Eligible": str(EPOCH - 3600),
+    "Start": str(EPOCH - 3600),
+    "End": str(EPOCH),
+    "State": "COMPLETED",
+    "ExitCode": "0:0",
+    "User": "ada",
+    "Account": "science",
+    "Partition": "gpu",
+    "QOS": "normal",
+    "Timelimit": "02:00:00",
+    "AllocTRES": "billing=4,cpu=4,gres/gpu:a100=1,gres/gpu=1,mem=8G,node=1",
+    "ReqTRES": "billing=4,cpu=4,gres/gpu=1,mem=8G,node=1",
+    "ConsumedEnergyRaw": "",
+    "AdminComment": TAG,
+}
+
+
+def printed(*rows: dict[str, str]) -> str:
+    return "".join(MARK.join(row[name] for name in FIELDS) + "\n" for row in rows)
+
+
+def one(**changes: str) -> AccountedRun:
+    runs, unread = read_runs(printed(DONE | changes), MARK, "toy")
+    assert unread == []
+    assert len(runs) == 1
+    return runs[0]
+
+
+def test_a_run_that_completed() -> None:
+    assert one() == AccountedRun(
+        key=RunKey("toy", 7, NOW - timedelta(hours=2)),
+        array_job_id=None,
+        user="ada",
+        account="science",
+        partition="gpu",
+        qos="normal",
+        eligible=NOW - timedelta(hours=1),
+        started=NOW - timedelta(hours=1),
+        ended=NOW,
+        state="COMPLETED",
+        exit_code="0:0",
+        time_limit=timedelta(hours=2),
+        tres=Tres(cpus=4, nodes=1, gpus={"a100": 1}),
+        energy_joules=None,
+        tag=Tag(flex=timedelta(hours=12), by=FlexibleBy.OWNER),
+    )
+
+
+def test_nothing_printed_is_no_run() -> None:
+    assert read_runs("", MARK, "toy") == ([], [])
+
+
+def test_each_attempt_of_a_requeued_job_is_a_run() -> None:
+    first = DONE | {"State": "REQUEUED"}
+    second = DONE | {"Submit": str(EPOCH + 5), "Start": str(EPOCH + 130), "End": str(EPOCH + 200)}
+    runs, _ = read_runs(printed(first, second), MARK, "toy")
+    assert [run.key.submitted for run in runs] == [NOW - timedelta(hours=2), NOW + timedelta(seconds=5)]
+
+
+def test_a_run_that_goes_on_has_no_end() -> None:
+    run = one(State="RUNNING", End="Unknown")
+    assert (run.state, run.ended) == ("RUNNING", None)
+
+
+def test_a_job_that_waits_has_neither_start_nor_end() -> None:
+    run = one(State="PENDING", Start="Unknown", End="Unknown", AllocTRES="")
+    assert (run.started, run.ended) == (None, None)
+    assert run.tres.gpu_count == 1  # what it asks for
+
+
+def test_who_cancelled_it_is_no_part_of_the_state() -> None:
+    assert one(State="CANCELLED by 1000").state == "CANCELLED"
+
+
+def test_a_job_that_was_cancelled_before_it_started_never_ran() -> None:
+    """sacct shows Start=None, or the same moment as End."""
+    run = one(State="CANCELLED by 1000", Start="None", End=str(EPOCH), AllocTRES="")
+    assert (run.started, run.ended) == (None, NOW)
+
+
+def test_a_task_names_its_array() -> None:
+    run = one(JobIDRaw="15", JobID="13_2")
+    assert (run.key.job_id, run.array_job_id) == (15, 13)
+
+
+@pytest.mark.parametrize(
+    ("text", "joules"),
+    [
+        ("3600000", 3_600_000.0),
+        ("0", None),  # NVIDIA's counter in Slurm is an empty function
+        ("", None),
+        ("18446744073709551614", None),  # -2, unset
+        (str(int(ABSURD_JOULES)), None),
+        ("nan", None),
+    ],
+)
+def test_energy_that_cannot_be_true_is_none(text: str, joules: float | None) -> None:
+    assert one(ConsumedEnergyRaw=text).energy_joules == joules
+
+
+# --- foreign AdminComments ---
+
+
+@pytest.mark.parametrize("text", ["JS1:H4sIAAAAAAAA=", "", "carbon:v=1,flex=much", "carbon:v=2,flex=1"])
+def test_an_admin_comment_that_is_no_tag_of_ours_is_none(text: str) -> None:
+    assert one(AdminComment=text).tag is None
+
+
+def test_an_admin_comment_with_newlines_stays_in_its_row() -> None:
+    text = f"first line\n{TAG}\n99|99|1|1"
+    runs, unread = read_runs(printed(DONE | {"AdminComment": text}, DONE | {"JobIDRaw": "8"}), MARK, "toy")
+    assert [run.key.job_id for run in runs] == [7, 8]
+    assert unread == []
+    assert runs[0].tag is not None
+
+
+def test_a_forged_row_is_none() -> None:
+    """Its writer does not know the delimiter of this call."""
+    forged = printed(DONE | {"JobIDRaw": "99", "User": "eve"}).replace(MARK, "~deadbeef~")
+    runs, _ = read_runs(printed(DONE | {"AdminComment": f"x\n{forged}"}), MARK, "toy")
+    assert [run.key.job_id for run in runs] == [7]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Submit": "Unknown"},
+        {"Submit": "2026-11-22T12:00:00"},
+        {"JobIDRaw": "7.batch"},
+        {"Start": str(EPOCH + 60)},
+        {"Timelimit": "a while"},
+        {"AllocTRES": "cpu=many"},
+        {"ConsumedEnergyRaw": "much"},
+        {"User": f"ada{MARK}eve"},
+    ],
+)
+def test_a_row_that_cannot_be_read_is_named_and_the_others_stand(changes: dict[str, str]) -> None:
+    runs, unread = read_runs(printed(DONE | changes, DONE | {"JobIDRaw": "8"}), MARK, "toy")
+    assert [run.key.job_id for run in runs] == [8]
+    assert len(unread) == 1
+    assert unread[0].startswith("sacct: run of job 7")
+
+
+# --- the question ---
+
+
+def test_the_question_is_in_epochs_and_asks_for_all_attempts_of_all_users() -> None:
+    argv = runs_argv(Interval(NOW, NOW + timedelta(hours=1)), MARK)
+    assert {"--duplicates", "--allusers", "--allocations", "--parsable2", "--noheader"} <= set(argv)
+    assert f"--starttime=uts{EPOCH}" in argv
+    assert f"--endtime=uts{EPOCH + 3600}" in argv
+
+
+# --- properties ---
+
+values = st.text(max_size=20) | st.sampled_from(
+    ["0", "7", "Unknown", "None", "1-0:0:0", "nan", "9" * 30, "-1"]
+)
+rows = st.fixed_dictionaries({name: values | st.just(DONE[name]) for name in FIELDS})
+
+
+@given(st.lists(rows, max_size=4))
+def test_any_fields_give_each_row_as_a_run_or_as_unread(given: list[dict[str, str]]) -> None:
+    runs, unread = read_runs(printed(*given), MARK, "toy")
+    for run in runs:
+        assert run.started is None or run.ended is None or run.started <= run.ended
+    assert len(runs) + len(unread) >= len(given) or any(
+        "\n" in value for row in given for value in row.values()
+    )
+
+
+@given(st.text())
+def test_any_text_gives_runs_and_what_could_not_be_read(text: str) -> None:
+    runs, unread = read_runs(text, MARK, "toy")
+    assert runs == []
+    assert len(unread) <= text.count(MARK)
