@@ -42,7 +42,7 @@ from carbonslurm.ports import RunToFigure
 # of each pass does not grow with the age of the ledger.
 REVISED_WITHIN = timedelta(days=90)
 # Values carry the time when asking for them began, so they may come in after a figure with a later time. To
-# look back this far costs some figures worked out in vain (equal ones are not stored); missing one, the truth.
+# look this far back costs some figures worked out in vain, and equal ones are not stored.
 STORED_LATE = timedelta(minutes=10)
 # Runs handed out at once: at about 3 kB each they stay well under 100 MB.
 AT_ONCE = 5_000
