@@ -173,7 +173,7 @@ def load(path: Path) -> Config:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         words = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"{path}: {words}") from error
+        raise _wrong(f"{path}: {words}") from error
     return parse(text, str(path))
 
 
@@ -184,11 +184,11 @@ def parse(text: str, origin: str = "configuration") -> Config:
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{origin}: {_yaml_words(error)}") from error
+        raise _wrong(f"{origin}: {_yaml_words(error)}") from error
     try:
         config = msgspec.convert(raw, Config, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise ConfigError(_words(str(error), raw)) from error
+        raise _wrong(_words(str(error), raw)) from error
     _check(config)
     return config
 
@@ -205,6 +205,14 @@ def _decode(kind: type, value: Any) -> Any:
 
 
 # --- messages ---
+
+
+def _wrong(words: str) -> ConfigError:
+    """Return the error; what was written in the file reaches no terminal raw."""
+    return ConfigError(
+        "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words)
+    )
+
 
 _AT = re.compile(r"(?P<what>.*?) - at `(?:key in )?\$(?P<path>.*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.+)`")
@@ -281,14 +289,14 @@ def _check(config: Config) -> None:
     from carbonslurm.core.policies import POLICIES  # noqa: PLC0415 - pulls in numpy
 
     if config.policy.name not in POLICIES:
-        raise ConfigError(f'policy.name: expected one of {", ".join(POLICIES)}, got "{config.policy.name}"')
+        raise _wrong(f'policy.name: expected one of {", ".join(POLICIES)}, got "{config.policy.name}"')
     known = {source.zone for source in config.sources}
     for path, zone in (
         ("zone", config.zone),
         *((f"zones.{name}", zone) for name, zone in config.zones.items()),
     ):
         if zone not in known:
-            raise ConfigError(f'{path}: no source gives zone "{zone}"')
+            raise _wrong(f'{path}: no source gives zone "{zone}"')
     for index, rule in enumerate(config.flexible.defaults):
         _check_default(f"flexible.defaults[{index}].tag", rule.tag)
 
@@ -298,4 +306,4 @@ def _check_default(path: str, text: str) -> None:
     try:
         parse_declaration(tag)
     except UsageError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise _wrong(f"{path}: {error}") from error

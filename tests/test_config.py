@@ -1,0 +1,224 @@
+"""The configuration: every key with its default, and one line with its path for whatever is wrong."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carbonslurm.config import Config, FileSource, NesoSource, load, parse
+from carbonslurm.errors import ConfigError
+
+LEAST = """\
+cluster: toy
+ledger: /var/lib/carbonslurm/ledger.db
+zone: GB
+sources:
+  - {provider: neso, zone: GB}
+"""
+FULL = (
+    LEAST
+    + """\
+  - {provider: file, zone: site, path: /etc/grid.csv, column: g, kind: marginal, scope: direct, horizon: 2d}
+zones: {south: site}
+cycle: {interval: 30s, fetch: 15m, reconcile: 2m, stop_step: 3s, updates: 50}
+policy:
+  name: threshold
+  threshold: 180
+  max_wait: 1d12h
+  margin: 10m
+  queue_wait: {gpu: 5m}
+  min_gain: 0.05
+  assumed_length: 2h
+  forecast_age: 6h
+flexible:
+  gpu_only: false
+  defaults:
+    - {qos: flex, tag: "flex=12h"}
+  exclude: {users: [root], accounts: [ops], partitions: [debug], qos: [high]}
+stop: {enabled: false, min_run: 1h, max_stops: 0, restart: 2m, min_saving: 0.2, settle: 30s}
+power:
+  gpu_watts: {a100: 400}
+  other_gpu_watts: 250
+  cpu_watts: 4
+  gpu_utilisation: 0.8
+  cpu_utilisation: 0.4
+  node_watts: 300
+  node_cpus: 128
+  node_gpus: 8
+  pue: 1.1
+slurm: {conf: /etc/slurm/slurm.conf, path: /usr/bin, timeout: 10s}
+"""
+)
+
+
+def with_line(path: str, value: object) -> str:
+    """The least configuration with one value set, by a dotted path."""
+    raw = yaml.safe_load(LEAST)
+    *parents, last = path.split(".")
+    section = raw
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    section[last] = value
+    return yaml.safe_dump(raw)
+
+
+def complaint(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    return str(caught.value)
+
+
+def test_four_keys_are_enough() -> None:
+    config = parse(LEAST)
+    assert (config.cluster, config.zone) == ("toy", "GB")
+    assert config.sources == (NesoSource(zone="GB"),)
+    assert config.policy.max_wait == timedelta(days=1)
+    assert config.stop.enabled
+
+
+def test_every_key_can_be_set() -> None:
+    config = parse(FULL)
+    assert config.sources[1] == FileSource(
+        zone="site",
+        path="/etc/grid.csv",
+        column="g",
+        kind="marginal",
+        scope="direct",
+        horizon=config.sources[1].horizon,
+    )
+    assert config.sources[1].horizon == timedelta(days=2)
+    assert config.cycle.interval == timedelta(seconds=30)
+    assert config.policy.queue_wait == {"gpu": timedelta(minutes=5)}
+    assert config.policy.max_wait == timedelta(days=1, hours=12)
+    assert config.flexible.defaults[0].tag == "flex=12h"
+    assert config.flexible.exclude.users == ("root",)
+    assert config.power.gpu_watts == {"a100": 400}
+    assert config.slurm.timeout == timedelta(seconds=10)
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        parse(LEAST).cluster = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("policy.threshold", "low", 'policy.threshold: expected a number, got "low"'),
+        ("polic", {}, "polic: unknown key"),
+        ("policy.treshold", 5, "policy.treshold: unknown key"),
+        ("cluster", 5, "cluster: expected a text, got 5"),
+        ("cluster", None, "cluster: expected a text, got null"),
+        ("stop.enabled", "yes", 'stop.enabled: expected true or false, got "yes"'),
+        ("cycle.updates", 1.5, "cycle.updates: expected a whole number, got 1.5"),
+        ("sources", {}, "sources: expected a list, got {}"),
+        ("policy", [], "policy: expected a mapping, got []"),
+        (
+            "policy.name",
+            "greenest",
+            'policy.name: expected one of no-wait, threshold, lowest-window, got "greenest"',
+        ),
+        ("zone", "FR", 'zone: no source gives zone "FR"'),
+        ("zones", {"south": "FR"}, 'zones.south: no source gives zone "FR"'),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_path(path: str, value: object, words: str) -> None:
+    assert complaint(with_line(path, value)) == words
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("policy.max_wait", 12, "policy.max_wait: expected a duration such as 12h or 90s, got 12"),
+        ("policy.max_wait", "12", 'policy.max_wait: expected a duration such as 12h or 1d12h, got "12"'),
+        ("policy.max_wait", "99d", "policy.max_wait: expected 1s to 30d"),
+        ("policy.queue_wait", {"gpu": "soon"}, "policy.queue_wait"),
+        ("policy.min_gain", 1.5, "policy.min_gain: expected"),
+        ("policy.threshold", -1, "policy.threshold: expected"),
+        ("power.pue", 0.9, "power.pue: expected"),
+        ("power.gpu_watts", {"a100": "hot"}, "power.gpu_watts"),
+        ("cycle.updates", 0, "cycle.updates: expected"),
+        ("cluster", "", "cluster: expected"),
+        ("sources", [], "sources: expected"),
+        ("sources", [{"provider": "oracle", "zone": "GB"}], "sources[0]"),
+        ("sources", [{"zone": "GB"}], "sources[0]"),
+        ("sources", [{"provider": "neso", "zone": "GB", "key": "x"}], "sources[0].key: unknown key"),
+        ("sources", [{"provider": "file", "zone": "GB"}], "sources[0].path: missing"),
+        ("flexible.defaults", [{"tag": "flex=soon"}], "flexible.defaults[0].tag: carbon: flex: "),
+        ("flexible.defaults", [{"qos": "flex"}], "flexible.defaults[0].tag: missing"),
+        ("flexible.exclude.users", "root", 'flexible.exclude.users: expected a list, got "root"'),
+    ],
+)
+def test_what_is_impossible_is_said_with_its_path(path: str, value: object, words: str) -> None:
+    assert complaint(with_line(path, value)).startswith(words)
+
+
+@pytest.mark.parametrize("key", ["cluster", "ledger", "zone", "sources"])
+def test_a_missing_key_is_named(key: str) -> None:
+    raw = yaml.safe_load(LEAST)
+    del raw[key]
+    assert complaint(yaml.safe_dump(raw)) == f"{key}: missing"
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a list", "5", "null"])
+def test_what_is_no_mapping_is_refused(text: str) -> None:
+    assert complaint(text).startswith("configuration: expected a mapping")
+
+
+def test_what_is_no_yaml_says_where() -> None:
+    assert complaint("cluster: toy\nzone: [GB\n").startswith("configuration: line ")
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"carbonslurm\.yaml: No such file"):
+        load(tmp_path / "carbonslurm.yaml")
+
+
+def test_a_file_that_is_not_text_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "carbonslurm.yaml"
+    path.write_bytes(b"cluster: \xff")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(path)
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "carbonslurm.yaml"
+    path.write_text(FULL, encoding="utf-8")
+    assert load(path) == parse(FULL)
+
+
+# --- any configuration ---
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = [
+    *Config.__struct_fields__,
+    *(f"policy.{name}" for name in type(parse(LEAST).policy).__struct_fields__),
+    *(f"power.{name}" for name in type(parse(LEAST).power).__struct_fields__),
+    *(f"flexible.{name}" for name in type(parse(LEAST).flexible).__struct_fields__),
+]
+
+
+@given(st.sampled_from(KEYS), anything)
+def test_any_value_anywhere_is_taken_or_refused_in_one_line(path: str, value: object) -> None:
+    try:
+        config = parse(with_line(path, value))
+    except ConfigError as error:
+        words = str(error)
+        assert words.startswith(path.split(".", maxsplit=1)[0])
+        assert words.isprintable()
+        assert len(words) < 300
+    else:
+        assert isinstance(config, Config)
+
+
+@given(st.text())
+def test_any_text_is_taken_or_refused(text: str) -> None:
+    with pytest.raises(ConfigError):
+        parse(text)
