@@ -97,7 +97,7 @@ class Cycle:
         wanted = self._plan(queue, known)
         chosen = wanted[: self.rules.updates]
         intents, notes = self._intend(number, chosen)
-        refused = 0 if self.rules.observe else self._apply(intents)
+        refused = 0 if self.rules.observe else self._carry_out(intents, known, queue.taken_at)
         return CycleReport(
             pending=len(queue.pending()),
             flexible=sum(job.tag is not None for job in queue.pending()),
@@ -126,15 +126,11 @@ class Cycle:
         return known
 
     def _check_claims(self, queue: Queue, known: Mapping[JobKey, Known]) -> None:
-        """Confirm what Slurm shows as we set it, and mark what it has forgotten: each cycle anew."""
+        """Confirm what Slurm shows as we set it: each cycle anew, since a slurmctld that dies may forget."""
         for job in queue.jobs:
             claim = known.get(job.key, UNKNOWN).claim
-            if claim is None or claim.set_to is None:
-                continue
-            if is_ours_still(job, claim):
+            if claim is not None and is_ours_still(job, claim):
                 self._settle(claim.action, OutcomeState.CONFIRMED, queue.taken_at)
-            elif forgotten(job, claim):
-                self._settle(claim.action, OutcomeState.FORGOTTEN, queue.taken_at)
 
     # --- deciding ---
 
@@ -206,6 +202,21 @@ class Cycle:
             self.memory.unwritten.pop(0)
 
     # --- acting ---
+
+    def _carry_out(
+        self, intents: Sequence[tuple[int | None, Action]], known: Mapping[JobKey, Known], at: datetime
+    ) -> int:
+        """Let new claims take the place of forgotten ones, then tell Slurm.
+
+        Only now: until its new claim is written, the forgotten one is all that tells what Slurm shows from
+        the owner's word.
+        """
+        for number, action in intents:
+            claim = known.get(action.job.key, UNKNOWN).claim
+            lost = forgotten(action.job, claim) and not is_ours_still(action.job, claim)
+            if claim is not None and number is not None and lost:
+                self._settle(claim.action, OutcomeState.FORGOTTEN, at)
+        return self._apply(intents)
 
     def _apply(self, intents: Sequence[tuple[int | None, Action]]) -> int:
         """Tell Slurm, jobs with the same new begin time together; return how many it refused.

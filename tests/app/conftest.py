@@ -1,0 +1,279 @@
+"""A small world to tell stories in: the simulated cluster, a real ledger, a forecast, and our daemon.
+
+Time passes only in ``World.live``: a cycle each five minutes, and, while a stop is in flight, its step each
+five seconds. ``owner`` is the cluster itself: what a story calls there, a person did.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from carbonslurm.app.cycle import Cycle, CycleRules, Memory
+from carbonslurm.app.ingest import Ingest, IngestReport
+from carbonslurm.app.stopping import Stopping
+from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
+from carbonslurm.core.interval import Interval
+from carbonslurm.core.planner import PlanRules, Zones
+from carbonslurm.core.power import PowerModel
+from carbonslurm.core.stop import StopRules
+from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
+from carbonslurm.errors import UnavailableError
+from carbonslurm.ledger.writing import Ledger
+from carbonslurm.ports import ActionRow, CycleReport, RunFilter, RunRow
+from carbonslurm.sim.cluster import SimulatedCluster
+from carbonslurm.sim.job import SimulatedJob, Submission
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+INTERVAL = timedelta(minutes=5)
+STOP_STEP = timedelta(seconds=5)
+NATURE = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
+GRACE = timedelta(minutes=1)
+
+
+class KilledError(BaseException):
+    """The daemon is no more; nothing of ours may catch it."""
+
+
+@dataclass
+class Fuse:
+    """Kills the daemon at its nth call of a port, before or after the call is done; None never does."""
+
+    at: int | None = None
+    after: bool = False
+    calls: int = 0
+
+    def burn(self, *, done: bool) -> None:
+        self.calls += not done
+        if self.calls == self.at and done is self.after:
+            self.at = None
+            raise KilledError
+
+
+class Wired:
+    """A port behind a fuse: each call goes through to the thing itself."""
+
+    def __init__(self, thing: object, fuse: Fuse) -> None:
+        self._thing, self._fuse = thing, fuse
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            self._fuse.burn(done=False)
+            answer = getattr(self._thing, name)(*given, **named)
+            self._fuse.burn(done=True)
+            return answer
+
+        return call
+
+
+@dataclass
+class World:
+    """The cluster ``toy``, with our daemon beside it.
+
+    Attributes:
+        owner: the cluster, for what people and fate do to it.
+        rules: the site's; a story may replace them.
+        fuse: see Fuse.
+    """
+
+    path: Path
+    ledger: Ledger
+    owner: SimulatedCluster
+    rules: CycleRules
+    memory: Memory = field(default_factory=Memory)
+    fuse: Fuse = field(default_factory=Fuse)
+
+    @property
+    def now(self) -> datetime:
+        return self.owner.now
+
+    # --- people ---
+
+    def submit(
+        self,
+        run_time: timedelta = HOUR,
+        *,
+        flex: timedelta | None = 12 * HOUR,
+        grace: timedelta | None = None,
+        **wanted: Any,
+    ) -> int:
+        """Submit a job as sbatch and our hook do: tagged, with a window of two cycles."""
+        if flex is None:
+            return self.owner.submit(Submission(run_time, **wanted))
+        own = wanted.pop("begin", None)
+        window = self.now + 2 * INTERVAL
+        tag = Tag(
+            flex=flex,
+            by=FlexibleBy.OWNER,
+            latest=max(self.now, own or self.now) + flex,
+            begin=own,
+            window=window,
+            checkpoint=None if grace is None else Checkpoint("USR1", grace, full=False, restart=None),
+        )
+        wanted.setdefault("time_limit", run_time)
+        return self.owner.submit(Submission(run_time, tag=tag, begin=max(own or window, window), **wanted))
+
+    def fill(self, length: timedelta = 48 * HOUR) -> int:
+        """Take all GPUs with a job that is not flexible."""
+        return self.submit(length, flex=None, gpus=16, time_limit=length)
+
+    def job(self, job_id: int) -> SimulatedJob:
+        return self.owner.job(job_id)
+
+    # --- the grid ---
+
+    def forecast(self, *values: float, start: datetime | None = None) -> None:
+        """Publish a forecast now: one value for each hour from now on, the last for two more days."""
+        first = start or self.now
+        hours = [*values, *[values[-1]] * 48]
+        self.ledger.keep_issue(Issue(self.series(hours, first), self.now, self.now))
+
+    def measured(self, *values: float, start: datetime = NOON) -> None:
+        """Publish what was: one value for each hour."""
+        self.ledger.keep_actual(self.series(list(values), start), self.now)
+
+    @staticmethod
+    def series(values: list[float], first: datetime) -> Series:
+        steps = [
+            Step(Interval(first + number * HOUR, first + (number + 1) * HOUR), value)
+            for number, value in enumerate(values)
+        ]
+        return Series.from_steps("GB", "toy", NATURE, steps)
+
+    # --- our daemon ---
+
+    def cycle(self) -> CycleReport:
+        cluster, book = Wired(self.owner, self.fuse), Wired(self.ledger, self.fuse)
+        return Cycle(
+            queue=cluster,
+            actuator=cluster,
+            archive=book,
+            actions=book,
+            jobs=book,
+            cycles=book,
+            rules=self.rules,
+            clock=lambda: self.now,
+            memory=self.memory,
+        ).run()
+
+    def stops(self) -> int:
+        cluster, book = Wired(self.owner, self.fuse), Wired(self.ledger, self.fuse)
+        stopping = Stopping(
+            cluster="toy",
+            queue=cluster,
+            control=cluster,
+            actuator=cluster,
+            actions=book,
+            memory=self.memory,
+            clock=lambda: self.now,
+        )
+        try:
+            return stopping.run()
+        except UnavailableError:
+            return 1
+
+    def restart(self) -> None:
+        """Start a new daemon: it remembers nothing but the ledger."""
+        self.memory = Memory()
+
+    def reconcile(self) -> IngestReport:
+        return Ingest(
+            cluster="toy",
+            accounting=self.owner,
+            runs=self.ledger,
+            archive=self.ledger,
+            zone_of=lambda _: "GB",
+            power=self.rules.plan.power,
+            restart=timedelta(),
+            clock=lambda: self.now,
+        ).run()
+
+    def live(self, length: timedelta) -> list[CycleReport]:
+        """Let time pass with the daemon alive."""
+        end = self.now + length
+        reports = []
+        while self.now < end:
+            reports.append(self.cycle())
+            self._until(min(end, self.now + INTERVAL))
+        return reports
+
+    def _until(self, moment: datetime) -> None:
+        while self.now < moment:
+            in_flight = self.stops()
+            self.owner.advance(min(moment, self.now + STOP_STEP) if in_flight else moment)
+
+    def without_us(self, length: timedelta) -> None:
+        """Let time pass with the daemon dead."""
+        self.owner.advance(self.now + length)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the ledger unwritable: somebody else holds the one lock that a writer needs."""
+        other = sqlite3.connect(self.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
+
+    # --- what is written ---
+
+    def actions(self) -> list[ActionRow]:
+        return list(self.ledger.actions("toy", NOON - 999 * HOUR))
+
+    def verbs(self, job_id: int | None = None) -> list[str]:
+        return [str(row.verb) for row in self.actions() if job_id in {None, row.key.job_id}]
+
+    def rows(self) -> list[RunRow]:
+        return list(self.ledger.runs(RunFilter()))
+
+    def with_rules(self, **changes: Any) -> None:
+        self.rules = replace(self.rules, **changes)
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated ledger to copy: migrating takes longer than most stories."""
+    path = tmp_path_factory.mktemp("ledger") / "empty.db"
+    Ledger.open(path, cluster="toy").close()
+    return path
+
+
+@pytest.fixture
+def new_world(tmp_path: Path, empty_ledger: Path) -> Iterator[Callable[[], World]]:
+    """Make worlds, each with a ledger of its own."""
+    opened: list[Ledger] = []
+
+    def make() -> World:
+        path = tmp_path / f"ledger{len(opened)}.db"
+        shutil.copy(empty_ledger, path)
+        opened.append(Ledger.open(path, cluster="toy", patience=timedelta(milliseconds=20)))
+        plan = PlanRules(
+            zones=Zones("GB"),
+            lead=INTERVAL,
+            power=PowerModel(gpu_watts={"a100": 1000}, gpu_utilisation=1, cpu_watts=0, node_watts=0, pue=1),
+            stop=StopRules(restart=timedelta(minutes=1)),
+        )
+        return World(path, opened[-1], SimulatedCluster(NOON), CycleRules(plan))
+
+    yield make
+    for ledger in opened:
+        ledger.close()
+
+
+@pytest.fixture
+def world(new_world: Callable[[], World]) -> World:
+    return new_world()
+
+
+@pytest.fixture(scope="session")
+def killed() -> type[BaseException]:
+    return KilledError

@@ -1,0 +1,529 @@
+"""Stories of waiting jobs: who starts them, when, and who may say otherwise."""
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from carbonslurm.app.fetch import usable_forecasts
+from carbonslurm.core.job import JobState
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+DIRTY_UNTIL_THREE = (300.0, 300.0, 300.0, 50.0)
+
+
+def at(hours: float) -> datetime:
+    return NOON + hours * HOUR
+
+
+# --- waiting, and starting by itself ---
+
+
+def test_a_flexible_job_waits_for_the_clean_hour_and_starts_in_it(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    reports = world.live(4 * HOUR)
+    assert world.job(job).started == at(3)
+    assert world.verbs() == ["withhold"]
+    assert [report.error for report in reports if report.error] == []
+    row = world.actions()[0]
+    assert (row.state, row.until, row.bound) == ("confirmed", at(3), at(12))
+
+
+def test_a_job_that_is_not_flexible_is_never_touched(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit(flex=None)
+    world.live(HOUR)
+    assert world.job(job).started == NOON
+    assert world.owner.commands == []
+
+
+def test_a_job_whose_hour_is_now_starts_when_its_window_ends(world: Any) -> None:
+    world.forecast(50, 300)
+    job = world.submit()
+    world.live(HOUR)
+    assert world.job(job).started is not None
+    assert world.job(job).started <= NOON + 10 * MINUTE
+
+
+def test_with_the_daemon_dead_it_starts_by_itself(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.cycle()
+    world.without_us(4 * HOUR)
+    assert world.job(job).started == at(3)
+
+
+def test_a_job_that_no_daemon_ever_saw_starts_after_its_window(world: Any) -> None:
+    job = world.submit()
+    world.without_us(HOUR)
+    assert world.job(job).started == NOON + 10 * MINUTE
+
+
+def test_no_forecast_of_better_times_moves_a_job_past_its_bound(world: Any) -> None:
+    """Each hour a new forecast promises something still cleaner, later."""
+    job = world.submit(flex=4 * HOUR)
+    for hour in range(6):
+        world.forecast(*[500.0] * (hour + 2), 10.0)
+        world.live(HOUR)
+    assert world.job(job).started is not None
+    assert world.job(job).started <= at(4)
+
+
+def test_a_new_forecast_moves_the_start(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.live(HOUR)
+    world.forecast(300, 20, 300)
+    world.live(2 * HOUR)
+    assert world.job(job).started == at(2)
+    assert world.verbs() == ["withhold", "withhold"]
+
+
+def test_a_few_grams_move_nothing(world: Any) -> None:
+    world.forecast(300, 300, 50, 52, 300)
+    world.submit()
+    world.live(HOUR)
+    world.forecast(300, 50.3, 50, 300)
+    world.live(30 * MINUTE)
+    assert world.verbs() == ["withhold"]
+
+
+def test_no_job_starts_before_its_owners_own_begin_time(world: Any) -> None:
+    world.forecast(10, 300)
+    job = world.submit(begin=at(5))
+    world.live(6 * HOUR)
+    assert world.job(job).started == at(5)
+
+
+def test_a_job_that_waits_for_another_is_planned_and_does_not_slip_through(world: Any) -> None:
+    world.forecast(*[300.0] * 6, 50)
+    first = world.submit(2 * HOUR, flex=None)
+    second = world.submit(needs=(first,))
+    world.live(8 * HOUR)
+    assert world.job(second).started == at(6)
+
+
+def test_the_wait_of_a_dependent_job_counts_from_when_it_could_start(world: Any) -> None:
+    world.forecast(*[300.0] * 20, 50)
+    first = world.submit(10 * HOUR, flex=None)
+    second = world.submit(needs=(first,), flex=4 * HOUR)
+    world.live(30 * HOUR)
+    assert at(10) <= world.job(second).started <= at(14) + 10 * MINUTE
+
+
+def test_an_array_is_withheld_whole(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    first = world.submit(tasks=4)
+    world.live(4 * HOUR)
+    assert [row.spec for row in world.actions()] == [f"{first}_[0-3]"]
+    assert [world.job(first + task).started for task in range(4)] == [at(3)] * 4
+
+
+def test_an_array_of_which_the_owner_lifted_one_task_is_left_alone(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    first = world.submit(tasks=4)
+    world.live(HOUR)
+    world.fill()
+    world.owner.update_begin(f"{first}_2", world.now)
+    world.forecast(300, 20, 300)
+    world.live(HOUR)
+    assert world.verbs() == ["withhold"]
+    assert world.job(first + 2).begin == at(1)
+
+
+# --- the owner's word ---
+
+
+def test_start_time_now_is_an_opt_out_for_good(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.cycle()
+    world.fill(2 * HOUR)
+    world.owner.update_begin(str(job), world.now)
+    world.live(90 * MINUTE)
+    world.forecast(300, 300, 20)
+    world.live(2 * HOUR)
+    assert world.verbs() == ["withhold", "leave"]
+    assert world.job(job).started == at(2)
+
+
+def test_an_opt_out_counts_although_it_is_only_seen_running(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit(3 * HOUR, grace=MINUTE)
+    world.live(30 * MINUTE)
+    world.owner.update_begin(str(job), world.now)
+    world.live(10 * MINUTE)
+    assert world.verbs() == ["withhold", "leave"]
+    world.owner.requeue(job)  # by an admin: it stays its owner's
+    world.live(3 * HOUR)
+    assert world.verbs() == ["withhold", "leave"]
+    assert world.job(job).started == NOON + 40 * MINUTE + timedelta(seconds=5 + 121)
+
+
+def test_start_time_now_within_the_hooks_window_is_an_opt_out(world: Any) -> None:
+    world.fill(2 * HOUR)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.owner.update_begin(str(job), world.now)
+    world.live(3 * HOUR)
+    assert world.verbs() == ["leave"]
+    assert world.job(job).started == at(2)
+
+
+def test_a_begin_time_of_the_owners_is_left_alone(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.cycle()
+    world.owner.update_begin(str(job), at(7))
+    world.live(8 * HOUR)
+    assert world.verbs() == ["withhold", "leave"]
+    assert world.job(job).started == at(7)
+
+
+def test_a_held_job_is_left_alone_until_it_is_let_go(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.owner.hold(job)
+    world.live(HOUR)
+    assert world.verbs() == []
+    world.owner.hold(job, held=False)
+    world.live(HOUR)
+    assert world.job(job).started is not None
+
+
+def requeued_and_seen(world: Any, job: int) -> None:
+    """A node failed; the next cycle comes before Slurm's two minutes are over."""
+    world.owner.requeue(job)
+    world.owner.advance(world.now + timedelta(seconds=30))
+    world.cycle()
+
+
+def test_slurms_own_requeue_is_no_opt_out(world: Any) -> None:
+    world.forecast(50, 300, 300, 300, 50)
+    job = world.submit(50 * MINUTE)
+    world.live(30 * MINUTE)
+    assert world.job(job).state is JobState.RUNNING
+    requeued_and_seen(world, job)
+    world.live(4 * HOUR)
+    assert "leave" not in world.verbs()
+    assert world.job(job).started == at(4)
+
+
+def test_a_requeue_does_not_start_the_wait_anew(world: Any) -> None:
+    world.forecast(10, *[300.0 - 10 * hour for hour in range(20)])
+    job = world.submit(50 * MINUTE, flex=6 * HOUR)
+    world.live(30 * MINUTE)
+    requeued_and_seen(world, job)
+    assert world.job(job).begin == at(6)
+    world.live(10 * HOUR)
+    assert world.job(job).started == at(6)
+
+
+# --- slurmctld forgets ---
+
+
+def test_a_change_that_slurmctld_forgot_is_made_again(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.cycle()
+    world.owner.crash()
+    world.owner.come_back(forget=MINUTE)
+    assert world.job(job).begin == NOON + 10 * MINUTE
+    world.live(4 * HOUR)
+    assert world.verbs() == ["withhold", "withhold"]
+    assert world.job(job).started == at(3)
+
+
+def test_a_change_of_plan_that_slurmctld_forgot_is_made_again(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.live(HOUR)
+    world.forecast(300, 20, 300)
+    world.cycle()
+    world.owner.crash()
+    world.owner.come_back(forget=MINUTE)
+    assert world.job(job).begin == at(3)
+    world.live(2 * HOUR)
+    assert world.verbs() == ["withhold", "withhold", "withhold"]
+    assert world.job(job).started == at(2)
+
+
+def test_a_release_that_slurmctld_forgot_is_made_again(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.cycle()
+    world.fill(2 * HOUR)
+    world.forecast(50, 300)
+    world.owner.advance(world.now + MINUTE)
+    world.cycle()
+    world.owner.crash()
+    world.owner.come_back(forget=timedelta(seconds=10))
+    assert world.job(job).begin == at(3)
+    world.live(HOUR)
+    assert world.verbs() == ["withhold", "release", "release"]
+    assert world.job(job).begin < at(1)
+
+
+def test_a_forgotten_change_that_had_no_room_in_the_next_cycle_is_not_the_owners_word(world: Any) -> None:
+    """Slurm is back at our own earlier plan, and the budget of that cycle goes to more urgent jobs."""
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.live(HOUR)
+    world.forecast(300, 20, 300)
+    world.cycle()
+    world.owner.crash()
+    world.owner.come_back(forget=MINUTE)
+    urgent = [world.submit() for _ in range(2)]
+    world.with_rules(updates=2)
+    world.live(30 * MINUTE)
+    assert "leave" not in world.verbs()
+    assert {world.job(number).begin for number in (job, *urgent)} == {at(2)}
+
+
+# --- slurmctld away ---
+
+
+def test_while_slurmctld_is_away_cycles_fail_and_the_next_one_goes_on(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.cycle()
+    world.owner.crash()
+    reports = world.live(30 * MINUTE)
+    assert {report.error for report in reports} == {"Unable to contact slurm controller (connect failure)"}
+    world.owner.come_back()
+    assert {report.error for report in world.live(3 * HOUR)} == {None}
+    assert world.job(job).started == at(3)
+    assert world.verbs() == ["withhold"]
+
+
+def test_an_update_that_got_no_answer_is_looked_at_in_the_next_cycle(world: Any, killed: Any) -> None:
+    """The daemon dies between Slurm's yes and its own note of it."""
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    for fuse in range(1, 30):
+        world.fuse.calls, world.fuse.at, world.fuse.after = 0, fuse, True
+        try:
+            world.cycle()
+        except killed:
+            world.restart()
+        else:
+            break
+    world.fuse.at = None
+    assert world.job(job).begin == at(3)
+    world.live(4 * HOUR)
+    assert world.job(job).started == at(3)
+    assert "leave" not in world.verbs()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_any_call_the_next_daemon_goes_on(new_world: Any, killed: Any, after: bool) -> None:
+    fuse = 0
+    died = True
+    while died:
+        fuse += 1
+        world = new_world()
+        world.forecast(*DIRTY_UNTIL_THREE)
+        job = world.submit()
+        world.fuse.at, world.fuse.after = fuse, after
+        died = False
+        try:
+            world.live(10 * MINUTE)
+        except killed:
+            died = True
+            world.restart()
+        world.fuse.at = None
+        world.live(10 * MINUTE)
+        world.without_us(4 * HOUR)
+        assert world.job(job).started == at(3)
+        assert "leave" not in world.verbs()
+        assert not world.job(job).held
+        assert fuse < 200
+
+
+# --- the ledger cannot be written ---
+
+
+def test_what_cannot_be_written_is_not_done(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    with world.locked():
+        report = world.cycle()
+    assert world.owner.commands == []
+    assert report.actions == 0
+    assert "nothing withheld or stopped" in report.notes[0]
+    world.live(4 * HOUR)
+    assert world.job(job).started == at(3)
+
+
+def withheld_in_a_full_cluster(world: Any) -> int:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.cycle()
+    world.fill(6 * HOUR)
+    world.live(30 * MINUTE)
+    return int(job)
+
+
+def test_jobs_are_released_although_it_cannot_be_written(world: Any) -> None:
+    job = withheld_in_a_full_cluster(world)
+    world.forecast(10, 300)
+    with world.locked():
+        world.cycle()
+    assert world.job(job).begin == world.now
+
+
+def test_a_release_is_written_late_and_not_taken_for_the_owners_word(world: Any) -> None:
+    job = withheld_in_a_full_cluster(world)
+    world.forecast(10, 300)
+    with world.locked():
+        world.cycle()
+        world.without_us(5 * MINUTE)
+        world.cycle()
+    world.live(30 * MINUTE)
+    assert world.verbs(job) == ["withhold", "release"]
+    assert world.actions()[-1].state == "applied"
+    world.forecast(300, 20, 300)
+    world.live(30 * MINUTE)
+    assert world.verbs(job) == ["withhold", "release", "withhold"]
+
+
+def test_a_release_that_is_repeated_unwritten_is_told_once(world: Any) -> None:
+    job = withheld_in_a_full_cluster(world)
+    world.forecast(10, 300)
+    with world.locked():
+        for _ in range(3):
+            world.cycle()
+            world.without_us(5 * MINUTE)
+    assert world.owner.commands.count(("begin", str(job))) == 2  # withheld, released
+
+
+def test_a_cycle_that_cannot_read_the_ledger_fails_and_is_not_fatal(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.submit()
+    world.ledger.close()
+    world.path.unlink()
+    world.path.write_bytes(b"this is no database, and longer than its header is" * 9)
+    report = world.cycle()
+    assert report.error is not None
+    assert world.owner.commands == []
+
+
+# --- forecasts end, budgets, observing ---
+
+
+def test_when_the_forecast_is_too_old_jobs_are_released(world: Any) -> None:
+    world.forecast(*[300.0] * 20, 50)
+    job = world.submit(flex=24 * HOUR)
+    world.live(13 * HOUR)
+    assert world.job(job).started is not None
+    assert at(12) <= world.job(job).started <= at(12) + 10 * MINUTE
+    assert world.verbs() == ["withhold", "release"]
+    reason = world.actions()[-1].reason
+    assert reason == "no usable forecast"
+    state = usable_forecasts(world.ledger, ["GB"], world.now, 12 * HOUR)["GB"]
+    assert state.reason is not None
+    assert "stale" in state.reason
+
+
+def test_without_any_forecast_nothing_is_withheld(world: Any) -> None:
+    job = world.submit()
+    world.live(HOUR)
+    assert world.job(job).started <= NOON + 10 * MINUTE
+    assert "withhold" not in world.verbs()
+
+
+def test_a_job_released_in_its_window_is_still_ours_to_plan(world: Any) -> None:
+    """The first forecast comes when the job was released already, but found no room."""
+    world.fill(2 * HOUR)
+    job = world.submit()
+    world.live(15 * MINUTE)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.live(4 * HOUR)
+    assert "leave" not in world.verbs()
+    assert world.job(job).started == NOON + 15 * MINUTE + 3 * HOUR
+
+
+def test_no_cycle_changes_more_jobs_than_its_budget(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    jobs = [world.submit() for _ in range(5)]
+    world.with_rules(updates=2)
+    reports = world.live(15 * MINUTE)
+    assert [report.actions for report in reports] == [2, 2, 0]
+    assert reports[0].notes == ("3 changes left for the next cycle",)
+    assert sum(world.job(job).begin == at(3) for job in jobs) == 4
+
+
+def test_observing_writes_and_does_nothing(world: Any) -> None:
+    world.with_rules(observe=True)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit(4 * HOUR, grace=MINUTE)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.live(90 * MINUTE)
+    assert world.owner.commands == []
+    assert world.job(job).started == NOON + 10 * MINUTE
+    assert {row.state for row in world.actions()} == {"observed"}
+    assert world.ledger.stops_in_flight("toy") == []
+
+
+def test_what_was_observed_is_not_ours_afterwards(world: Any) -> None:
+    world.with_rules(observe=True)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.cycle()
+    world.with_rules(observe=False)
+    world.live(4 * HOUR)
+    assert "leave" not in world.verbs()
+    assert world.job(job).started == at(3)
+
+
+def test_each_cycle_is_written_with_its_counts(world: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.submit()
+    world.submit(flex=None)
+    report = world.cycle()
+    counts = (report.pending, report.flexible, report.running, report.actions, report.refused)
+    assert counts == (1, 1, 1, 1, 0)
+    assert world.ledger.last_cycle("toy") == (NOON, None)
+    assert "withhold job 1 until 2026-11-22T15:00:00Z: 50 g/kWh over its run, 300 if now" in caplog.messages
+
+
+def test_a_refusal_is_written_and_tried_again(world: Any) -> None:
+    """The job started between the snapshot and the update."""
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            if name == "withhold":
+                world.owner.update_begin(str(job), world.now)
+            return getattr(owner, name)
+
+    owner = world.owner
+    stale = replace_queue(world, Late())
+    report = stale.run()
+    assert (report.actions, report.refused) == (1, 1)
+    assert world.actions()[0].state == "refused"
+
+
+def replace_queue(world: Any, actuator: object) -> Any:
+    """A cycle with another actuator than the cluster itself."""
+    from carbonslurm.app.cycle import Cycle
+
+    book = world.ledger
+    cycle = Cycle(
+        queue=world.owner,
+        actuator=actuator,  # type: ignore[arg-type]
+        archive=book,
+        actions=book,
+        jobs=book,
+        cycles=book,
+        rules=world.rules,
+        clock=lambda: world.now,
+    )
+    return replace(cycle)
