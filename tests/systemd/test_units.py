@@ -61,6 +61,13 @@ def test_no_root_anywhere() -> None:
     assert service["NoNewPrivileges"] == "yes"
 
 
+def test_a_call_that_is_not_allowed_is_refused_and_kills_nothing() -> None:
+    """numpy's OpenBLAS calls mbind, one of @resources, when it is imported."""
+    service = settings("Service")
+    assert "@resources" in service["SystemCallFilter"]
+    assert service["SystemCallErrorNumber"] == "EPERM"
+
+
 def test_it_says_when_it_is_ready_and_that_it_lives() -> None:
     """The daemon reports every 10 s (daemon.HEARTBEAT); systemd must wait for several of these."""
     service = settings("Service")
