@@ -6,7 +6,7 @@ final. Slurm's own requeue moves the eligible time too; it is told apart because
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from carbonslurm.core.job import JobState, QueuedJob
 
@@ -48,6 +48,7 @@ class Known:
 
 
 UNKNOWN = Known()
+REQUEUE_DELAY = timedelta(seconds=121)  # Slurm's: the default life of a credential (120 s), and one more
 STARTED = "started by its owner or an admin"
 OTHER_TIME = "given another begin time by its owner or an admin"
 
@@ -75,8 +76,13 @@ def is_ours_still(job: QueuedJob, claim: Claim | None) -> bool:
 
 
 def forgotten(job: QueuedJob, claim: Claim | None) -> bool:
-    """Tell whether Slurm is back at the value from before our change, as after a crash of slurmctld."""
-    return claim is not None and claim.restarts == job.restarts and job.eligible == claim.before
+    """Tell whether Slurm is back at the value from before our change, as after a crash of slurmctld.
+
+    A claim without one was made while Slurm requeued the job; then the value is the requeue's own.
+    """
+    if claim is None or claim.restarts != job.restarts:
+        return False
+    return job.eligible == (claim.before or job.submitted + REQUEUE_DELAY)
 
 
 def overridden(job: QueuedJob, known: Known, now: datetime) -> str | None:

@@ -77,7 +77,7 @@ def lowest_window(question: Question) -> Choice:
         return Choice(question.earliest, "the forecast does not cover its run")
     best = int(np.nanargmin(means))
     if not means[best] < means[0]:
-        best = 0
+        return Choice(question.earliest, f"now is the cleanest before its bound: {means[0]:.0f} g/kWh")
     return Choice(
         from_epoch(float(starts[best])), f"{means[best]:.0f} g/kWh over its run, {means[0]:.0f} if now"
     )

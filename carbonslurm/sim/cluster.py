@@ -123,7 +123,7 @@ class SimulatedCluster:
         since = (self._died or self.now) - forget
         for update in reversed(self._updates):
             if update.at > since and update.restarts == update.job.restarts:
-                update.job.begin = update.before
+                update.job.restore(update.before)
         self._updates.clear()
         self._booted, self._died, self._hears_from = self.now, None, self.now + silence
         self._start_what_fits()

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, QueuedJob, RunKey, Tres
+from carbonslurm.core.ownership import REQUEUE_DELAY
 from carbonslurm.core.stop import Sight
 from carbonslurm.core.tag import Tag
 from carbonslurm.formats.scontrol import SAVED
 
 COMPLETING = timedelta(seconds=5)  # from the kill until the epilog is done
-REQUEUE_DELAY = timedelta(seconds=121)  # Slurm's: the life of a credential (120 s), and one more
 
 
 class OnSignal(StrEnum):
@@ -65,6 +65,7 @@ class SimulatedJob:
         leaves_at: when COMPLETING ends, for a job that is being requeued.
         reacts_at: when the process acts on its signal.
         saved: work in the newest checkpoint.
+        loaded: work that this run began with.
         finished: how often the process came to its end by itself; more than once is work done for nothing.
     """
 
@@ -85,6 +86,7 @@ class SimulatedJob:
     leaves_at: datetime | None = None
     reacts_at: datetime | None = None
     saved: timedelta = timedelta()
+    loaded: timedelta = timedelta()
     finished: int = 0
 
     # --- the process ---
@@ -92,7 +94,8 @@ class SimulatedJob:
     @property
     def done_at(self) -> datetime:
         """When the process comes to its end by itself; only for a job that has started."""
-        return self._began + self._loading + self.wants.run_time - self.saved
+        loading = self.wants.reload if self.loaded else timedelta()
+        return self._began + loading + self.wants.run_time - self.loaded
 
     @property
     def ends_at(self) -> datetime:
@@ -105,10 +108,6 @@ class SimulatedJob:
         if self.started is None:
             raise ValueError(f"job {self.key.job_id} has not started")
         return self.started
-
-    @property
-    def _loading(self) -> timedelta:
-        return self.wants.reload if self.saved else timedelta()
 
     def save(self, now: datetime) -> None:
         """Write a checkpoint of all work up to now."""
@@ -125,6 +124,7 @@ class SimulatedJob:
     def start(self, now: datetime) -> None:
         """Begin a run."""
         self.state, self.word, self.started, self.reacts_at = JobState.RUNNING, "RUNNING", now, None
+        self.loaded = self.saved
 
     def end(self, word: str, at: datetime) -> None:
         """Come to the end for good."""
@@ -141,8 +141,12 @@ class SimulatedJob:
         """Be pending again: a new submit time, and a begin time that is kept only if it lies ahead."""
         self.state, self.word, self.started, self.leaves_at = JobState.PENDING, "PENDING", None, None
         self.submitted = now
-        if self.begin is None or self.begin <= now:
-            self.begin = now + REQUEUE_DELAY
+        self.restore(self.begin)
+
+    def restore(self, begin: datetime | None) -> None:
+        """Have a begin time from before: of an earlier run it no longer counts."""
+        over = self.restarts > 0 and (begin is None or begin <= self.submitted)
+        self.begin = self.submitted + REQUEUE_DELAY if over else begin
 
     # --- what Slurm shows of it ---
 

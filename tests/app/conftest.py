@@ -201,10 +201,12 @@ class World:
         reports = []
         while self.now < end:
             reports.append(self.cycle())
-            self._until(min(end, self.now + INTERVAL))
+            self.step(min(end, self.now + INTERVAL) - self.now)
         return reports
 
-    def _until(self, moment: datetime) -> None:
+    def step(self, length: timedelta) -> None:
+        """Let time pass between two cycles."""
+        moment = self.now + length
         while self.now < moment:
             in_flight = self.stops()
             self.owner.advance(min(moment, self.now + STOP_STEP) if in_flight else moment)

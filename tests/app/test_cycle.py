@@ -216,8 +216,8 @@ def test_slurms_own_requeue_is_no_opt_out(world: Any) -> None:
 
 def test_a_requeue_does_not_start_the_wait_anew(world: Any) -> None:
     world.forecast(10, *[300.0 - 10 * hour for hour in range(20)])
-    job = world.submit(50 * MINUTE, flex=6 * HOUR)
-    world.live(30 * MINUTE)
+    job = world.submit(2 * HOUR, flex=6 * HOUR)
+    world.live(HOUR)
     requeued_and_seen(world, job)
     assert world.job(job).begin == at(6)
     world.live(10 * HOUR)

@@ -8,6 +8,7 @@ import pytest
 from carbonslurm.core.job import JobKey, JobState, QueuedJob
 from carbonslurm.core.ownership import (
     OTHER_TIME,
+    REQUEUE_DELAY,
     STARTED,
     UNKNOWN,
     Claim,
@@ -77,6 +78,15 @@ def test_slurm_back_at_the_value_from_before_has_forgotten() -> None:
     assert not forgotten(WITHHELD, CLAIM)
     assert not forgotten(JOB, None)
     assert not forgotten(replace(JOB, restarts=1), CLAIM)
+
+
+def test_after_a_stop_slurm_may_be_back_at_the_begin_time_of_its_own_requeue() -> None:
+    """Our change came while the job was COMPLETING, so no value from before was seen."""
+    claim = Claim(restarts=1, set_to=THEN, before=None, action=7)
+    again = replace(JOB, restarts=1, submitted=NOW, eligible=NOW + REQUEUE_DELAY)
+    assert forgotten(again, claim)
+    assert overridden(again, Known(claim=claim), NOW) is None
+    assert overridden(replace(again, eligible=NOW + MINUTE), Known(claim=claim), NOW) == OTHER_TIME
 
 
 # --- overridden ---

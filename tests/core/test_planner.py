@@ -276,21 +276,15 @@ def test_what_must_be_let_go_comes_first_and_what_would_start_soonest_next() -> 
 # --- properties ---
 
 hours = st.integers(-12, 36)
+moments = hours.map(lambda count: NOW + count * HOUR)
 tags = st.builds(
-    lambda flex, begin, latest, finish, length, checkpoint: Tag(
-        flex=flex * HOUR,
-        by=FlexibleBy.OWNER,
-        begin=begin and NOW + begin * HOUR,
-        latest=latest and NOW + latest * HOUR,
-        finish=finish and NOW + finish * HOUR,
-        length=length and length * HOUR,
-        checkpoint=checkpoint,
-    ),
-    flex=st.integers(1, 48),
-    begin=st.none() | hours,
-    latest=st.none() | hours,
-    finish=st.none() | hours,
-    length=st.none() | st.integers(1, 9),
+    Tag,
+    flex=st.integers(1, 48).map(lambda count: count * HOUR),
+    by=st.just(FlexibleBy.OWNER),
+    begin=st.none() | moments,
+    latest=st.none() | moments,
+    finish=st.none() | moments,
+    length=st.none() | st.integers(1, 9).map(lambda count: count * HOUR),
     checkpoint=st.sampled_from([None, SAVING.checkpoint]),
 )
 
@@ -301,8 +295,8 @@ def jobs(draw: st.DrawFn) -> tuple[QueuedJob, Known]:
     limit = draw(st.none() | st.integers(1, 30).map(lambda count: count * HOUR))
     submitted = NOW + draw(st.integers(-48, 0)) * HOUR
     state = draw(st.sampled_from([JobState.PENDING, JobState.PENDING, JobState.RUNNING, JobState.COMPLETING]))
-    before = NOW + draw(hours) * HOUR
-    set_to = draw(st.none() | hours.map(lambda count: NOW + count * HOUR))
+    before = draw(moments)
+    set_to = draw(st.none() | moments)
     eligible = draw(st.sampled_from([before, set_to, NOW, NOW + HOUR]))
     job = pending(
         number,
@@ -315,7 +309,7 @@ def jobs(draw: st.DrawFn) -> tuple[QueuedJob, Known]:
         held=draw(st.booleans()) and draw(st.booleans()),
         obstacle=draw(st.sampled_from([None, None, "in a reservation"])),
         restarts=draw(st.integers(0, 1)),
-        deadline=draw(st.none() | hours.map(lambda count: NOW + count * HOUR)),
+        deadline=draw(st.none() | moments),
         needs=tuple(draw(st.lists(st.integers(1, 99), max_size=2))),
     )
     claim = Claim(draw(st.integers(0, 1)), set_to, before, 1) if draw(st.booleans()) else None
