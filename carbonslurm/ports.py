@@ -1,9 +1,9 @@
 """The small Protocols through which the use cases in ``app`` reach the world.
 
-Each is owned by its users, has few methods and returns facts, never verdicts. ``wiring`` hands the adapters in;
-the simulated cluster and the tests hand in theirs. Every moment is aware and UTC. Methods raise only the
-errors of ``carbonslurm.errors``: UnavailableError where the other side is away, RefusedError where it says no,
-LedgerError where the ledger cannot be read or written.
+Each is owned by its users, has few methods and returns facts, never verdicts. ``wiring`` hands the adapters
+in; the simulated cluster and the tests hand in theirs. Every moment is aware and UTC. Methods raise only the
+errors of ``carbonslurm.errors``: UnavailableError where the other side is away, RefusedError where it says
+no, LedgerError where the ledger cannot be read or written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
 from carbonslurm.core.ownership import Known
 from carbonslurm.core.stop import ControllerFacts, Phase, Sight, StopInFlight
 
-# --- Slurm ---------------------------------------------------------------------------------------------------
+# --- Slurm
 
 
 class QueueReader(Protocol):
@@ -34,7 +34,7 @@ class QueueReader(Protocol):
 
 
 class Actuator(Protocol):
-    """Makes pending jobs wait, or lets them go. Each answer: job spec -> None, or Slurm's refusal in one line."""
+    """Makes pending jobs wait, or lets them go; answers with job spec -> None, or Slurm's refusal."""
 
     def withhold(self, specs: Sequence[str], until: datetime) -> Mapping[str, str | None]:
         """Make these jobs wait until a moment; they start by themselves then, whoever is alive."""
@@ -63,7 +63,7 @@ class Accounting(Protocol):
         """Return every attempt of any job that was eligible, ran or ended within the window."""
 
 
-# --- carbon --------------------------------------------------------------------------------------------------
+# --- carbon
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ class CarbonSource(Protocol):
 
         Raises:
             DataError: the answer is not believable; it is refused whole.
+            RefusedError: the provider says no.
             UnavailableError: there was no answer.
         """
 
@@ -111,14 +112,17 @@ class IntensityArchive(ForecastReader, Protocol):
         """Store measured values; a revised value is added, the old one stays."""
 
     def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        """Return what is known of a window: the newest measured values, and the newest issues' where nothing
-        was measured (flagged estimated). Steps may reach beyond the window; None where nothing is known."""
+        """Return what is known of a window, None where that is nothing.
+
+        The newest measured values, and the newest issues' where nothing was measured, flagged estimated.
+        Steps may reach beyond the window.
+        """
 
     def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
         """Return the natures in which a window has any value, the best covered first."""
 
 
-# --- the ledger ----------------------------------------------------------------------------------------------
+# --- the ledger
 
 
 class OutcomeState(StrEnum):
@@ -161,8 +165,8 @@ class ActionLog(Protocol):
     def intend(self, cycle: int | None, actions: Sequence[Action], at: datetime) -> Sequence[int]:
         """Write actions before they are done; return their numbers, in order. All or none."""
 
-    def settle(self, action: int, outcome: Outcome) -> None:
-        """Add what became of an action."""
+    def settle(self, outcomes: Mapping[int, Outcome]) -> None:
+        """Add what became of actions, by their numbers. All or none."""
 
     def known(self, queue: Queue) -> Mapping[JobKey, Known]:
         """Return what the ledger remembers of the jobs in this queue."""
@@ -225,7 +229,7 @@ class RunBook(Protocol):
         """Remember that moment."""
 
 
-# --- reading the ledger --------------------------------------------------------------------------------------
+# --- reading the ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +254,7 @@ class RunRow:
     Attributes:
         flexible: whether its job carried a tag.
         withheld: whether we made this job wait.
-        stops: how often we stopped the job, before or at the end of this run.
+        stopped: whether a stop of ours ended this run.
         bound: the latest start that was promised, from the newest action that named one.
         figure: None where none was worked out yet.
     """
@@ -259,7 +263,7 @@ class RunRow:
     first_eligible: datetime | None
     flexible: bool
     withheld: bool
-    stops: int
+    stopped: bool
     bound: datetime | None
     figure: Figure | None
 

@@ -163,7 +163,7 @@ def ledger(config: Config) -> Ledger:
     """Open the ledger for writing."""
     from carbonslurm.ledger.writing import Ledger
 
-    return Ledger.open(Path(config.ledger))
+    return Ledger.open(Path(config.ledger), cluster=config.cluster)
 
 
 def reading(config: Config) -> Reading:

@@ -127,10 +127,12 @@ class Cycle:
 
     def _check_claims(self, queue: Queue, known: Mapping[JobKey, Known]) -> None:
         """Confirm what Slurm shows as we set it: each cycle anew, since a slurmctld that dies may forget."""
+        shown: dict[int, Outcome] = {}
         for job in queue.jobs:
             claim = known.get(job.key, UNKNOWN).claim
             if claim is not None and is_ours_still(job, claim):
-                self._settle(claim.action, OutcomeState.CONFIRMED, queue.taken_at)
+                shown[claim.action] = Outcome(OutcomeState.CONFIRMED, queue.taken_at)
+        self._settle(shown)
 
     # --- deciding ---
 
@@ -181,15 +183,12 @@ class Cycle:
             releases = [(None, action) for action in wanted if action.verb is Verb.RELEASE]
             return list(releases), (f"nothing withheld or stopped: {error}",)
         if self.rules.observe:
-            for item in numbers:
-                self._settle(item, OutcomeState.OBSERVED, self.clock())
+            self._settle(dict.fromkeys(numbers, Outcome(OutcomeState.OBSERVED, self.clock())))
         return list(zip(numbers, wanted, strict=True)), ()
 
-    def _settle(self, number: int | None, state: OutcomeState, at: datetime, detail: str = "") -> None:
-        if number is None:
-            return
+    def _settle(self, outcomes: Mapping[int, Outcome]) -> None:
         try:
-            self.actions.settle(number, Outcome(state, at, detail))
+            self.actions.settle(outcomes)
         except LedgerError as error:
             logger.warning("%s", error)
 
@@ -198,7 +197,7 @@ class Cycle:
         while self.memory.unwritten:
             action, at = self.memory.unwritten[0]
             number = self.actions.intend(None, [action], at)[0]
-            self.actions.settle(number, Outcome(OutcomeState.APPLIED, at, "written late"))
+            self.actions.settle({number: Outcome(OutcomeState.APPLIED, at, "written late")})
             self.memory.unwritten.pop(0)
 
     # --- acting ---
@@ -211,11 +210,13 @@ class Cycle:
         Only now: until its new claim is written, the forgotten one is all that tells what Slurm shows from
         the owner's word.
         """
+        gone: dict[int, Outcome] = {}
         for number, action in intents:
             claim = known.get(action.job.key, UNKNOWN).claim
             lost = forgotten(action.job, claim) and not is_ours_still(action.job, claim)
             if claim is not None and number is not None and lost:
-                self._settle(claim.action, OutcomeState.FORGOTTEN, at)
+                gone[claim.action] = Outcome(OutcomeState.FORGOTTEN, at)
+        self._settle(gone)
         return self._apply(intents)
 
     def _apply(self, intents: Sequence[tuple[int | None, Action]]) -> int:
@@ -244,12 +245,16 @@ class Cycle:
         failed: OutcomeState,
     ) -> None:
         at = self.clock()
+        outcomes: dict[int, Outcome] = {}
         for number, action in group:
             words = answers.get(action.job.spec)
-            self._settle(number, OutcomeState.APPLIED if words is None else failed, at, words or "")
-            if number is None and words is None:
+            if number is not None:
+                state = OutcomeState.APPLIED if words is None else failed
+                outcomes[number] = Outcome(state, at, words or "")
+            elif words is None:
                 self.memory.unwritten.append((action, at))
             logger.info("%s", describe(action, words))
+        self._settle(outcomes)
 
 
 def describe(action: Action, refusal: str | None = None) -> str:

@@ -63,15 +63,18 @@ class LettingGo:
     def _release(self, jobs: list[QueuedJob], outcome: Released) -> None:
         numbers = self._write(jobs, outcome)
         answers = self.actuator.release([job.spec for job in jobs])
+        outcomes: dict[int, Outcome] = {}
         for job, number in zip(jobs, numbers, strict=True):
             refusal = answers[job.spec]
-            if self.actions is not None and number is not None:
+            if number is not None:
                 state = OutcomeState.APPLIED if refusal is None else OutcomeState.REFUSED
-                self.actions.settle(number, Outcome(state, self.clock(), refusal or ""))
+                outcomes[number] = Outcome(state, self.clock(), refusal or "")
             if refusal is None:
                 outcome.lines.append(f"job {job.spec}: released")
             else:
                 outcome.failures.append(f"job {job.spec}: {refusal}")
+        if self.actions is not None:
+            self.actions.settle(outcomes)
 
     def _write(self, jobs: list[QueuedJob], outcome: Released) -> list[int | None]:
         unwritten: list[int | None] = [None for _ in jobs]

@@ -67,7 +67,7 @@ def total(rows: Iterable[RunRow]) -> Totals:
         runs=len(started),
         unknown=len(started) - len(known),
         late=sum(is_late(row) for row in started),
-        stops=sum(row.stops for row in started),
+        stops=sum(row.stopped for row in started),
         gpu_hours=sum(_gpu_hours(row) for row in started),
         energy_kwh=sum(item.energy_kwh for item in known),
         emitted_g=sum(item.emitted_g or 0.0 for item in known),

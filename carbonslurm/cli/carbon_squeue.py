@@ -63,8 +63,13 @@ def carbon_squeue(
         plans = book.plans(config.cluster, [job.key.job_id for job in jobs])
     finally:
         book.close()
-    rows = [(job, plans.get(job.key.job_id)) for job in jobs]
+    rows = [(job, _its_own(plans.get(job.key.job_id), job)) for job in jobs]
     click.echo(_as_json(rows) if as_json else _as_table(rows, header=not noheader))
+
+
+def _its_own(plan: PlanRow | None, job: QueuedJob) -> PlanRow | None:
+    """Slurm uses job ids again: a decision from before the job was submitted was about another one."""
+    return None if plan is not None and job.restarts == 0 and plan.at < job.submitted else plan
 
 
 def _wanted_users(users: str | None, *, me: bool) -> set[str] | None:

@@ -5,19 +5,19 @@ confirms again what is ours, and only news is worth a row.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import and_, exists, insert, select, update
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.stop import OVER, Phase, StopInFlight
-from carbonslurm.ledger.database import Database, Room, insert_one
+from carbonslurm.ledger.database import Database, Room, in_batches, insert_one
 from carbonslurm.ledger.deeds import Deed, State, job_key, read_deeds
 from carbonslurm.ledger.encoding import Columns, tag_text
 from carbonslurm.ledger.jobs import current_jobs, job_number
 from carbonslurm.ledger.tables import ACTION, CYCLE, OUTCOME
-from carbonslurm.ports import CycleReport, Outcome
+from carbonslurm.ports import CycleReport, Outcome, OutcomeState
 
 
 class ActionLog(Room):
@@ -47,13 +47,13 @@ class ActionLog(Room):
                 for action, job in zip(actions, jobs, strict=True)
             ]
 
-    def settle(self, action: int, outcome: Outcome) -> None:
-        """Add what became of an action; the state that it is in already adds nothing.
+    def settle(self, outcomes: Mapping[int, Outcome]) -> None:
+        """Add what became of actions, by their numbers; the state that one is in already adds nothing.
 
         Raises:
-            LedgerError: it could not be written.
+            LedgerError: nothing was written.
         """
-        self._add(action, outcome.state, outcome.at, outcome.detail)
+        self._add({number: (it.state, it.at, it.detail) for number, it in outcomes.items()}, OutcomeState)
 
     def stops_in_flight(self, cluster: str) -> Sequence[StopInFlight]:
         """Return the stops that have not come to their end, oldest first.
@@ -74,17 +74,24 @@ class ActionLog(Room):
         Raises:
             LedgerError: it could not be written.
         """
-        self._add(action, phase, at, detail)
+        self._add({action: (phase, at, detail)}, Phase)
 
-    def _add(self, action: int, state: State, at: datetime, detail: str) -> None:
-        """Add a state, unless the newest of its kind (outcome or phase) is the same."""
-        kind = [word.value for word in type(state)]
-        mine = select(OUTCOME.c.state).where(OUTCOME.c.action == action, OUTCOME.c.state.in_(kind))
+    def _add(self, news: Mapping[int, tuple[State, datetime, str]], kind: type[State]) -> None:
+        """Add states, each unless the newest of its kind (outcome or phase) is the same."""
+        words = [word.value for word in kind]
+        newest: dict[int, str] = {}
         with self._database.writing() as connection:
-            newest = connection.execute(mine.order_by(OUTCOME.c.id.desc()).limit(1)).scalar()
-            if newest != state.value:
-                row = {"action": action, "state": state.value, "at": at, "detail": detail}
-                connection.execute(insert(OUTCOME).values(row))
+            for batch in in_batches(sorted(news)):
+                mine = and_(OUTCOME.c.action.in_(batch), OUTCOME.c.state.in_(words))
+                told = select(OUTCOME.c.action, OUTCOME.c.state).where(mine).order_by(OUTCOME.c.id)
+                newest.update((action, state) for action, state in connection.execute(told))
+            rows = [
+                {"action": action, "state": state.value, "at": at, "detail": detail}
+                for action, (state, at, detail) in news.items()
+                if newest.get(action) != state.value
+            ]
+            if rows:
+                connection.execute(insert(OUTCOME), rows)
 
 
 class CycleLog(Room):

@@ -29,6 +29,8 @@ DONE = frozenset({OutcomeState.APPLIED, OutcomeState.CONFIRMED})
 CLAIMING = frozenset({None, *DONE, OutcomeState.UNCERTAIN, OutcomeState.OVERRIDDEN})
 REQUEUED = frozenset({Phase.REQUEUED, Phase.DELAYED, Phase.DONE})
 NEVER_DONE = frozenset({OutcomeState.OBSERVED, OutcomeState.REFUSED})
+# A change that Slurm forgot leaves the one before it standing: that is the value that Slurm is back at.
+WITHOUT_EFFECT = NEVER_DONE | {OutcomeState.FORGOTTEN}
 State = OutcomeState | Phase
 
 
@@ -81,7 +83,7 @@ class Deed:
     @property
     def set_begin_time(self) -> bool:
         """Whether this set, or may have set, the job's begin time, whatever became of that."""
-        if self.observed or self.state in NEVER_DONE or self.verb is Verb.LEAVE:
+        if self.observed or self.state in WITHOUT_EFFECT or self.verb is Verb.LEAVE:
             return False
         return self.verb is not Verb.STOP or self.phases[-1][0] in {Phase.DELAYED, Phase.DONE}
 

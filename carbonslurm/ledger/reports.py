@@ -186,7 +186,7 @@ def _run_row(row: RowMapping, facts: _JobFacts) -> RunRow:
         first_eligible=facts.first_eligible,
         flexible=facts.tagged or run.tag is not None,
         withheld=facts.withheld,
-        stops=sum(submitted <= run.key.submitted for submitted in facts.stopped),
+        stopped=run.key.submitted in facts.stopped,
         bound=facts.bound[1] if facts.bound else None,
         figure=_figure(row),
     )

@@ -19,7 +19,7 @@ from carbonslurm.cli.program import HELP, run
 from carbonslurm.core.interval import from_epoch
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ports import RunFilter
-from carbonslurm.sandbox import SandboxSpec, up
+from carbonslurm.sandbox import SandboxSpec, grid, up
 from carbonslurm.sandbox.facts import demo_facts
 from carbonslurm.sandbox.stage import Stage
 from carbonslurm.sandbox.story import (
@@ -29,7 +29,7 @@ from carbonslurm.sandbox.story import (
     PARTS,
     SECOND_FORECAST,
     Part,
-    intensity_csv,
+    in_seconds,
     level_at,
 )
 from carbonslurm.sandbox.waiting import wait_until
@@ -175,12 +175,8 @@ def forecast_file(sandbox: Sandbox) -> Path:
 
 
 def publish(sandbox: Sandbox, levels: Sequence[tuple[float, float]], start: datetime) -> None:
-    """Write a forecast, whole or not at all."""
-    target = forecast_file(sandbox)
-    draft = target.with_suffix(".new")
-    draft.write_text(intensity_csv(levels, start))
-    draft.chmod(0o644)
-    draft.rename(target)
+    """Publish a forecast."""
+    grid.publish(forecast_file(sandbox), start, in_seconds(levels))
 
 
 def perform(sandbox: Sandbox) -> dict[str, Any]:

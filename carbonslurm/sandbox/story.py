@@ -8,18 +8,14 @@ and can checkpoint is stopped when it turns dirty, and goes on when it is clean 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-
-from carbonslurm.core.interval import iso
+from datetime import timedelta
 
 HOUR = timedelta(seconds=4)
-PAST_HOURS = 2
-LAST_HOUR = 60
 NEWS_AT = 7.5
 
 # From which hour on the grid emits how much, in g/kWh.
-FIRST_FORECAST = ((-PAST_HOURS, 450.0), (0, 480.0), (5, 120.0), (11, 60.0), (14, 200.0))
-SECOND_FORECAST = ((-PAST_HOURS, 450.0), (0, 480.0), (5, 120.0), (9, 520.0), (14, 130.0))
+FIRST_FORECAST = ((0, 480.0), (5, 120.0), (11, 60.0), (14, 200.0))
+SECOND_FORECAST = ((0, 480.0), (5, 120.0), (9, 520.0), (14, 130.0))
 
 CHECKPOINTING = r"""#!/bin/bash
 #SBATCH --open-mode=append
@@ -92,11 +88,9 @@ PARTS: Sequence[Part] = (
 )
 
 
-def intensity_csv(levels: Sequence[tuple[float, float]], start: datetime) -> str:
-    """Return the forecast as the file provider reads it, one row an hour of the story."""
-    hours = range(-PAST_HOURS, LAST_HOUR + 1)
-    rows = ["timestamp,g_per_kwh", *(f"{iso(start + h * HOUR)},{level_at(levels, h):g}" for h in hours)]
-    return "\n".join(rows) + "\n"
+def in_seconds(levels: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return levels counted in seconds of the clock instead of hours of the story."""
+    return [(hour * HOUR.total_seconds(), value) for hour, value in levels]
 
 
 def level_at(levels: Sequence[tuple[float, float]], hour: float) -> float:

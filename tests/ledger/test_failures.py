@@ -48,7 +48,7 @@ def run(number):
 for turn in range(1_000_000):
     jobs = [job(7 * turn + number) for number in range(7)]
     for number in ledger.intend(None, [Action(Verb.WITHHOLD, job, "", until=now) for job in jobs], now):
-        ledger.settle(number, Outcome(OutcomeState.APPLIED, now))
+        ledger.settle({number: Outcome(OutcomeState.APPLIED, now)})
     ledger.keep_runs([run(7 * turn + number) for number in range(7)], now)
     print(turn, flush=True)
 """
@@ -128,7 +128,7 @@ def test_threads_wait_for_each_other(ledger: Ledger, make_job: Any, clock: Hours
             (number,) = ledger.intend(
                 None, [Action(Verb.WITHHOLD, make_job(job_id), "", until=clock(5))], clock(0)
             )
-            ledger.settle(number, Outcome(OutcomeState.APPLIED, clock(1)))
+            ledger.settle({number: Outcome(OutcomeState.APPLIED, clock(1))})
             ledger.plans("green", [job_id])
 
     with ThreadPoolExecutor(8) as threads:

@@ -27,7 +27,7 @@ def _do(
         if isinstance(state, Phase):
             ledger.advance_stop(number, state, at)
         else:
-            ledger.settle(number, Outcome(state, at))
+            ledger.settle({number: Outcome(state, at)})
     return number
 
 
@@ -56,7 +56,7 @@ def test_what_slurm_refused_leaves_the_claim_before_it(ledger: Ledger, make_job:
     assert _known(ledger, make_job()).claim == Claim(0, clock(5), clock(0), number)
 
 
-def test_what_slurm_forgot_is_no_claim_and_uncovers_none(ledger: Ledger, make_job: Any, clock: Hours) -> None:
+def test_what_slurm_forgot_uncovers_the_claim_before_it(ledger: Ledger, make_job: Any, clock: Hours) -> None:
     _do(ledger, Verb.WITHHOLD, make_job(), clock(0), OutcomeState.CONFIRMED, until=clock(5))
     _do(
         ledger,
@@ -67,7 +67,9 @@ def test_what_slurm_forgot_is_no_claim_and_uncovers_none(ledger: Ledger, make_jo
         OutcomeState.FORGOTTEN,
         until=clock(6),
     )
-    assert _known(ledger, make_job()).claim is None
+    claim = _known(ledger, make_job()).claim
+    assert claim is not None
+    assert claim.set_to == clock(5)
 
 
 @pytest.mark.parametrize("states", [[OutcomeState.OBSERVED], []])
@@ -116,15 +118,15 @@ def test_a_stop_goes_through_its_phases(ledger: Ledger, make_job: Any, clock: Ho
     ledger.advance_stop(number, Phase.DELAYED, clock(4))
     assert _known(ledger, job).claim == Claim(1, clock(6), None, number)
 
-    ledger.settle(number, Outcome(OutcomeState.CONFIRMED, clock(5)))
+    ledger.settle({number: Outcome(OutcomeState.CONFIRMED, clock(5))})
     ledger.advance_stop(number, Phase.DONE, clock(5))
-    ledger.settle(number, Outcome(OutcomeState.CONFIRMED, clock(6)))
+    ledger.settle({number: Outcome(OutcomeState.CONFIRMED, clock(6))})
     known = _known(ledger, job)
     assert (known.stopping, known.stops, known.claim) == (False, 1, Claim(1, clock(6), None, number))
     assert ledger.stops_in_flight("green") == []
     assert ledger.stops_in_flight("blue") == []
 
-    ledger.settle(number, Outcome(OutcomeState.FORGOTTEN, clock(7)))
+    ledger.settle({number: Outcome(OutcomeState.FORGOTTEN, clock(7))})
     assert _known(ledger, job).claim is None
 
 
@@ -141,7 +143,7 @@ def test_a_confirmation_repeated_each_cycle_is_written_once(
 ) -> None:
     number = _do(ledger, Verb.WITHHOLD, make_job(), clock(0), OutcomeState.APPLIED, until=clock(5))
     for hour in range(1, 5):
-        ledger.settle(number, Outcome(OutcomeState.CONFIRMED, clock(hour)))
+        ledger.settle({number: Outcome(OutcomeState.CONFIRMED, clock(hour))})
     (deed,) = _deeds(ledger)
     assert deed.outcomes == ((OutcomeState.APPLIED, clock(0)), (OutcomeState.CONFIRMED, clock(1)))
 

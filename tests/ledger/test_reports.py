@@ -93,8 +93,8 @@ def test_the_newest_decision_about_a_job_is_its_plan(ledger: Ledger, make_job: A
     )
     (number,) = ledger.intend(None, [newer], clock(1))
     assert ledger.plans("green", [7])[7].state == "intended"
-    ledger.settle(number, Outcome(OutcomeState.APPLIED, clock(1)))
-    ledger.settle(number, Outcome(OutcomeState.CONFIRMED, clock(2)))
+    ledger.settle({number: Outcome(OutcomeState.APPLIED, clock(1))})
+    ledger.settle({number: Outcome(OutcomeState.CONFIRMED, clock(2))})
     plans = ledger.plans("green", [7, 8])
     assert list(plans) == [7]
     plan = plans[7]

@@ -178,7 +178,7 @@ def test_a_task_is_known_by_its_array(ledger: Ledger, make_run: Any, make_job: A
     array, task = make_job(13, spec="13_[1-3]"), make_job(14, state=JobState.RUNNING)
     ledger.note(Queue(clock(0), (array, task)), {array.key: clock(2), task.key: clock(0)})
     (number,) = ledger.intend(None, [Action(Verb.WITHHOLD, array, "a reason", until=clock(3))], clock(0))
-    ledger.settle(number, Outcome(OutcomeState.CONFIRMED, clock(1)))
+    ledger.settle({number: Outcome(OutcomeState.CONFIRMED, clock(1))})
     ledger.keep_runs([make_run(0, 3, 4, job_id=14, array_job_id=13)], clock(5))
     (due,) = _due(ledger, clock(5))
     assert (due.first_eligible, due.withheld) == (clock(2), True)
@@ -202,7 +202,7 @@ def test_withheld_is_what_slurm_took(
 ) -> None:
     (number,) = ledger.intend(None, [Action(Verb.WITHHOLD, make_job(), "a reason", until=clock(3))], clock(0))
     for state in states:
-        ledger.settle(number, Outcome(state, clock(1)))
+        ledger.settle({number: Outcome(state, clock(1))})
     ledger.keep_runs([make_run(0, 3, 4)], clock(5))
     assert [due.withheld for due in _due(ledger, clock(5))] == [withheld]
     assert [row.withheld for row in ledger.runs(RunFilter())] == [withheld]
@@ -223,7 +223,7 @@ def test_our_stop_is_charged_to_the_runs_around_it(
     assert first.stopped_at == second.stopped_at == {stopped.key: clock(2.1)}
     assert (first.restart_cost, second.restart_cost) == ({}, {resumed.key: timedelta(minutes=2)})
     assert (first.earlier, second.earlier) == ((), (stopped,))
-    assert [row.stops for row in ledger.runs(RunFilter())] == [1, 1]
+    assert [row.stopped for row in ledger.runs(RunFilter())] == [True, False]
 
 
 def test_a_job_that_requeued_itself_on_our_signal_was_stopped_by_us(

@@ -5,13 +5,17 @@ Where Slurm is not installed these tests fail, with the sentence that names the 
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from carbonslurm.sandbox import SandboxSpec, up
+from carbonslurm.sandbox.stage import Stage
+from carbonslurm.sandbox.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,3 +49,46 @@ def sandbox() -> Iterator[Sandbox]:
             yield found
         finally:
             found.down()
+
+
+@contextmanager
+def _stage(sandbox: Sandbox) -> Iterator[Stage]:
+    source = {"provider": "file", "zone": "grid", "path": str(sandbox.directory / "grid.csv")}
+    found = Stage(
+        sandbox,
+        {
+            "zone": "grid",
+            "sources": [source],
+            "cycle": {"interval": "2s", "fetch": "2s", "reconcile": "3s", "stop_step": "1s"},
+            "policy": {"margin": "1s"},
+            "stop": {"min_run": "2s", "restart": "2s", "settle": "6s"},
+        },
+    )
+    found.write_site()
+    try:
+        yield found
+    finally:
+        found.kill()
+        _cancel_all(sandbox)
+        shutil.rmtree(sandbox.directory / "ledger")
+
+
+@pytest.fixture
+def stage(sandbox: Sandbox) -> Iterator[Stage]:
+    """The shared sandbox with a site of its own: an empty ledger, a grid file, a daemon not yet started."""
+    with _stage(sandbox) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def lasting_stage(sandbox: Sandbox) -> Iterator[Stage]:
+    """Likewise, for all tests of a module that look at one performance."""
+    with _stage(sandbox) as found:
+        yield found
+
+
+def _cancel_all(sandbox: Sandbox) -> None:
+    """End every job, so that the next test finds an empty cluster."""
+    for user in sandbox.users:
+        sandbox.run(["scancel", f"--user={user}"], check=False)
+    wait_until(lambda: not sandbox.run(["squeue", "--noheader"]).stdout.strip(), 60, "an empty queue")
