@@ -17,7 +17,7 @@ Table = tuple[list[str], list[list[str]], frozenset[int]]
 
 
 def _job_id(row: RunRow) -> str:
-    return str(row.run.key.job_id)
+    return row.run.shown_id
 
 
 def _elapsed(row: RunRow) -> timedelta | None:
@@ -186,6 +186,7 @@ def _object(row: RunRow) -> dict[str, Any]:
         "cluster": run.key.cluster,
         "job_id": run.key.job_id,
         "array_job_id": run.array_job_id,
+        "array_task": run.array_task,
         "user": run.user,
         "account": run.account,
         "partition": run.partition,

@@ -141,6 +141,7 @@ class AccountedRun:
         ended: None where it still runs.
         state: Slurm's word, without what follows it (``CANCELLED by 5`` is ``CANCELLED``).
         energy_joules: as measured by Slurm, None where it did not.
+        array_task: its number in the array, None where it is no task, or not yet split off.
     """
 
     key: RunKey
@@ -158,3 +159,11 @@ class AccountedRun:
     tres: Tres
     energy_joules: float | None
     tag: Tag | None
+    array_task: int | None = None
+
+    @property
+    def shown_id(self) -> str:
+        """The id as Slurm shows it: ``15``, or ``13_2`` for a task of an array."""
+        if self.array_job_id is None or self.array_task is None:
+            return str(self.key.job_id)
+        return f"{self.array_job_id}_{self.array_task}"

@@ -86,10 +86,11 @@ def _read_run(fields: dict[str, str], cluster: str) -> AccountedRun:
     if submitted is None:
         raise DataError("no submit time")
     state = fields["State"].split(" ", maxsplit=1)[0]
+    array, task = _array_of(fields["JobID"])
     started = None if state in _NEVER_STARTED else read_time(fields["Start"])
     return AccountedRun(
         key=RunKey(cluster, read_number(fields["JobIDRaw"]), submitted),
-        array_job_id=_array_of(fields["JobID"]),
+        array_job_id=array,
         user=fields["User"],
         account=fields["Account"],
         partition=fields["Partition"],
@@ -103,6 +104,7 @@ def _read_run(fields: dict[str, str], cluster: str) -> AccountedRun:
         tres=read_tres(fields["AllocTRES"] or fields["ReqTRES"]),
         energy_joules=_read_energy(fields["ConsumedEnergyRaw"]),
         tag=_read_tag(fields["AdminComment"]),
+        array_task=task,
     )
 
 
@@ -113,9 +115,12 @@ def _read_end(text: str, state: str, started: datetime | None) -> datetime | Non
     return ended
 
 
-def _array_of(text: str) -> int | None:
-    base, mark, _ = text.partition("_")
-    return read_number(base) if mark else None
+def _array_of(text: str) -> tuple[int | None, int | None]:
+    """Read ``13_2``; the tasks that still wait together are ``13_[3-6]``, and no task."""
+    base, mark, task = text.partition("_")
+    if not mark:
+        return None, None
+    return read_number(base), None if task.startswith("[") else read_number(task)
 
 
 def _read_energy(text: str) -> float | None:

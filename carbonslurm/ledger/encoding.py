@@ -58,6 +58,7 @@ def run_columns(run: AccountedRun) -> Columns:
         "job_id": run.key.job_id,
         "submitted": run.key.submitted,
         "array_job_id": run.array_job_id,
+        "array_task": run.array_task,
         "user_name": run.user,
         "account": run.account,
         "partition": run.partition,
@@ -94,6 +95,7 @@ def read_run(row: RowMapping | Mapping[str, Any]) -> AccountedRun:
         tres=Tres(row["cpus"], row["nodes"], read_gpus(row["gpus"])),
         energy_joules=row["energy_joules"],
         tag=read_tag(row["tag"]),
+        array_task=row["array_task"],
     )
 
 

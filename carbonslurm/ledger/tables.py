@@ -128,6 +128,7 @@ RUN = Table(
     Column("job_id", BigInteger, nullable=False, doc="sacct's JobIDRaw"),
     Column("submitted", Moment, nullable=False, doc="sacct's Submit: a requeue starts a new run"),
     Column("array_job_id", BigInteger, doc="the array that it is a task of"),
+    Column("array_task", BigInteger, doc="its number in the array"),
     Column("user_name", Text, nullable=False, doc="its owner (USER is a word of SQL's own)"),
     Column("account", Text, nullable=False, doc="Slurm's"),
     Column("partition", Text, nullable=False, doc="Slurm's; a list until it starts"),

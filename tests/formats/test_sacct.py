@@ -102,7 +102,13 @@ def test_a_job_that_was_cancelled_before_it_started_never_ran() -> None:
 
 def test_a_task_names_its_array() -> None:
     run = one(JobIDRaw="15", JobID="13_2")
-    assert (run.key.job_id, run.array_job_id) == (15, 13)
+    assert (run.key.job_id, run.array_job_id, run.array_task) == (15, 13, 2)
+    assert run.shown_id == "13_2"
+
+
+def test_tasks_that_wait_together_are_no_task() -> None:
+    run = one(JobIDRaw="13", JobID="13_[3-6%2]", State="PENDING", Start="Unknown", End="Unknown")
+    assert (run.array_job_id, run.array_task, run.shown_id) == (13, None, "13")
 
 
 @pytest.mark.parametrize(

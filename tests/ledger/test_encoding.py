@@ -47,6 +47,7 @@ runs = st.builds(
     AccountedRun,
     key=st.builds(RunKey, st.just("green"), st.integers(1, 2**32 - 1), moments),
     array_job_id=st.none() | st.integers(1, 2**32 - 1),
+    array_task=st.none() | st.integers(0, 2**32 - 1),
     user=words,
     account=words,
     partition=words,

@@ -139,6 +139,7 @@ def _create_run() -> None:
         sa.Column("job_id", sa.BigInteger(), nullable=False),
         sa.Column("submitted", sa.Double(), nullable=False),
         sa.Column("array_job_id", sa.BigInteger(), nullable=True),
+        sa.Column("array_task", sa.BigInteger(), nullable=True),
         sa.Column("user_name", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("partition", sa.Text(), nullable=False),
