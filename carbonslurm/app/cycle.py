@@ -92,11 +92,11 @@ class Cycle:
 
     def _steps(self, number: int | None) -> CycleReport:
         queue = self.queue.snapshot()
-        self._write_late_releases()
+        late = self._write_late_releases()
         known = self._recall(queue)
         wanted = self._plan(queue, known)
         chosen = wanted[: self.rules.updates]
-        intents, notes = self._intend(number, chosen)
+        intents, notes = self._intend(number, chosen) if late is None else _releases(chosen, late)
         refused = 0 if self.rules.observe else self._carry_out(intents, known, queue.taken_at)
         return CycleReport(
             pending=len(queue.pending()),
@@ -180,8 +180,7 @@ class Cycle:
         try:
             numbers = self.actions.intend(number, wanted, self.clock())
         except LedgerError as error:
-            releases = [(None, action) for action in wanted if action.verb is Verb.RELEASE]
-            return list(releases), (f"nothing withheld or stopped: {error}",)
+            return _releases(wanted, error)
         if self.rules.observe:
             self._settle(dict.fromkeys(numbers, Outcome(OutcomeState.OBSERVED, self.clock())))
         return list(zip(numbers, wanted, strict=True)), ()
@@ -192,13 +191,20 @@ class Cycle:
         except LedgerError as error:
             logger.warning("%s", error)
 
-    def _write_late_releases(self) -> None:
-        """Write releases that were done unwritten, before what Slurm shows is taken for the owner's word."""
-        while self.memory.unwritten:
-            action, at = self.memory.unwritten[0]
-            number = self.actions.intend(None, [action], at)[0]
-            self.actions.settle({number: Outcome(OutcomeState.APPLIED, at, "written late")})
-            self.memory.unwritten.pop(0)
+    def _write_late_releases(self) -> LedgerError | None:
+        """Write releases that were done unwritten, before what Slurm shows is taken for the owner's word.
+
+        Until that is possible, further jobs may be released, and nothing else is done.
+        """
+        try:
+            while self.memory.unwritten:
+                action, at = self.memory.unwritten[0]
+                number = self.actions.intend(None, [action], at)[0]
+                self.actions.settle({number: Outcome(OutcomeState.APPLIED, at, "written late")})
+                self.memory.unwritten.pop(0)
+        except LedgerError as error:
+            return error
+        return None
 
     # --- acting ---
 
@@ -255,6 +261,16 @@ class Cycle:
                 self.memory.unwritten.append((action, at))
             logger.info("%s", describe(action, words))
         self._settle(outcomes)
+
+
+def _releases(
+    wanted: Sequence[Action], error: LedgerError
+) -> tuple[list[tuple[int | None, Action]], tuple[str, ...]]:
+    """What is left of a plan that cannot be written: the releases, without a number."""
+    releases: list[tuple[int | None, Action]] = [
+        (None, action) for action in wanted if action.verb is Verb.RELEASE
+    ]
+    return releases, (f"nothing withheld or stopped: {error}",)
 
 
 def describe(action: Action, refusal: str | None = None) -> str:

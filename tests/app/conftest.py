@@ -149,11 +149,11 @@ class World:
 
     # --- our daemon ---
 
-    def cycle(self) -> CycleReport:
+    def cycle(self, actuator: Any = None) -> CycleReport:
         cluster, book = Wired(self.owner, self.fuse), Wired(self.ledger, self.fuse)
         return Cycle(
             queue=cluster,
-            actuator=cluster,
+            actuator=actuator or cluster,
             archive=book,
             actions=book,
             jobs=book,
@@ -183,10 +183,10 @@ class World:
         """Start a new daemon: it remembers nothing but the ledger."""
         self.memory = Memory()
 
-    def reconcile(self) -> IngestReport:
+    def reconcile(self, accounting: Any = None) -> IngestReport:
         return Ingest(
             cluster="toy",
-            accounting=self.owner,
+            accounting=accounting or self.owner,
             runs=self.ledger,
             archive=self.ledger,
             zone_of=lambda _: "GB",

@@ -1,7 +1,6 @@
 """Stories of waiting jobs: who starts them, when, and who may say otherwise."""
 
 import logging
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -402,6 +401,25 @@ def test_a_release_that_is_repeated_unwritten_is_told_once(world: Any) -> None:
     assert world.owner.commands.count(("begin", str(job))) == 2  # withheld, released
 
 
+def test_further_jobs_are_released_while_an_earlier_release_is_still_unwritten(world: Any) -> None:
+    world.forecast(300, 300, 50, 300, 20, 300)
+    soon, later = world.submit(flex=2 * HOUR), world.submit()
+    world.cycle()
+    world.fill(6 * HOUR)
+    world.live(30 * MINUTE)
+    world.forecast(10, 300, 300, 300, 5, 300)
+    with world.locked():
+        world.cycle()
+    assert (world.job(soon).begin, world.job(later).begin) == (world.now, at(4))
+    world.forecast(5, 300)
+    world.without_us(5 * MINUTE)
+    with world.locked():
+        world.cycle()
+    assert world.job(later).begin == world.now
+    world.live(10 * MINUTE)
+    assert world.verbs(soon) == world.verbs(later) == ["withhold", "release"]
+
+
 def test_a_cycle_that_cannot_read_the_ledger_fails_and_is_not_fatal(world: Any) -> None:
     world.forecast(*DIRTY_UNTIL_THREE)
     world.submit()
@@ -502,28 +520,8 @@ def test_a_refusal_is_written_and_tried_again(world: Any) -> None:
         def __getattr__(self, name: str) -> Any:
             if name == "withhold":
                 world.owner.update_begin(str(job), world.now)
-            return getattr(owner, name)
+            return getattr(world.owner, name)
 
-    owner = world.owner
-    stale = replace_queue(world, Late())
-    report = stale.run()
+    report = world.cycle(actuator=Late())
     assert (report.actions, report.refused) == (1, 1)
     assert world.actions()[0].state == "refused"
-
-
-def replace_queue(world: Any, actuator: object) -> Any:
-    """A cycle with another actuator than the cluster itself."""
-    from carbonslurm.app.cycle import Cycle
-
-    book = world.ledger
-    cycle = Cycle(
-        queue=world.owner,
-        actuator=actuator,  # type: ignore[arg-type]
-        archive=book,
-        actions=book,
-        jobs=book,
-        cycles=book,
-        rules=world.rules,
-        clock=lambda: world.now,
-    )
-    return replace(cycle)
