@@ -200,13 +200,22 @@ class CycleLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunToFigure:
-    """A run whose emissions are to be worked out, with what the ledger knows of its job."""
+    """A run whose emissions are to be worked out, with what the ledger knows of its job.
+
+    Attributes:
+        earlier: the attempts before this one, oldest first.
+        first_eligible: of the job, None where it was not seen.
+        withheld: whether we made this job wait.
+        lost_from: of each run that we stopped, from when on its work is lost: from the signal where the job
+            showed that it had saved (its word, its own requeue), else from the start.
+        restart_cost: of each run after a stop, how long its owner says that loading takes.
+    """
 
     run: AccountedRun
     earlier: tuple[AccountedRun, ...]
     first_eligible: datetime | None
     withheld: bool
-    stopped_at: Mapping[RunKey, datetime]
+    lost_from: Mapping[RunKey, datetime]
     restart_cost: Mapping[RunKey, timedelta]
 
 

@@ -282,7 +282,8 @@ def doctor(config: Config) -> Doctor:
 
 def _look_at_ledger(config: Config) -> str:
     reading(config).close()
-    if not os.access(Path(config.ledger), os.W_OK):
+    path = Path(config.ledger)
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return f"{config.ledger}: readable (this account may not write it; the daemon's must)"
     return f"{config.ledger}: readable and writable"
 

@@ -62,7 +62,7 @@ class Ingest:
     def _figure(self, item: RunToFigure) -> Figure:
         attempts = self._attempts(item)
         ran, lost = attempts[-1].ran, attempts[-1].lost
-        touched = item.withheld or bool(item.stopped_at)
+        touched = item.withheld or bool(item.lost_from)
         baseline = baselines(attempts)[-1] if touched else ran
         both = Interval(min(ran.start, baseline.start), max(ran.end, baseline.end))
         series = self._intensity(item.run, both)
@@ -87,14 +87,14 @@ class Ingest:
                     continues=stopped_before,
                 )
             )
-            stopped_before = run.key in item.stopped_at
+            stopped_before = run.key in item.lost_from
         return attempts
 
     def _lost(self, item: RunToFigure, run: AccountedRun, ran: Interval, *, resumes: bool) -> timedelta:
         lost = item.restart_cost.get(run.key, self.restart) if resumes else timedelta()
-        signalled = item.stopped_at.get(run.key)
-        if signalled is not None:
-            lost += max(ran.end - signalled, timedelta())
+        lost_from = item.lost_from.get(run.key)
+        if lost_from is not None:
+            lost += max(ran.end - lost_from, timedelta())
         return min(lost, ran.length)
 
     def _energy(self, run: AccountedRun, ran: Interval) -> tuple[float, str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from carbonslurm.core.footprint import percent_saved
+from carbonslurm.core.footprint import Figure, percent_saved
 from carbonslurm.ports import RunRow
 
 
@@ -13,12 +13,19 @@ from carbonslurm.ports import RunRow
 class Totals:
     """A sum over runs.
 
+    Grams of different natures (average and marginal, lifecycle and direct) are never added: where the runs
+    have several, the sums of grams are None, and ``totals_by`` nature gives one for each.
+
     Attributes:
         runs: how many runs were started.
         unknown: how many of them have no emissions (still running, or intensity unknown); not in the sums.
-        gpu_hours: of all started and ended runs.
         late: how many started after their bound.
-        stops: how many runs were ended by a stop of ours.
+        stops: how many were ended by a stop of ours.
+        gpu_hours: of all started and ended runs.
+        energy_kwh: of the runs with emissions.
+        emitted_g: of the same, None where their natures differ.
+        baseline_g: likewise.
+        natures: kind and scope of the grams, in words.
     """
 
     runs: int
@@ -27,17 +34,22 @@ class Totals:
     stops: int
     gpu_hours: float
     energy_kwh: float
-    emitted_g: float
-    baseline_g: float
+    emitted_g: float | None
+    baseline_g: float | None
+    natures: tuple[str, ...]
 
     @property
-    def saved_g(self) -> float:
+    def saved_g(self) -> float | None:
         """Grams saved; negative where waiting made it worse."""
+        if self.emitted_g is None or self.baseline_g is None:
+            return None
         return self.baseline_g - self.emitted_g
 
     @property
     def saved_percent(self) -> float | None:
         """In percent of the baseline, None where there is none."""
+        if self.emitted_g is None or self.baseline_g is None:
+            return None
         return percent_saved(self.emitted_g, self.baseline_g)
 
 
@@ -46,6 +58,7 @@ GROUPS: Mapping[str, Callable[[RunRow], str]] = {
     "account": lambda row: row.run.account,
     "partition": lambda row: row.run.partition,
     "qos": lambda row: row.run.qos,
+    "nature": lambda row: nature_words(row.figure) or "unknown",
     "month": lambda row: row.run.started.astimezone().strftime("%Y-%m") if row.run.started else "",
 }
 
@@ -58,11 +71,18 @@ def is_late(row: RunRow) -> bool:
     )
 
 
+def nature_words(figure: Figure | None) -> str | None:
+    """Return kind and scope of a figure's grams, None where there are none, or none were needed."""
+    return str(figure.nature) if figure is not None and figure.nature is not None else None
+
+
 def total(rows: Iterable[RunRow]) -> Totals:
     """Sum started runs."""
     started = [row for row in rows if row.run.started is not None]
     figures = [row.figure for row in started if row.figure is not None]
     known = [item for item in figures if item.emitted_g is not None and item.baseline_g is not None]
+    natures = tuple(sorted({words for item in known if (words := nature_words(item))}))
+    one_nature = len(natures) <= 1
     return Totals(
         runs=len(started),
         unknown=len(started) - len(known),
@@ -70,13 +90,14 @@ def total(rows: Iterable[RunRow]) -> Totals:
         stops=sum(row.stopped for row in started),
         gpu_hours=sum(_gpu_hours(row) for row in started),
         energy_kwh=sum(item.energy_kwh for item in known),
-        emitted_g=sum(item.emitted_g or 0.0 for item in known),
-        baseline_g=sum(item.baseline_g or 0.0 for item in known),
+        emitted_g=sum(item.emitted_g or 0.0 for item in known) if one_nature else None,
+        baseline_g=sum(item.baseline_g or 0.0 for item in known) if one_nature else None,
+        natures=natures,
     )
 
 
 def totals_by(rows: Sequence[RunRow], group: str) -> Mapping[str, Totals]:
-    """Sum started runs by user, account, partition, qos or month (local, of the start), in order of name."""
+    """Sum started runs by one of GROUPS, in order of name; months are local, of the start."""
     key = GROUPS[group]
     groups: defaultdict[str, list[RunRow]] = defaultdict(list)
     for row in rows:

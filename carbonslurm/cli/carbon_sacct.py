@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from carbonslurm.config import Config
     from carbonslurm.ports import RunFilter, RunRow
 
-GROUP_NAMES = ("user", "account", "partition", "qos", "month")
+GROUP_NAMES = ("user", "account", "partition", "qos", "month", "nature")
 
 
 @click.command(context_settings=HELP)

@@ -65,7 +65,7 @@ def carbon_sbatch(
 
     request = read_request(words, _script(words))
     tag = _tag(given, request)
-    _hint(words, given)
+    _hint(words, given, appends=request.appends)
     if plan:
         _show_plan(config_path, tag, request, as_json=as_json)
         return 0
@@ -85,7 +85,27 @@ def _tag(given: dict[str, object], request: Request) -> str | None:
     text = _from_options(given) or find_tag(request.comment or "")
     if text is not None:
         parse_declaration(text)
-    return text
+    return _with_deadline(text, request)
+
+
+def _with_deadline(tag: str | None, request: Request) -> str | None:
+    """Put sbatch's --deadline into the tag: the hook, which sets the planning window, cannot see it."""
+    from carbonslurm import wiring
+    from carbonslurm.core.interval import to_epoch
+    from carbonslurm.core.tag import parse_declaration
+    from carbonslurm.errors import UsageError
+    from carbonslurm.formats.times import read_moment
+
+    if tag is None or request.deadline is None:
+        return tag
+    declared = parse_declaration(tag)
+    if declared.now or declared.finish is not None:
+        return tag
+    try:
+        finish = read_moment(request.deadline, wiring.now(), ahead=True)
+    except UsageError:
+        return tag  # in a form that sbatch may know and we do not: Slurm keeps the deadline itself
+    return f"{tag},finish={to_epoch(finish)}"
 
 
 def _from_options(given: dict[str, object]) -> str | None:
@@ -124,12 +144,11 @@ def _script(words: Sequence[str]) -> str | None:
     return None
 
 
-def _hint(words: Sequence[str], given: dict[str, object]) -> None:
+def _hint(words: Sequence[str], given: dict[str, object], *, appends: bool) -> None:
     late = [word for word in words if word.split("=", maxsplit=1)[0] in HINTED]
     if late:
         say(f"{late[0]} stands among sbatch's words and is sbatch's; ours come first (carbon-sbatch --help)")
-    append = any(word.startswith("--open-mode") for word in words)
-    if given["checkpoint"] and not append:
+    if given["checkpoint"] and not appends:
         say("a job that is requeued truncates its output file; --open-mode=append keeps it")
 
 

@@ -41,7 +41,10 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
 
 def say(words: str) -> None:
     """Tell the user something on stderr, under the command's own name."""
-    click.echo(f"{Path(sys.argv[0]).name}: {cleaned(words)}", err=True)
+    name = Path(sys.argv[0]).name
+    # The tag's own messages begin with its prefix: under "carbon-sbatch:" that would be said twice.
+    said = words.removeprefix("carbon: ") if name.startswith("carbon") else words
+    click.echo(f"{name}: {cleaned(said)}", err=True)
 
 
 def config_option(command: Command) -> Command:

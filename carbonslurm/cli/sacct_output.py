@@ -136,17 +136,28 @@ def _sum_cells(name: str, item: Totals) -> list[str]:
 
 
 def summary(rows: Sequence[RunRow]) -> str:
-    """Return what a reader must know of the figures, in two lines or fewer."""
+    """Return what a reader must know of the figures: a line for each kind of intensity, and the sources."""
     item = total(rows)
-    kinds = sorted(
-        {f"{row.figure.nature} ({row.figure.source})" for row in rows if row.figure and row.figure.nature}
-    )
-    percent = "" if item.saved_percent is None else f" ({item.saved_percent:.1f} %)"
-    amounts = f"{grams_text(item.emitted_g)} emitted, {grams_text(item.saved_g)} saved{percent}"
-    lines = [f"{item.runs} runs: {amounts} against starting at once; {item.unknown} without a figure"]
-    if kinds:
-        lines.append(f"intensity: {'; '.join(kinds)}. What the numbers mean: docs/figures.md")
+    if len(item.natures) > 1:
+        lines = [
+            _in_words(name, part) for name, part in totals_by(rows, "nature").items() if name in item.natures
+        ]
+    else:
+        lines = [_in_words("".join(item.natures), item)]
+    sources = sorted({row.figure.source for row in rows if row.figure and row.figure.source})
+    lines[-1] += f" (source: {', '.join(sources)})" if sources else ""
+    if item.unknown:
+        lines.append(
+            f"{item.unknown} runs have no figure yet, or their intensity is unknown: they are in no sum"
+        )
     return "\n".join(lines)
+
+
+def _in_words(nature: str, item: Totals) -> str:
+    percent = "" if item.saved_percent is None else f" ({item.saved_percent:.1f} %)"
+    kind = f" of {nature} CO2e" if nature else ""
+    emitted, saved = grams_text(item.emitted_g), grams_text(item.saved_g)
+    return f"{item.runs} runs: {emitted}{kind} emitted, {saved} saved{percent} against starting at once"
 
 
 def as_json(rows: Sequence[RunRow], by: str | None) -> str:
@@ -169,6 +180,7 @@ def _totals(item: Totals) -> dict[str, Any]:
         "baseline_g": item.baseline_g,
         "saved_g": item.saved_g,
         "saved_percent": item.saved_percent,
+        "natures": list(item.natures),
     }
 
 

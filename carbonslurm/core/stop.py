@@ -12,8 +12,7 @@ electricity is no dirtier now than it will be after the restart, running on lose
    that has ended is never run again.
 
 An acknowledgement is only what Slurm shows: the job requeued itself (or ended with a RequeueExit code, which
-looks the same), or it said ``carbon:saved`` in its own Comment; else its grace must pass. Slurm keeps a
-Comment across requeues, so in a later run the word may be hours old: there it counts for nothing.
+looks the same), or it said in its own Comment that this run has saved; else its grace must pass.
 """
 
 from dataclasses import dataclass
@@ -227,7 +226,7 @@ def _see_same_run(stop: StopInFlight, sight: Sight, now: datetime) -> Seen:
         return Seen.LEAVING
     if now >= stop.restart_at and stop.phase is not Phase.REQUEUED:
         return Seen.TOO_LATE
-    if sight.saved and stop.restarts == 0 and stop.phase is not Phase.INTENDED:
+    if sight.saved and stop.phase is not Phase.INTENDED:
         return Seen.SAVED
     if stop.signalled_at is not None and now >= stop.signalled_at + stop.checkpoint.grace:
         return Seen.OUT_OF_GRACE

@@ -25,6 +25,7 @@ _NAMES = {
     "--cpus-per-task": "cpus",
     "--comment": "comment",
     "--deadline": "deadline",
+    "--open-mode": "open_mode",
 }
 _TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
 _GPUS = re.compile(r"(?:^|,)(?:gres[:/])?(?:gpu:)?(?:([A-Za-z][\w.-]*):)?(\d+)(?=,|$|\()")
@@ -38,6 +39,8 @@ class Request:
     partition: str | None = None
     tres: Tres = field(default_factory=Tres)
     comment: str | None = None
+    deadline: str | None = None
+    appends: bool = False
 
 
 def read_request(words: Sequence[str], script: str | None) -> Request:
@@ -48,6 +51,8 @@ def read_request(words: Sequence[str], script: str | None) -> Request:
         partition=found.get("partition", "").split(",")[0] or None,
         tres=Tres(cpus=_number(found.get("cpus", "1")), nodes=1, gpus=_gpus(found.get("gpus", ""))),
         comment=found.get("comment"),
+        deadline=found.get("deadline"),
+        appends=found.get("open_mode") == "append",
     )
 
 

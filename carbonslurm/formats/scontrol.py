@@ -99,15 +99,26 @@ def read_look(raw: bytes, job_id: int) -> Sight | None:
 
 
 def _sight(job: Mapping[str, Any]) -> Sight:
+    restarts = _number(job["restart_cnt"]) or 0
     words = job["job_state"]
     states = {words} if isinstance(words, str) else set(words)
     return Sight(
         state=_folded(states),
-        restarts=_number(job["restart_cnt"]) or 0,
+        restarts=restarts,
         eligible=_moment(job["eligible_time"]),
         started=_moment(job["start_time"]),
-        saved=SAVED in str(job.get("comment") or "").split(),
+        saved=says_saved(str(job.get("comment") or ""), restarts),
     )
+
+
+def says_saved(comment: str, restarts: int) -> bool:
+    """Tell whether a job's Comment says that this run has saved its state.
+
+    Slurm keeps a Comment across requeues, so a later run has to name itself: ``carbon:saved:1`` after the
+    first restart, which scripts write as ``carbon:saved:${SLURM_RESTART_COUNT:-0}``.
+    """
+    words = comment.split()
+    return f"{SAVED}:{restarts}" in words or (restarts == 0 and SAVED in words)
 
 
 def _folded(states: set[str]) -> JobState:

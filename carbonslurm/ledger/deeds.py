@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from carbonslurm.core.action import Verb
 from carbonslurm.core.job import JobKey, RunKey
 from carbonslurm.core.ownership import Claim
-from carbonslurm.core.stop import OVER, Phase
+from carbonslurm.core.stop import OVER, Phase, Seen
 from carbonslurm.core.tag import Checkpoint
 from carbonslurm.ledger.database import in_batches
 from carbonslurm.ledger.encoding import read_tag
@@ -40,6 +40,7 @@ class Deed:
 
     Attributes:
         observed: written down by a cycle that only observed.
+        silent: a stop whose job showed no acknowledgement before its grace was over.
     """
 
     number: int
@@ -53,6 +54,7 @@ class Deed:
     final: bool
     intended_at: datetime
     observed: bool
+    silent: bool = False
     outcomes: Sequence[tuple[State, datetime]] = field(default=())
 
     @cached_property
@@ -126,9 +128,13 @@ def deeds_of(connection: Connection, jobs: Collection[int]) -> dict[int, list[De
 def read_deeds(connection: Connection, which: ColumnElement[bool]) -> list[Deed]:
     """Return the actions that a condition on ``action`` chooses, oldest first."""
     outcomes: defaultdict[int, list[tuple[State, datetime]]] = defaultdict(list)
-    behind = select(OUTCOME.c.action, OUTCOME.c.state, OUTCOME.c.at).join(ACTION).where(which)
-    for action, state, at in connection.execute(behind.order_by(OUTCOME.c.id)):
+    silent: dict[int, bool] = {}
+    behind = select(OUTCOME.c.action, OUTCOME.c.state, OUTCOME.c.at, OUTCOME.c.detail)
+    behind = behind.join(ACTION).where(which).order_by(OUTCOME.c.id)
+    for action, state, at, detail in connection.execute(behind):
         outcomes[action].append((read_state(state), at))
+        if state in REQUEUED:
+            silent.setdefault(action, detail == Seen.OUT_OF_GRACE)
     actions = select(ACTION, CYCLE.c.observe).join(CYCLE, isouter=True).where(which).order_by(ACTION.c.id)
     return [
         Deed(
@@ -143,6 +149,7 @@ def read_deeds(connection: Connection, which: ColumnElement[bool]) -> list[Deed]
             final=row.final,
             intended_at=row.intended_at,
             observed=bool(row.observe),
+            silent=silent.get(row.id, False),
             outcomes=tuple(outcomes[row.id]),
         )
         for row in connection.execute(actions)

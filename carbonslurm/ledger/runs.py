@@ -223,13 +223,20 @@ def _to_figure(
         earlier=tuple(chain[:-1]),
         first_eligible=next((job.first_eligible for job in jobs if job.first_eligible), None),
         withheld=any(deed.withheld for deed in mine),
-        stopped_at={key: at for key, deed in stops.items() if (at := deed.entered(*SIGNAL_SENT))},
+        lost_from={run.key: at for run in chain if (at := _lost_from(run, stops.get(run.key)))},
         restart_cost={
             after.key: deed.checkpoint.restart
             for before, after in pairwise(chain)
             if (deed := stops.get(before.key)) and deed.checkpoint and deed.checkpoint.restart
         },
     )
+
+
+def _lost_from(run: AccountedRun, stop: Deed | None) -> datetime | None:
+    """Return from when on the work of a run counts as lost: nobody knows what a silent job has saved."""
+    if stop is None:
+        return None
+    return run.started if stop.silent else stop.entered(*SIGNAL_SENT)
 
 
 def _stops_behind(chain: Sequence[AccountedRun], deeds: Sequence[Deed]) -> dict[RunKey, Deed]:

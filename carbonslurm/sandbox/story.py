@@ -24,7 +24,7 @@ state="$PWD/progress.$SLURM_JOB_ID"
 done_s=$(cat "$state" 2>/dev/null || echo 0)
 save() {
     echo "$done_s" > "$state"
-    scontrol update JobId="$SLURM_JOB_ID" Comment=carbon:saved
+    scontrol update JobId="$SLURM_JOB_ID" Comment="carbon:saved:${SLURM_RESTART_COUNT:-0}"
 }
 trap save USR1
 echo "start ${SLURM_RESTART_COUNT:-0}: $done_s s done already"

@@ -20,6 +20,7 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, Queue, QueuedJob
 from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import RefusedError, UnavailableError
+from carbonslurm.formats.scontrol import SAVED
 from carbonslurm.formats.squeue import Row, gather_arrays
 from carbonslurm.sim.job import OnSignal, SimulatedJob, Submission
 
@@ -220,7 +221,7 @@ class SimulatedCluster:
         if job.wants.on_signal is not OnSignal.IGNORE and self.now < job.ends_at:
             job.save(self.now)
             says: dict[OnSignal, Callable[[], None]] = {
-                OnSignal.SAY: lambda: self.comment(job.key.job_id, "carbon:saved"),
+                OnSignal.SAY: lambda: self.comment(job.key.job_id, f"{SAVED}:{job.restarts}"),
                 OnSignal.REQUEUE: lambda: self.requeue(job.key.job_id),
                 OnSignal.EXIT: lambda: self._end(job, "COMPLETED", self.now),
             }

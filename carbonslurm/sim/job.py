@@ -12,7 +12,7 @@ from carbonslurm.core.job import AccountedRun, JobKey, JobState, QueuedJob, RunK
 from carbonslurm.core.ownership import REQUEUE_DELAY
 from carbonslurm.core.stop import Sight
 from carbonslurm.core.tag import Tag
-from carbonslurm.formats.scontrol import SAVED
+from carbonslurm.formats.scontrol import says_saved
 
 COMPLETING = timedelta(seconds=5)  # from the kill until the epilog is done
 
@@ -183,7 +183,8 @@ class SimulatedJob:
 
     def sight(self) -> Sight:
         """Return what a look at it shows."""
-        return Sight(self.state, self.restarts, self.begin, self.started, SAVED in self.comment.split())
+        saved = says_saved(self.comment, self.restarts)
+        return Sight(self.state, self.restarts, self.begin, self.started, saved)
 
     def run(self, word: str, ended: datetime | None) -> AccountedRun:
         """Return its present run as sacct reports it."""

@@ -233,12 +233,6 @@ def test_a_requeue_that_slurm_lost_is_told_again_however_late() -> None:
     assert told == (Command.REQUEUE, Phase.REQUEUED, Seen.OUT_OF_GRACE)
 
 
-def test_in_a_later_run_the_word_counts_for_nothing() -> None:
-    """Slurm keeps a Comment across requeues: it may be from the run before."""
-    stop = replace(stop_in(Phase.SIGNALLED, NOW), restarts=1)
-    assert see(stop, sight(JobState.RUNNING, restarts=1, saved=True), NOW) is Seen.RUNNING
-
-
 # --- every path ---
 
 SIGHTS = [

@@ -173,27 +173,31 @@ def test_a_job_that_slurm_has_forgotten_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("comment", "saved"),
+    ("comment", "restarts", "saved"),
     [
-        ("carbon:saved", True),
-        ("my run; carbon:saved", True),
-        ("carbon:saved\nJobId=8", True),
-        ("carbon:flex=12h", False),
-        ("not-carbon:saved", False),
-        ("carbon:saved?", False),
-        ("", False),
-        (None, False),
-        ({"set": True}, False),
+        ("carbon:saved", 0, True),
+        ("carbon:saved:0", 0, True),
+        ("my run; carbon:saved", 0, True),
+        ("carbon:saved\nJobId=8", 0, True),
+        ("carbon:saved", 1, False),  # kept from the run before: Slurm clears no Comment at a requeue
+        ("carbon:saved:0", 1, False),
+        ("carbon:saved:1", 1, True),
+        ("carbon:flex=12h", 0, False),
+        ("not-carbon:saved", 0, False),
+        ("carbon:saved?", 0, False),
+        ("", 0, False),
+        (None, 0, False),
+        ({"set": True}, 0, False),
     ],
 )
-def test_a_job_says_that_it_saved_by_one_word_of_its_comment(comment: object, saved: bool) -> None:
-    sight = read_look(shown(OLD | {"comment": comment}), 7)
+def test_a_run_says_by_one_word_that_it_saved(comment: object, restarts: int, saved: bool) -> None:
+    sight = read_look(shown(OLD | {"comment": comment, "restart_cnt": restarts}), 7)
     assert sight is not None
     assert sight.saved is saved
 
 
 def test_bytes_that_are_not_utf8_hide_no_job() -> None:
-    raw = shown(OLD | {"comment": "@@"}).replace(b"@@", b"\xff\xfe carbon:saved")
+    raw = shown(OLD | {"comment": "@@"}).replace(b"@@", b"\xff\xfe carbon:saved:1")
     sight = read_look(raw, 7)
     assert sight is not None
     assert sight.saved

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.job import AccountedRun, JobState, Queue, RunKey
-from carbonslurm.core.stop import Phase
+from carbonslurm.core.stop import Phase, Seen
 from carbonslurm.ledger.tables import FIGURE
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import Outcome, OutcomeState, RunFilter, RunToFigure
@@ -220,10 +220,22 @@ def test_our_stop_is_charged_to_the_runs_around_it(
     stopped, resumed = make_run(0, 1, 2.2, state="REQUEUED"), make_run(2.2, 4, 6)
     ledger.keep_runs([stopped, resumed], clock(7))
     first, second = _due(ledger, clock(7))
-    assert first.stopped_at == second.stopped_at == {stopped.key: clock(2.1)}
+    assert first.lost_from == second.lost_from == {stopped.key: clock(2.1)}
     assert (first.restart_cost, second.restart_cost) == ({}, {resumed.key: timedelta(minutes=2)})
     assert (first.earlier, second.earlier) == ((), (stopped,))
     assert [row.stopped for row in ledger.runs(RunFilter())] == [True, False]
+
+
+def test_the_whole_run_of_a_job_that_showed_no_checkpoint_counts_as_lost(
+    ledger: Ledger, make_run: Any, make_job: Any, clock: Hours
+) -> None:
+    job = make_job(started=clock(1), state=JobState.RUNNING)
+    (number,) = ledger.intend(None, [Action(Verb.STOP, job, "a reason", until=clock(4))], clock(2))
+    ledger.advance_stop(number, Phase.SIGNALLED, clock(2.1), Seen.RUNNING)
+    ledger.advance_stop(number, Phase.DELAYED, clock(2.2), Seen.OUT_OF_GRACE)
+    stopped = make_run(0, 1, 2.2, state="REQUEUED")
+    ledger.keep_runs([stopped, make_run(2.2, 4, 6)], clock(7))
+    assert _due(ledger, clock(7))[1].lost_from == {stopped.key: clock(1)}
 
 
 def test_a_job_that_requeued_itself_on_our_signal_was_stopped_by_us(
@@ -235,7 +247,7 @@ def test_a_job_that_requeued_itself_on_our_signal_was_stopped_by_us(
     ledger.advance_stop(number, Phase.ENDED, clock(2.5))
     stopped = make_run(0, 1, 2.2, state="REQUEUED")
     ledger.keep_runs([stopped, make_run(2.2, 2.3, 6)], clock(7))
-    assert _due(ledger, clock(7))[1].stopped_at == {stopped.key: clock(2.1)}
+    assert _due(ledger, clock(7))[1].lost_from == {stopped.key: clock(2.1)}
 
 
 def test_the_mark_of_what_was_read_is_one_per_cluster(ledger: Ledger, clock: Hours) -> None:

@@ -41,10 +41,10 @@ work() {{
 }}
 keep() {{ echo "$count" > "$state"; }}
 """
+SAY = 'scontrol update JobId="$SLURM_JOB_ID" Comment="carbon:saved:${SLURM_RESTART_COUNT:-0}"'
 SCRIPTS = {
     "saves and goes on": HEAD + "trap keep USR1\nwork\n",
-    "says that it saved": HEAD
-    + "trap 'keep; scontrol update JobId=\"$SLURM_JOB_ID\" Comment=carbon:saved' USR1\nwork\n",
+    "says that it saved": HEAD + f"trap 'keep; {SAY}' USR1\nwork\n",
     "requeues itself": HEAD + "trap 'keep; scontrol requeue \"$SLURM_JOB_ID\"' USR1\nwork\n",
     "asks by its exit code": HEAD + f"trap 'keep; exit {REQUEUE_EXIT_CODE}' USR1\nwork\n",
     "ignores the signal": HEAD + "trap '' USR1\nwork\n",
