@@ -21,16 +21,17 @@ HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 def run(command: click.Command, argv: Sequence[str] | None = None, name: str | None = None) -> None:
     """Run a command and end the process with its exit code."""
     words = None if argv is None else list(argv)
+    called = name or Path(sys.argv[0]).name
     try:
-        code = command.main(words, prog_name=name or Path(sys.argv[0]).name, standalone_mode=False)
+        code = command.main(words, prog_name=called, standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        say(error.format_message())
+        say(error.format_message(), called)
         sys.exit(UsageError.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except CarbonslurmError as error:
-        say(str(error))
+        say(str(error), called)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader (head, less) has gone: nothing is lost, and Python must not complain at exit.
@@ -39,9 +40,9 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def say(words: str) -> None:
+def say(words: str, called: str | None = None) -> None:
     """Tell the user something on stderr, under the command's own name."""
-    name = Path(sys.argv[0]).name
+    name = called or Path(sys.argv[0]).name
     # The tag's own messages begin with its prefix: under "carbon-sbatch:" that would be said twice.
     said = words.removeprefix("carbon: ") if name.startswith("carbon") else words
     click.echo(f"{name}: {cleaned(said)}", err=True)

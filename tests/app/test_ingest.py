@@ -159,7 +159,6 @@ def test_the_saving_of_a_stopped_job_is_net_of_what_it_cost(world: Any) -> None:
     assert emitted + saved == pytest.approx(without_us, rel=0.01)
 
 
-@pytest.mark.xfail(reason="only work after the signal counts as lost: nobody knows that nothing was saved")
 def test_a_job_that_ignored_its_stop_did_its_work_twice(world: Any) -> None:
     """An hour was lost; without us it would have emitted 1,300 g."""
     stopped(world, OnSignal.IGNORE)

@@ -87,7 +87,7 @@ def test_a_stopped_example_goes_on_where_it_saved(job: Job) -> None:
         first.send_signal(signal.SIGUSR1)
         (job.folder / "asked").touch()
         wait_until(lambda: LAST in job.steps(), 30, "it to go on after saving")
-        assert job.told() == "update JobId=42 Comment=carbon:saved\n"
+        assert job.told() == "update JobId=42 Comment=carbon:saved:0\n"
         assert first.poll() is None
     finally:
         os.killpg(first.pid, signal.SIGKILL)
