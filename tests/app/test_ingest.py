@@ -132,19 +132,19 @@ def stopped(world: Any, on_signal: OnSignal) -> int:
 
 
 def test_both_runs_of_a_stopped_job_count_and_so_does_the_work_it_lost(world: Any) -> None:
-    job = stopped(world, OnSignal.SAVE)
+    job = stopped(world, OnSignal.SAY)
     first, second = world.rows()
     assert [row.run.key.job_id for row in (first, second)] == [job, job]
     assert [row.run.state for row in (first, second)] == ["REQUEUED", "COMPLETED"]
     assert [row.stopped for row in (first, second)] == [True, False]
-    # The first ran from noon to a minute past one: what came after the signal counts as lost.
-    minute = 1 / 60
-    assert first.run.ended == NOON + HOUR + MINUTE
-    assert first.figure.lost == MINUTE
-    assert first.figure.emitted_g == pytest.approx(100 + 600 * minute)
+    # The first ran from noon to half a minute past one: what came after the signal counts as lost.
+    after = 30 / 3600
+    assert first.run.ended == NOON + HOUR + 30 * SECOND
+    assert first.figure.lost == 30 * SECOND
+    assert first.figure.emitted_g == pytest.approx(100 + 600 * after)
     assert first.figure.baseline == Interval(NOON, NOON + HOUR)
-    # The second did the rest of the three hours, with the half minute that was not saved done again.
-    rest = 2 - minute / 2
+    # The second did the rest of the three hours.
+    rest = 2 - after
     assert second.run.started == NOON + 4 * HOUR
     assert second.figure.emitted_g == pytest.approx(50 * rest)
     assert second.figure.baseline.start == NOON + HOUR
@@ -152,11 +152,20 @@ def test_both_runs_of_a_stopped_job_count_and_so_does_the_work_it_lost(world: An
 
 
 def test_the_saving_of_a_stopped_job_is_net_of_what_it_cost(world: Any) -> None:
-    stopped(world, OnSignal.SAVE)
+    stopped(world, OnSignal.SAY)
     emitted = sum(row.figure.emitted_g for row in world.rows())
     saved = sum(row.figure.saved_g for row in world.rows())
     without_us = 100 + 2 * 600
     assert emitted + saved == pytest.approx(without_us, rel=0.01)
+
+
+def test_a_job_that_saved_in_silence_is_charged_as_if_it_had_not(world: Any) -> None:
+    """Nobody of ours can know: rather too small a saving than one that is not there."""
+    stopped(world, OnSignal.SAVE)
+    first, second = world.rows()
+    assert first.figure.lost == first.run.ended - first.run.started
+    assert first.figure.baseline_g == 0
+    assert second.figure.baseline.start == NOON
 
 
 def test_a_job_that_ignored_its_stop_did_its_work_twice(world: Any) -> None:
