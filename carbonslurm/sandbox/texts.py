@@ -187,8 +187,8 @@ def configuration(facts: Facts) -> dict[str, str]:
         "slurmdbd.conf": slurmdbd_conf(facts),
         "gres.conf": gres_conf(facts),
     }
-    # slurmd looks for cgroups even where no plugin asked for them, and ends where none are mounted. 22.05 does
-    # not know the word "disabled", but where v1 is named it looks at nothing before it is used.
+    # slurmd looks for cgroups even where no plugin asked for them, and ends where none are mounted. 22.05
+    # does not know the word "disabled", but where v1 is named it looks at nothing before it is used.
     disabled = facts.version >= (24,)
     files["cgroup.conf"] = f"CgroupPlugin={'disabled' if disabled else 'cgroup/v1'}\n"
     return files
