@@ -182,7 +182,7 @@ def parse(text: str, origin: str = "configuration") -> Config:
     import yaml  # noqa: PLC0415 - only the commands that read a configuration pay for it
 
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, _loader(yaml))  # noqa: S506 - a SafeLoader that is stricter still
     except yaml.YAMLError as error:
         raise _wrong(f"{origin}: {_yaml_words(error)}") from error
     try:
@@ -191,6 +191,22 @@ def parse(text: str, origin: str = "configuration") -> Config:
         raise _wrong(_words(str(error), raw)) from error
     _check(config)
     return config
+
+
+def _loader(yaml: Any) -> Any:
+    """Return a loader that refuses a key given twice, where YAML would take the last one in silence."""
+
+    class Strict(yaml.SafeLoader):  # type: ignore[misc]  # the module comes as an argument
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [part.value for part, _ in node.value]
+            for index, (part, _) in enumerate(node.value):
+                if part.value in keys[:index]:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f'the key "{part.value}" is given twice', part.start_mark
+                    )
+            return super().construct_mapping(node, deep)
+
+    return Strict
 
 
 def _decode(kind: type, value: Any) -> Any:

@@ -222,3 +222,9 @@ def test_any_value_anywhere_is_taken_or_refused_in_one_line(path: str, value: ob
 def test_any_text_is_taken_or_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         parse(text)
+
+
+def test_a_key_given_twice_is_refused() -> None:
+    """YAML would take the last one in silence."""
+    with pytest.raises(ConfigError, match='the key "threshold" is given twice'):
+        parse("cluster: c\npolicy:\n  threshold: 1\n  threshold: 2\n")

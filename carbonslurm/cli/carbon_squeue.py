@@ -47,7 +47,7 @@ def carbon_squeue(
     \b
     Examples:
       carbon-squeue --me
-      carbon-squeue -u ada,grace --json
+      carbon-squeue -j 42 --json
       scontrol update JobId=42 StartTime=now    your way out: job 42 starts now, and is left alone for good
     """
     from carbonslurm import wiring

@@ -32,7 +32,7 @@ class StopRules:
 
     Attributes:
         enabled: whether running jobs may be stopped at all.
-        min_run: a run is left alone for at least this long.
+        min_run: a run is left alone for this long after its start, and for as long before its end.
         max_stops: per job, for good.
         restart: how long loading a checkpoint takes where the tag does not say.
         min_saving: share of what going on would emit that a stop must save, 0..1.
@@ -88,7 +88,7 @@ def worth_stopping(
         rules: the site's limits.
     """
     checkpoint = job.tag.checkpoint if job.tag else None
-    if checkpoint is None or rest <= timedelta():
+    if checkpoint is None or rest <= timedelta() or rest < rules.min_run:
         return None
     again = checkpoint.restart or rules.restart
     earliest = now + checkpoint.grace + rules.settle
@@ -185,7 +185,6 @@ class StopInFlight:
 # Both rules of the module docstring can be checked by reading this table. What is not in it means: wait.
 TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
     (Phase.INTENDED, Seen.RUNNING): (Command.SIGNAL, Phase.SIGNALLED),
-    (Phase.INTENDED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
     (Phase.SIGNALLED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
     (Phase.SIGNALLED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.REQUEUED),
     # The hour to go on has come, as after a long outage of ours: a requeue now would only lose work.

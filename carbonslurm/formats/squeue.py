@@ -92,12 +92,12 @@ def read_snapshot(text: str, marks: Marks, cluster: str, taken_at: datetime) -> 
     Raises:
         DataError: the output breaks off, or a row has not exactly the fields that were asked for.
     """
-    rows, rest = text.split(f"{marks.end}\n"), ""
-    rest = rows.pop()
+    *rows, rest = text.split(f"{marks.end}\n")
     if rest.strip():
         raise DataError(f'squeue: output ends without its end mark: "{rest[:80]}"')
     jobs: list[Row] = []
     unread: list[str] = []
+    broken: set[str] = set()
     for row in rows:
         values = row.split(marks.field)
         if len(values) != len(FIELDS):
@@ -107,7 +107,9 @@ def read_snapshot(text: str, marks: Marks, cluster: str, taken_at: datetime) -> 
             jobs.append(_read_row(fields, cluster))
         except (DataError, ValueError) as error:
             unread.append(f"job {fields['JobID'][:20]}: {error}")
-    return Queue(taken_at, tuple(gather_arrays(jobs)), tuple(unread))
+            broken.add(fields["ArrayJobID"])
+    whole = [_spared(row) if str(row.array_id) in broken else row for row in jobs]
+    return Queue(taken_at, tuple(gather_arrays(whole)), tuple(unread))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,11 @@ class Row:
     job: QueuedJob
     array_id: int | None
     task: int | None
+
+
+def _spared(row: Row) -> Row:
+    """A task of an array of which another task cannot be read: to update the rest would split the array."""
+    return replace(row, job=replace(row.job, obstacle="a task of its array cannot be read"))
 
 
 def _read_row(fields: dict[str, str], cluster: str) -> Row:

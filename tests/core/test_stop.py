@@ -67,6 +67,13 @@ def test_a_stop_pays_by_hand() -> None:
     assert worth.saved_g_per_w == pytest.approx((going_on - stopping) / 1000)
 
 
+def test_a_run_that_is_nearly_over_is_left_alone() -> None:
+    series = hourly(600, 600, 600, *[60] * 9)
+    for rest, stops in ((RULES.min_run, True), (RULES.min_run - MINUTE, False)):
+        worth = worth_stopping(a_run(), rest, NOW + 12 * HOUR, series, NOW, RULES)
+        assert (worth is not None) is stops
+
+
 def test_the_tags_own_restart_time_counts() -> None:
     series = hourly(600, 600, 600, *[60] * 9)
     slow = a_run(replace(CHECKPOINT, restart=HOUR))

@@ -239,6 +239,16 @@ def test_a_job_that_cannot_be_read_is_named_and_left_alone(changes: dict[str, st
     assert queue.unread[0].startswith("job 7")
 
 
+def test_an_array_with_a_task_that_cannot_be_read_is_left_alone() -> None:
+    """Updating the tasks that can be read would split it for good."""
+    first = PENDING | {"JobID": "13", "ArrayJobID": "13", "ArrayTaskID": "1"}
+    queue = read(printed(first, first | {"ArrayTaskID": "2", "TimeLimit": "long"}, PENDING))
+    assert [(job.key.job_id, job.obstacle) for job in queue.jobs] == [
+        (7, None),
+        (13, "a task of its array cannot be read"),
+    ]
+
+
 def test_no_text_of_users_is_asked_for() -> None:
     asked = snapshot_argv(MARKS)[-1].lower()
     assert not [name for name in ("name:", "comment:", "command", "workdir") if f",{name}" in asked]
