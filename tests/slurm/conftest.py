@@ -71,6 +71,8 @@ def _stage(sandbox: Sandbox) -> Iterator[Stage]:
         found.kill()
         _cancel_all(sandbox)
         shutil.rmtree(sandbox.directory / "ledger")
+        (sandbox.directory / "grid.csv").unlink(missing_ok=True)
+        found.log.unlink(missing_ok=True)
 
 
 @pytest.fixture
