@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from carbonslurm.core.job import Queue
 from carbonslurm.errors import DataError, RefusedError, UnavailableError
@@ -50,11 +51,21 @@ def account_rights(wire: Wire, user: str, uid: int) -> str:
 
 
 def hook(wire: Wire) -> str:
-    """Say whether slurmctld calls a job_submit.lua; what is in it shows with the first tagged job."""
-    plugins = _setting(wire.read(config_argv()).text, "JobSubmitPlugins")
+    """Say whether slurmctld calls a job_submit.lua and, where it lies on this host, whether that calls ours."""
+    text = wire.read(config_argv()).text
+    plugins, conf = _setting(text, "JobSubmitPlugins"), Path(_setting(text, "SLURM_CONF"))
     if "lua" not in plugins.split(","):
         raise DataError(f"JobSubmitPlugins={plugins}: without lua no job becomes flexible (docs/install.md)")
-    return f"JobSubmitPlugins={plugins}"
+    script = conf.with_name("job_submit.lua")
+    try:
+        called = script.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return (
+            f"JobSubmitPlugins={plugins}; job_submit.lua is on the controller, and cannot be seen from here"
+        )
+    if "carbonslurm" not in called:
+        raise DataError(f"{script} does not call carbonslurm.lua (docs/install.md)")
+    return f"{script} calls carbonslurm"
 
 
 def accounting(wire: Wire) -> str:
