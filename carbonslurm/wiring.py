@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from carbonslurm.slurm.wire import Wire
 
 WINDOW_CYCLES = 2  # the hook gives the daemon this many cycles to see a job before Slurm may start it
-STALE_CYCLES = 5  # a daemon whose last cycle began longer ago than this many intervals does not run
 
 
 def now() -> datetime:
@@ -259,7 +258,7 @@ def doctor(config: Config) -> Doctor:
     import pwd
     from functools import partial
 
-    from carbonslurm.app.doctor import Doctor, Look
+    from carbonslurm.app.doctor import Doctor, Look, look_at_source
     from carbonslurm.slurm import looks
 
     slurm, uid = wire(config), os.geteuid()
@@ -274,10 +273,8 @@ def doctor(config: Config) -> Doctor:
         Look("ledger", partial(_look_at_ledger, config)),
         Look("daemon", partial(_look_at_daemon, config)),
     ]
-    taken += [
-        Look(f"zone {source.zone}", partial(_look_at_source, source)) for source in carbon_sources(config)
-    ]
-    return Doctor(taken)
+    sources = [Look(f"zone {it.zone}", partial(look_at_source, it, now)) for it in carbon_sources(config)]
+    return Doctor([*taken, *sources])
 
 
 def _look_at_ledger(config: Config) -> str:
@@ -289,30 +286,7 @@ def _look_at_ledger(config: Config) -> str:
 
 
 def _look_at_daemon(config: Config) -> str:
-    from carbonslurm.core.interval import iso
-    from carbonslurm.errors import UnavailableError
+    from carbonslurm.app.doctor import look_at_daemon
 
-    book = reading(config)
-    try:
-        last = book.last_cycle(config.cluster)
-    finally:
-        book.close()
-    if last is None:
-        raise UnavailableError("no cycle yet: start carbonslurmd")
-    at, failure = last
-    if now() - at > STALE_CYCLES * config.cycle.interval:
-        raise UnavailableError(f"last cycle {iso(at)}: the daemon does not run")
-    if failure:
-        raise UnavailableError(f"last cycle {iso(at)} failed: {failure}")
-    return f"last cycle {iso(at)}"
-
-
-def _look_at_source(source: CarbonSource) -> str:
-    from carbonslurm.core.interval import iso
-    from carbonslurm.errors import UnavailableError
-
-    answer = source.fetch(now())
-    if answer.forecast is None:
-        raise UnavailableError(f"{source.name} gives no forecast now")
-    series = answer.forecast.series
-    return f"{source.name}: {series.nature}, forecast to {iso(series.horizon)}"
+    with reading(config) as book:
+        return look_at_daemon(book, config.cluster, config.cycle.interval, now())

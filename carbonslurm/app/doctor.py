@@ -2,8 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from carbonslurm.errors import CarbonslurmError
+from carbonslurm.core.interval import iso
+from carbonslurm.errors import CarbonslurmError, UnavailableError
+from carbonslurm.ports import CarbonSource, LedgerReader
+
+STALE_CYCLES = 5  # a daemon whose last cycle began longer ago than this many intervals does not run
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +44,28 @@ def _take(look: Look) -> Finding:
         return Finding(look.name, ok=True, finding=look.take())
     except CarbonslurmError as error:
         return Finding(look.name, ok=False, finding=str(error))
+
+
+def look_at_daemon(book: LedgerReader, cluster: str, interval: timedelta, now: datetime) -> str:
+    """Say when the last cycle was; fail where that is too long ago, or it failed."""
+    last = book.last_cycle(cluster)
+    if last is None:
+        raise UnavailableError("no cycle yet: start carbonslurmd")
+    at, failure = last
+    if now - at > STALE_CYCLES * interval:
+        raise UnavailableError(f"last cycle {iso(at)}: the daemon does not run")
+    if failure:
+        raise UnavailableError(f"last cycle {iso(at)} failed: {failure}")
+    return f"last cycle {iso(at)}"
+
+
+def look_at_source(source: CarbonSource, now: Callable[[], datetime]) -> str:
+    """Say what a source gives now."""
+    answer = source.fetch(now())
+    forecast = answer.forecast.series if answer.forecast else None
+    given = {what: it for what, it in (("forecast", forecast), ("measured", answer.actual)) if it is not None}
+    if not given:
+        raise UnavailableError(f"{source.name} gives nothing now")
+    reach = [f"{what} to {iso(series.horizon)}" for what, series in given.items()]
+    nature = next(iter(given.values())).nature
+    return f"{source.name}: {nature}, {', '.join(reach)}"

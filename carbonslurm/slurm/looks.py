@@ -51,7 +51,7 @@ def account_rights(wire: Wire, user: str, uid: int) -> str:
 
 
 def hook(wire: Wire) -> str:
-    """Say whether slurmctld calls a job_submit.lua and, where it lies on this host, whether that calls ours."""
+    """Say whether slurmctld calls a job_submit.lua and, where that is on this host, whether it calls ours."""
     text = wire.read(config_argv()).text
     plugins, conf = _setting(text, "JobSubmitPlugins"), Path(_setting(text, "SLURM_CONF"))
     if "lua" not in plugins.split(","):

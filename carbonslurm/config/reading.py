@@ -1,0 +1,101 @@
+"""From the file to the values: YAML, types, and what types cannot say."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from carbonslurm.config.sections import Config, Duration
+from carbonslurm.config.words import shown, words_for, wrong, yaml_words
+from carbonslurm.core.tag import find_tag, parse_declaration, parse_duration
+from carbonslurm.errors import UsageError
+
+DEFAULT_PATH = Path("/etc/carbonslurm/carbonslurm.yaml")
+PATH_VARIABLE = "CARBONSLURM_CONFIG"
+
+
+def default_path() -> Path:
+    """Return where the configuration is looked for: $CARBONSLURM_CONFIG, else /etc/carbonslurm."""
+    return Path(os.environ.get(PATH_VARIABLE, DEFAULT_PATH))
+
+
+def load(path: Path) -> Config:
+    """Read and check the configuration.
+
+    Raises:
+        ConfigError: it cannot be read, or something in it is wrong; the message says where.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise wrong(f"{path}: {words}") from error
+    return parse(text, str(path))
+
+
+def parse(text: str, origin: str = "configuration") -> Config:
+    """Read and check the text of a configuration; the errors of load."""
+    import yaml  # noqa: PLC0415 - only the commands that read a configuration pay for it
+
+    try:
+        raw = yaml.load(text, _loader(yaml))  # noqa: S506 - a SafeLoader that is stricter still
+    except yaml.YAMLError as error:
+        raise wrong(f"{origin}: {yaml_words(error)}") from error
+    try:
+        config = msgspec.convert(raw, Config, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise wrong(words_for(str(error), raw)) from error
+    _check(config)
+    return config
+
+
+def _loader(yaml: Any) -> Any:
+    """Return a loader that refuses a key given twice, where YAML would take the last one in silence."""
+
+    class Strict(yaml.SafeLoader):  # type: ignore[misc]  # the module comes as an argument
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [part.value for part, _ in node.value]
+            for index, (part, _) in enumerate(node.value):
+                if part.value in keys[:index]:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f'the key "{part.value}" is given twice', part.start_mark
+                    )
+            return super().construct_mapping(node, deep)
+
+    return Strict
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is not Duration:
+        raise TypeError(f"no reading for {kind}")
+    if not isinstance(value, str):
+        raise TypeError(f"expected a duration such as 12h or 90s, got {shown(value)}")
+    try:
+        return Duration(seconds=parse_duration(value).total_seconds())
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
+def _check(config: Config) -> None:
+    from carbonslurm.core.policies import POLICIES  # noqa: PLC0415 - pulls in numpy
+
+    if config.policy.name not in POLICIES:
+        raise wrong(f'policy.name: expected one of {", ".join(POLICIES)}, got "{config.policy.name}"')
+    known = {source.zone for source in config.sources}
+    for path, zone in (
+        ("zone", config.zone),
+        *((f"zones.{name}", zone) for name, zone in config.zones.items()),
+    ):
+        if zone not in known:
+            raise wrong(f'{path}: no source gives zone "{zone}"')
+    for index, rule in enumerate(config.flexible.defaults):
+        _check_default(f"flexible.defaults[{index}].tag", rule.tag)
+
+
+def _check_default(path: str, text: str) -> None:
+    tag = find_tag(text) or f"carbon:{text}"
+    try:
+        parse_declaration(tag)
+    except UsageError as error:
+        raise wrong(f"{path}: {error}") from error

@@ -1,0 +1,144 @@
+"""Every key of the configuration, its type and its default, as frozen values. Durations carry their unit."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import msgspec
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Watts = Annotated[float, msgspec.Meta(ge=0, le=100_000)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class Duration(timedelta):
+    """A timedelta that the file spells with units; a type of its own so that the decoder asks for it."""
+
+
+def duration(**parts: float) -> Duration:
+    """Return a Duration, for the defaults below."""
+    return Duration(**parts)
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A mapping of the file."""
+
+
+class NesoSource(Section, frozen=True, tag="neso", tag_field="provider"):
+    """The GB operator's API: national, or one of its 17 regions."""
+
+    zone: Name
+    region: int | str | None = None
+    url: str | None = None
+
+
+class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
+    """A CSV or YAML file of the site's own."""
+
+    zone: Name
+    path: Name
+    column: str | None = None
+    kind: str | None = None
+    scope: str | None = None
+    horizon: Duration | None = None
+
+
+Source = NesoSource | FileSource
+
+
+class CycleConfig(Section, frozen=True):
+    """How often the daemon does what."""
+
+    interval: Duration = duration(minutes=1)
+    fetch: Duration = duration(minutes=30)
+    reconcile: Duration = duration(minutes=5)
+    stop_step: Duration = duration(seconds=5)
+    updates: Count = 500
+
+
+class PolicyConfig(Section, frozen=True):
+    """When flexible jobs start."""
+
+    name: str = "lowest-window"
+    threshold: Annotated[float, msgspec.Meta(ge=0, le=5000)] = 250.0
+    max_wait: Duration = duration(hours=24)
+    margin: Duration = duration(minutes=5)
+    queue_wait: dict[str, Duration] = {}
+    min_gain: Share = 0.02
+    assumed_length: Duration = duration(hours=4)
+    forecast_age: Duration = duration(hours=12)
+
+
+class DefaultRuleConfig(Section, frozen=True):
+    """Jobs that are flexible although their owner said nothing."""
+
+    tag: str
+    partition: str | None = None
+    qos: str | None = None
+    account: str | None = None
+
+
+class ExcludeConfig(Section, frozen=True):
+    """Whose jobs the hook never tags."""
+
+    users: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    qos: tuple[str, ...] = ()
+
+
+class FlexibleConfig(Section, frozen=True):
+    """Which jobs can be flexible: the settings of the hook."""
+
+    gpu_only: bool = True
+    defaults: tuple[DefaultRuleConfig, ...] = ()
+    exclude: ExcludeConfig = ExcludeConfig()
+
+
+class StopConfig(Section, frozen=True):
+    """When running jobs are stopped."""
+
+    enabled: bool = True
+    min_run: Duration = duration(minutes=30)
+    max_stops: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 2
+    restart: Duration = duration(minutes=5)
+    min_saving: Share = 0.1
+    settle: Duration = duration(minutes=1)
+
+
+class PowerConfig(Section, frozen=True):
+    """The power model."""
+
+    gpu_watts: dict[str, Watts] = {}
+    other_gpu_watts: Watts = 300.0
+    cpu_watts: Watts = 5.0
+    gpu_utilisation: Share = 0.7
+    cpu_utilisation: Share = 0.5
+    node_watts: Watts = 200.0
+    node_cpus: Count = 64
+    node_gpus: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 4
+    pue: Annotated[float, msgspec.Meta(ge=1, le=5)] = 1.3
+
+
+class SlurmConfig(Section, frozen=True):
+    """How to reach Slurm."""
+
+    conf: str | None = None
+    path: str | None = None
+    timeout: Duration = duration(seconds=30)
+
+
+class Config(Section, frozen=True):
+    """The whole file."""
+
+    cluster: Name
+    ledger: Name
+    zone: Name
+    sources: Annotated[tuple[Source, ...], msgspec.Meta(min_length=1)]
+    zones: dict[str, Name] = {}
+    cycle: CycleConfig = CycleConfig()
+    policy: PolicyConfig = PolicyConfig()
+    flexible: FlexibleConfig = FlexibleConfig()
+    stop: StopConfig = StopConfig()
+    power: PowerConfig = PowerConfig()
+    slurm: SlurmConfig = SlurmConfig()
