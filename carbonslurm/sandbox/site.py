@@ -72,11 +72,21 @@ def write_site(sandbox: Sandbox, changes: Mapping[str, Any] | None = None) -> Pa
 
 def write_hook_settings(sandbox: Sandbox, site: config.Config) -> None:
     """Give the hook the site's settings, and have slurmctld load them with the next job."""
-    folder = sandbox.hook_directory
-    target = folder / "carbonslurm_site.lua"
+    target = sandbox.hook_directory / "carbonslurm_site.lua"
     target.write_text(render_hook_settings(wiring.hook_settings(site)))
     target.chmod(0o644)
-    script = folder / "job_submit.lua"
+    reload_hook(sandbox)
+
+
+def forget_hook_settings(sandbox: Sandbox) -> None:
+    """Leave the hook with the defaults that it has built in."""
+    (sandbox.hook_directory / "carbonslurm_site.lua").unlink(missing_ok=True)
+    reload_hook(sandbox)
+
+
+def reload_hook(sandbox: Sandbox) -> None:
+    """Have slurmctld load the hook anew with the next job."""
+    script = sandbox.hook_directory / "job_submit.lua"
     if script.exists():
         # slurmctld compares whole seconds, so a touch within the second of its last reading would be missed.
         later = max(time.time(), script.stat().st_mtime) + 1

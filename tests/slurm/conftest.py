@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from carbonslurm.sandbox import SandboxSpec, up
+from carbonslurm.sandbox.site import forget_hook_settings
 from carbonslurm.sandbox.stage import Stage
 from carbonslurm.sandbox.waiting import wait_until
 
@@ -72,6 +73,7 @@ def _stage(sandbox: Sandbox) -> Iterator[Stage]:
         _cancel_all(sandbox)
         shutil.rmtree(sandbox.directory / "ledger")
         (sandbox.directory / "grid.csv").unlink(missing_ok=True)
+        forget_hook_settings(sandbox)
         found.log.unlink(missing_ok=True)
 
 
