@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm import wiring
-from carbonslurm.app.cycle import Memory
+from carbonslurm.app.cycle import Cycle, Memory
 from carbonslurm.app.fetch import fetch_all
+from carbonslurm.app.stopping import Stopping
 from carbonslurm.config import Config
 from carbonslurm.errors import CarbonslurmError
 from carbonslurm.ledger.writing import Ledger
@@ -48,13 +49,19 @@ class Daemon:
     book: Ledger
     observe: bool = False
     last_cycle: datetime | None = None
-    memory: Memory = field(default_factory=Memory)
     hands: threading.Lock = field(default_factory=threading.Lock)
+    _cycle: Cycle = field(init=False)
+    _stopping: Stopping = field(init=False)
+
+    def __post_init__(self) -> None:
+        memory = Memory()
+        self._cycle = wiring.cycle(self.config, self.book, memory, observe=self.observe)
+        self._stopping = wiring.stopping(self.config, self.book, memory)
 
     def cycle(self) -> CycleReport:
         """Run one cycle, then one step of the stops it began."""
         with self.hands:
-            report = wiring.cycle(self.config, self.book, self.memory, observe=self.observe).run()
+            report = self._cycle.run()
         _log_report(report)
         self.stops()
         self.last_cycle = wiring.now()
@@ -63,7 +70,7 @@ class Daemon:
     def stops(self) -> None:
         """Take the stops in flight one step further."""
         with self.hands, _logged("stops"):
-            wiring.stopping(self.config, self.book, self.memory).run()
+            self._stopping.run()
 
     def fetch(self) -> None:
         """Ask the sources."""
@@ -74,7 +81,8 @@ class Daemon:
         """Read sacct."""
         with _logged("reconcile"):
             report = wiring.ingest(self.config, self.book, logger.warning).run()
-            logger.info("sacct: %d runs new or changed, %d figures", report.runs, report.figures)
+            if report.runs:
+                logger.info("sacct: %d runs new or changed, %d figures", report.runs, report.figures)
 
     def heartbeat(self) -> None:
         """Tell systemd that we live, as long as cycles come to their end."""
@@ -126,13 +134,13 @@ def run(config: Config, *, observe: bool = False) -> None:
     try:
         daemon.fetch()
         daemon.cycle()
-        for task, interval in _timetable(daemon):
+        for task, interval, first in _timetable(daemon):
             scheduler.add_job(
                 task,
                 "interval",
                 seconds=interval.total_seconds(),
                 misfire_grace_time=None,
-                next_run_time=wiring.now() + _first_delay(interval, config),
+                next_run_time=wiring.now() + first,
             )
         scheduler.start()
         notify("READY=1")
@@ -146,20 +154,16 @@ def run(config: Config, *, observe: bool = False) -> None:
     logger.info("stopped: what is withheld starts by itself at its planned time")
 
 
-def _timetable(daemon: Daemon) -> list[tuple[Callable[[], object], timedelta]]:
+def _timetable(daemon: Daemon) -> list[tuple[Callable[[], object], timedelta, timedelta]]:
+    """Return each task, its interval, and the delay of its first run; fetch and cycle have just been run."""
     times = daemon.config.cycle
     return [
-        (daemon.heartbeat, HEARTBEAT),
-        (daemon.cycle, times.interval),
-        (daemon.stops, times.stop_step),
-        (daemon.fetch, times.fetch),
-        (daemon.reconcile, times.reconcile),
+        (daemon.heartbeat, HEARTBEAT, timedelta()),
+        (daemon.cycle, times.interval, times.interval),
+        (daemon.stops, times.stop_step, times.stop_step),
+        (daemon.fetch, times.fetch, times.fetch),
+        (daemon.reconcile, times.reconcile, min(times.reconcile, times.interval)),
     ]
-
-
-def _first_delay(interval: timedelta, config: Config) -> timedelta:
-    """Start the slow companions soon, not after a whole interval of theirs."""
-    return min(interval, config.cycle.interval)
 
 
 def notify(message: str) -> None:

@@ -248,12 +248,14 @@ class RunFilter:
     Attributes:
         window: runs that ran, or waited to, at any time within it; None for all time.
         ids: job ids; an array's id stands for all of its tasks.
+        cluster: only runs of this one, None for all that the ledger knows.
     """
 
     window: Interval | None = None
     users: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

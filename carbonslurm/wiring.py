@@ -146,12 +146,16 @@ def hook_settings(config: Config) -> HookSettings:
 def carbon_sources(config: Config) -> Sequence[CarbonSource]:
     """Return every configured source, in order."""
     from carbonslurm.carbon import sources
+    from carbonslurm.errors import ConfigError
 
     found: list[CarbonSource] = []
-    for source in config.sources:
+    for index, source in enumerate(config.sources):
         options = msgspec.structs.asdict(source)
         provider = str(type(source).__struct_config__.tag)
-        found.extend(sources(provider, options))
+        try:
+            found.extend(sources(provider, options))
+        except ConfigError as error:
+            raise ConfigError(f"sources[{index}].{error}") from error
     return found
 
 
@@ -259,6 +263,7 @@ def doctor(config: Config) -> Doctor:
     from functools import partial
 
     from carbonslurm.app.doctor import Doctor, Look, look_at_source
+    from carbonslurm.formats.hook import render_hook_settings
     from carbonslurm.slurm import looks
 
     slurm, uid = wire(config), os.geteuid()
@@ -267,7 +272,7 @@ def doctor(config: Config) -> Doctor:
         Look("slurmctld", partial(looks.controller, slurm, config.cluster)),
         Look("queue", partial(looks.snapshot, queue(config).snapshot)),
         Look("rights", partial(looks.account_rights, slurm, user, uid)),
-        Look("hook", partial(looks.hook, slurm)),
+        Look("hook", partial(looks.hook, slurm, render_hook_settings(hook_settings(config)))),
         Look("accounting", partial(looks.accounting, slurm)),
         Look("clocks", partial(looks.clocks, slurm, now)),
         Look("ledger", partial(_look_at_ledger, config)),

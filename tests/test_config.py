@@ -147,7 +147,7 @@ def test_what_is_wrong_is_said_with_its_path(path: str, value: object, words: st
         ("sources", [{"zone": "GB"}], "sources[0]"),
         ("sources", [{"provider": "neso", "zone": "GB", "key": "x"}], "sources[0].key: unknown key"),
         ("sources", [{"provider": "file", "zone": "GB"}], "sources[0].path: missing"),
-        ("flexible.defaults", [{"tag": "flex=soon"}], "flexible.defaults[0].tag: carbon: flex: "),
+        ("flexible.defaults", [{"tag": "flex=soon"}], "flexible.defaults[0].tag: flex: "),
         ("flexible.defaults", [{"qos": "flex"}], "flexible.defaults[0].tag: missing"),
         ("flexible.exclude.users", "root", 'flexible.exclude.users: expected a list, got "root"'),
     ],

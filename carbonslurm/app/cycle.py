@@ -183,6 +183,8 @@ class Cycle:
             return _releases(wanted, error)
         if self.rules.observe:
             self._settle(dict.fromkeys(numbers, Outcome(OutcomeState.OBSERVED, self.clock())))
+            for action in wanted:
+                logger.info("would %s", describe(action))
         return list(zip(numbers, wanted, strict=True)), ()
 
     def _settle(self, outcomes: Mapping[int, Outcome]) -> None:

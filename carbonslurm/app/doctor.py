@@ -61,7 +61,10 @@ def look_at_daemon(book: LedgerReader, cluster: str, interval: timedelta, now: d
 
 def look_at_source(source: CarbonSource, now: Callable[[], datetime]) -> str:
     """Say what a source gives now."""
-    answer = source.fetch(now())
+    try:
+        answer = source.fetch(now())
+    except CarbonslurmError as error:
+        raise UnavailableError(f"{source.name}: {error}") from error
     forecast = answer.forecast.series if answer.forecast else None
     given = {what: it for what, it in (("forecast", forecast), ("measured", answer.actual)) if it is not None}
     if not given:

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 OVERLAP = timedelta(hours=6)
 FIRST_READ = timedelta(days=7)
+# sacct leaves out an attempt whose Eligible lies behind the window, and a requeue with a begin time ahead
+# moves the Eligible of the attempt that has just ended, too: so the window reaches as far as a job may wait.
+AHEAD = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Ingest:
     def _read(self, now: datetime) -> int:
         until = self.runs.accounted_until(self.cluster)
         since = now - FIRST_READ if until is None else until - OVERLAP
-        kept = self.runs.keep_runs(self.accounting.runs(Interval(since, now)), now)
+        kept = self.runs.keep_runs(self.accounting.runs(Interval(since, now + AHEAD)), now)
         self.runs.mark_accounted(self.cluster, now)
         return kept
 

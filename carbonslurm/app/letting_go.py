@@ -56,13 +56,13 @@ class LettingGo:
         return outcome
 
     def _waits_for_us(self, job: QueuedJob, known: dict[JobKey, Known], now: datetime) -> bool:
-        if job.tag is None or job.eligible is None or job.eligible <= now:
+        if job.tag is None or job.eligible is None or job.eligible <= now or job.eligible == job.tag.begin:
             return False
         return job.eligible == job.tag.window or is_ours_still(job, known.get(job.key, UNKNOWN).claim)
 
     def _release(self, jobs: list[QueuedJob], outcome: Released) -> None:
         numbers = self._write(jobs, outcome)
-        answers = self.actuator.release([job.spec for job in jobs])
+        answers = self._tell(jobs)
         outcomes: dict[int, Outcome] = {}
         for job, number in zip(jobs, numbers, strict=True):
             refusal = answers[job.spec]
@@ -75,6 +75,15 @@ class LettingGo:
                 outcome.failures.append(f"job {job.spec}: {refusal}")
         if self.actions is not None:
             self.actions.settle(outcomes)
+
+    def _tell(self, jobs: list[QueuedJob]) -> dict[str, str | None]:
+        """Take away what we added: a job with a begin time of its owner's own goes back to that."""
+        now = self.clock()
+        own = {job.spec: job.tag.begin for job in jobs if job.tag and job.tag.begin and job.tag.begin > now}
+        answers = dict(self.actuator.release([job.spec for job in jobs if job.spec not in own]))
+        for spec, begin in own.items():
+            answers.update(self.actuator.withhold([spec], begin))
+        return answers
 
     def _write(self, jobs: list[QueuedJob], outcome: Released) -> list[int | None]:
         unwritten: list[int | None] = [None for _ in jobs]

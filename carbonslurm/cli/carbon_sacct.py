@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from carbonslurm.cli.program import HELP, config_option, load_config, run, version_option
+from carbonslurm.cli.program import HELP, JobIds, config_option, load_config, run, version_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ GROUP_NAMES = ("user", "account", "partition", "qos", "month", "nature")
 @click.option("-u", "--user", "users", metavar="USER[,USER]", help="Only runs of these users.")
 @click.option("-a", "--allusers", is_flag=True, help="Runs of all users; root's default.")
 @click.option("-A", "--accounts", metavar="ACCT[,ACCT]", help="Only runs of these accounts.")
-@click.option("-j", "--jobs", "ids", metavar="ID[,ID]", help="Only these jobs, of any time.")
+@click.option("-j", "--jobs", "ids", type=JobIds(), metavar="ID[,ID]", help="Only these jobs, of any time.")
 @click.option("-o", "--format", "fields", metavar="FIELD[,FIELD]", help="Which columns; see --helpformat.")
 @click.option("-e", "--helpformat", is_flag=True, help="List the columns, and end.")
 @click.option("--by", type=click.Choice(GROUP_NAMES), help="Totals instead of runs.")
@@ -36,7 +36,7 @@ GROUP_NAMES = ("user", "account", "partition", "qos", "month", "nature")
 def carbon_sacct(
     config_path: Path | None, *, fields: str | None, helpformat: bool, by: str | None, **given: object
 ) -> None:
-    r"""Show runs with energy and emissions, and what waiting for clean hours saved.
+    """Show runs with energy and emissions, and what waiting for clean hours saved.
 
     Each attempt of a job is a run of its own; one that we stopped and its restart both count. Without -u or
     -a it shows your own runs. Times are local, and given as to sacct (2026-11-22, 18:00, now-7days).
@@ -50,19 +50,22 @@ def carbon_sacct(
     """
     from carbonslurm.cli import sacct_output as output
 
+    if by and fields:
+        raise click.UsageError("--by has columns of its own: leave out -o")
     if helpformat:
-        click.echo(" ".join(output.FIELDS))
+        click.echo(output.field_help())
         return
     chosen = output.chosen_fields(fields)
     config = load_config(config_path)
-    rows = _rows(config, _filter(given))
+    rows = _of_tasks(_rows(config, _filter(given, config.cluster)), given["ids"])
     if given["as_json"]:
         click.echo(output.as_json(rows, by))
         return
-    header, cells, right = output.grouped(rows, by) if by else output.listed(rows, chosen)
+    plain = bool(given["parsable2"])
+    header, cells, right = output.grouped(rows, by, plain=plain) if by else output.listed(rows, chosen)
     header = [] if given["noheader"] else header
-    click.echo(_laid_out(header, cells, right, parsable=bool(given["parsable2"])))
-    if not by and not given["parsable2"] and rows:
+    click.echo(_laid_out(header, cells, right, parsable=plain))
+    if not by and not plain and rows:
         click.echo(output.summary(rows), err=True)
 
 
@@ -77,7 +80,22 @@ def _rows(config: Config, wanted: RunFilter) -> Sequence[RunRow]:
     return rows
 
 
-def _filter(given: dict[str, object]) -> RunFilter:
+def _of_tasks(rows: Sequence[RunRow], ids: object) -> Sequence[RunRow]:
+    """Leave out other tasks of an array where single ones were asked for."""
+    wanted = cast("tuple[tuple[int, int | None], ...]", ids or ())
+    if all(task is None for _, task in wanted):
+        return rows
+    return [
+        row
+        for row in rows
+        if any(
+            number in (row.run.key.job_id, row.run.array_job_id) and task in (None, row.run.array_task)
+            for number, task in wanted
+        )
+    ]
+
+
+def _filter(given: dict[str, object], cluster: str) -> RunFilter:
     from carbonslurm import wiring
     from carbonslurm.core.interval import Interval
     from carbonslurm.errors import UsageError
@@ -85,15 +103,18 @@ def _filter(given: dict[str, object]) -> RunFilter:
     from carbonslurm.ports import RunFilter
 
     now = wiring.now()
-    ids = _ids(given["ids"])
+    ids = cast("tuple[tuple[int, int | None], ...]", given["ids"] or ())
     window = None
     if not ids or given["starttime"] or given["endtime"]:
         start = read_moment(str(given["starttime"] or "today"), now)
         end = read_moment(str(given["endtime"] or "now"), now)
+        if end < start and not given["endtime"]:
+            raise UsageError(f"--starttime {given['starttime']} lies ahead: nothing has run yet")
         if end < start:
             raise UsageError(f"--endtime {given['endtime']} lies before --starttime {given['starttime']}")
         window = Interval(start, end)
-    return RunFilter(window=window, users=_users(given), accounts=_words(given["accounts"]), ids=ids)
+    numbers = tuple(number for number, _ in ids)
+    return RunFilter(window, _users(given), _words(given["accounts"]), numbers, cluster)
 
 
 def _users(given: dict[str, object]) -> tuple[str, ...]:
@@ -108,13 +129,6 @@ def _users(given: dict[str, object]) -> tuple[str, ...]:
 
 def _words(text: object) -> tuple[str, ...]:
     return tuple(str(text).split(",")) if text else ()
-
-
-def _ids(text: object) -> tuple[int, ...]:
-    try:
-        return tuple(int(word.split("_", maxsplit=1)[0]) for word in _words(text))
-    except ValueError:
-        raise click.BadParameter(f"expected job ids such as 12,13, got {text!r}", param_hint="-j") from None
 
 
 def _laid_out(header: list[str], cells: list[list[str]], right: frozenset[int], *, parsable: bool) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from carbonslurm.cli.program import HELP, config_option, load_config, run, version_option
+from carbonslurm.cli.program import HELP, JobIds, config_option, load_config, run, version_option
 
 if TYPE_CHECKING:
     from carbonslurm.core.job import QueuedJob
@@ -21,7 +21,7 @@ RIGHT = frozenset({4, 7, 8})
 @config_option
 @click.option("-u", "--user", "users", metavar="USER[,USER]", help="Only jobs of these users.")
 @click.option("--me", is_flag=True, help="Only your own jobs.")
-@click.option("-j", "--jobs", "ids", metavar="ID[,ID]", help="Only these jobs.")
+@click.option("-j", "--jobs", "ids", type=JobIds(), metavar="ID[,ID]", help="Only these jobs.")
 @click.option("-a", "--all", "everything", is_flag=True, help="Jobs that are not flexible too.")
 @click.option("-n", "--noheader", is_flag=True, help="No line of headings.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects; times are ISO, UTC.")
@@ -29,14 +29,14 @@ RIGHT = frozenset({4, 7, 8})
 def carbon_squeue(
     config_path: Path | None,
     users: str | None,
-    ids: str | None,
+    ids: tuple[tuple[int, int | None], ...] | None,
     *,
     me: bool,
     everything: bool,
     noheader: bool,
     as_json: bool,
 ) -> None:
-    r"""Show the flexible jobs in the queue: when each is planned to start, until when at the latest, and why.
+    """Show the flexible jobs in the queue: when each is planned to start, until when at the latest, and why.
 
     \b
     START   planned start, or the begin time that Slurm has for the job
@@ -48,22 +48,24 @@ def carbon_squeue(
     Examples:
       carbon-squeue --me
       carbon-squeue -j 42 --json
-      scontrol update JobId=42 StartTime=now    your way out: job 42 starts now, and is left alone for good
+      scontrol update JobId=42 StartTime=now    your way out: it starts now, and is left alone
     """
     from carbonslurm import wiring
 
     config = load_config(config_path)
     wanted = _wanted_users(users, me=me)
-    numbers = _numbers(ids)
     queue = wiring.queue(config).snapshot()
-    jobs = [job for job in queue.jobs if job.state.value != "ENDED" and _is_wanted(job, wanted, numbers)]
+    jobs = [job for job in queue.jobs if job.state.value != "ENDED" and _is_wanted(job, wanted, ids)]
     jobs = [job for job in jobs if everything or job.tag is not None]
     book = wiring.reading(config)
     try:
-        plans = book.plans(config.cluster, [job.key.job_id for job in jobs])
+        ids_known = {job.key.job_id for job in jobs} | {_planned_as(job) for job in jobs}
+        plans = book.plans(config.cluster, sorted(ids_known))
     finally:
         book.close()
-    rows = [(job, _its_own(plans.get(job.key.job_id), job)) for job in jobs]
+    jobs.sort(key=lambda job: (job.started or job.eligible or job.submitted, job.key.job_id))
+    found = [(job, plans.get(job.key.job_id) or plans.get(_planned_as(job))) for job in jobs]
+    rows = [(job, _its_own(plan, job)) for job, plan in found]
     click.echo(_as_json(rows) if as_json else _as_table(rows, header=not noheader))
 
 
@@ -80,17 +82,23 @@ def _wanted_users(users: str | None, *, me: bool) -> set[str] | None:
     return set(users.split(",")) if users else None
 
 
-def _numbers(ids: str | None) -> set[int] | None:
-    if not ids:
-        return None
-    try:
-        return {int(word.split("_", maxsplit=1)[0]) for word in ids.split(",")}
-    except ValueError:
-        raise click.BadParameter(f"expected job ids such as 12,13, got {ids!r}") from None
+def _is_wanted(
+    job: QueuedJob, users: set[str] | None, ids: tuple[tuple[int, int | None], ...] | None
+) -> bool:
+    if users is not None and job.user not in users:
+        return False
+    if ids is None:
+        return True
+    base, _, task = job.spec.partition("_")
+    return any(
+        number in (job.key.job_id, int(base)) and (wanted is None or task in (str(wanted), ""))
+        for number, wanted in ids
+    )
 
 
-def _is_wanted(job: QueuedJob, users: set[str] | None, ids: set[int] | None) -> bool:
-    return (users is None or job.user in users) and (ids is None or job.key.job_id in ids)
+def _planned_as(job: QueuedJob) -> int:
+    """The id under which it was planned: a task of an array waited under the array's."""
+    return int(job.spec.partition("_")[0])
 
 
 def _reason(job: QueuedJob, plan: PlanRow | None) -> str:

@@ -7,14 +7,25 @@ from pathlib import Path
 import click
 
 from carbonslurm.cli.ledger import ledger
-from carbonslurm.cli.program import HELP, config_option, load_config, log_to_stderr, run, say, version_option
+from carbonslurm.cli.program import (
+    HELP,
+    JobIds,
+    config_option,
+    load_config,
+    log_to_stderr,
+    run,
+    say,
+    version_option,
+)
 from carbonslurm.cli.sandbox import sandbox
+
+JobIdList = tuple[tuple[int, int | None], ...]
 
 
 @click.group(context_settings=HELP)
 @version_option
 def carbonslurm() -> None:
-    r"""Set up, check and steer carbonslurm.
+    """Set up, check and steer carbonslurm.
 
     \b
     Examples:
@@ -90,9 +101,9 @@ def doctor(config_path: Path | None, *, as_json: bool) -> int:
 @carbonslurm.command()
 @config_option
 @click.option("--all", "everything", is_flag=True, help="Every job that we withhold.")
-@click.argument("job_ids", nargs=-1, type=int, metavar="[JOBID]...")
-def release(config_path: Path | None, job_ids: tuple[int, ...], *, everything: bool) -> int:
-    r"""Let go of jobs that we withhold, for good: we do not touch them again.
+@click.argument("job_ids", nargs=-1, type=JobIds(), metavar="[JOBID]...")
+def release(config_path: Path | None, job_ids: tuple[JobIdList, ...], *, everything: bool) -> int:
+    """Let go of jobs that we withhold, for good: we do not touch them again.
 
     \b
     Examples:
@@ -106,10 +117,13 @@ def release(config_path: Path | None, job_ids: tuple[int, ...], *, everything: b
 
     if bool(job_ids) == everything:
         raise UsageError("name the jobs, or say --all")
+    wanted = [pair for ids in job_ids for pair in ids]
+    if any(task is not None for _, task in wanted):
+        raise UsageError("the waiting tasks of an array are released together: name the array without a task")
     config = load_config(config_path)
     letting_go, book = wiring.letting_go(config)
     try:
-        outcome = letting_go.run(None if everything else frozenset(job_ids))
+        outcome = letting_go.run(None if everything else frozenset(number for number, _ in wanted))
     finally:
         if book is not None:
             book.close()

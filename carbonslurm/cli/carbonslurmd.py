@@ -6,14 +6,20 @@ import click
 
 from carbonslurm.cli.program import HELP, config_option, load_config, log_to_stderr, run, version_option
 
+Given = tuple[Path | None, bool]  # what stood before the subcommand
+
+observe_option = click.option(
+    "--observe", is_flag=True, help="Write down what would be done, and do nothing."
+)
+
 
 @click.group(context_settings=HELP)
 @config_option
-@click.option("--observe", is_flag=True, help="Write down what would be done, and do nothing.")
+@observe_option
 @version_option
 @click.pass_context
 def carbonslurmd(context: click.Context, config_path: Path | None, *, observe: bool) -> None:
-    r"""Make flexible jobs wait for clean electricity, and keep the ledger.
+    """Make flexible jobs wait for clean electricity, and keep the ledger.
 
     \b
     Examples:
@@ -22,31 +28,35 @@ def carbonslurmd(context: click.Context, config_path: Path | None, *, observe: b
       carbonslurmd --observe run    serve without touching a job
     """
     log_to_stderr(verbose=True)
-    context.obj = (load_config(config_path), observe)
+    context.obj = (config_path, observe)
 
 
 @carbonslurmd.command("run")
+@config_option
+@observe_option
 @click.pass_obj
-def run_command(settings: tuple[object, bool]) -> None:
+def run_command(given: Given, config_path: Path | None, *, observe: bool) -> None:
     """Serve until SIGTERM or SIGINT."""
     from carbonslurm import daemon
 
-    config, observe = settings
-    daemon.run(config, observe=observe)  # type: ignore[arg-type]  # load_config gives a Config
+    config = load_config(config_path or given[0])
+    daemon.run(config, observe=observe or given[1])
 
 
 @carbonslurmd.command()
+@config_option
+@observe_option
 @click.pass_obj
-def once(settings: tuple[object, bool]) -> int:
+def once(given: Given, config_path: Path | None, *, observe: bool) -> int:
     """Do everything one time; exit code 69 where the cycle failed."""
     from carbonslurm import wiring
     from carbonslurm.daemon import Daemon
     from carbonslurm.errors import UnavailableError
 
-    config, observe = settings
-    book = wiring.ledger(config)  # type: ignore[arg-type]
+    config = load_config(config_path or given[0])
+    book = wiring.ledger(config)
     try:
-        report = Daemon(config, book, observe).once()  # type: ignore[arg-type]
+        report = Daemon(config, book, observe or given[1]).once()
     finally:
         book.close()
     return UnavailableError.exit_code if report.error else 0

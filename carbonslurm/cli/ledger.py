@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from carbonslurm.cli.program import config_option, load_config
+
 
 @click.group()
 def ledger() -> None:
@@ -11,23 +13,25 @@ def ledger() -> None:
 
 
 @ledger.command()
+@config_option
 @click.option(
     "--path",
     type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    help="The ledger's file; its folder must be there.",
+    help="The ledger's file, instead of the configuration's; its folder must be there.",
 )
-def migrate(path: Path) -> None:
-    """Make the ledger, or bring its tables up to this version.
+def migrate(config_path: Path | None, path: Path | None) -> None:
+    """Make the ledger, or bring its tables up to this version, as the account that the daemon runs as.
 
     The daemon does the same when it starts. Doing it twice changes nothing; cut off, it has changed nothing.
 
     \b
-    Example:
-      carbonslurm ledger migrate --path /var/lib/carbonslurm/ledger.db
-    """  # noqa: D301  # click's mark for a paragraph that is not to be wrapped
+    Examples:
+      carbonslurm ledger migrate
+      carbonslurm ledger migrate --path /var/lib/carbonslurm/ledger.sqlite
+    """
     from carbonslurm.ledger.tables import REVISIONS
     from carbonslurm.ledger.writing import Ledger
 
-    with Ledger.open(path):
-        click.echo(f"{path}: revision {REVISIONS[-1]}")
+    file = path or Path(load_config(config_path).ledger)
+    with Ledger.open(file):
+        click.echo(f"{file}: revision {REVISIONS[-1]}")

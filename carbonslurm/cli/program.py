@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
     try:
         code = command.main(words, prog_name=called, standalone_mode=False)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help(), err=True)
+        sys.exit(UsageError.exit_code)
     except click.ClickException as error:
         say(error.format_message(), called)
         sys.exit(UsageError.exit_code)
@@ -53,7 +57,7 @@ def config_option(command: Command) -> Command:
     return click.option(
         "--config",
         "config_path",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         help="The configuration.  [default: $CARBONSLURM_CONFIG, else /etc/carbonslurm/carbonslurm.yaml]",
     )(command)
 
@@ -72,6 +76,21 @@ def log_to_stderr(*, verbose: bool = False) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format=form, stream=sys.stderr)
     for talkative in ("apscheduler", "httpx", "alembic"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+
+
+class JobIds(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer clicks only
+    """Job ids as Slurm's commands take them: ``12,13_4``, into (id, task) pairs; no task is None."""
+
+    name = "job ids"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the ids; digits only, since Python would read 6_3 as 63."""
+        if not isinstance(value, str):
+            return value
+        found = [re.fullmatch(r"([0-9]{1,10})(?:_([0-9]{1,10}))?", word) for word in value.split(",")]
+        if not all(found):
+            self.fail(f"expected job ids such as 12,13_4, got {value!r}", param, ctx)
+        return tuple((int(it[1]), None if it[2] is None else int(it[2])) for it in found if it)
 
 
 version_option = click.version_option(__version__, "-V", "--version", message="%(prog)s %(version)s")

@@ -9,7 +9,7 @@ from carbonslurm.app.report import Totals, is_late, total, totals_by
 from carbonslurm.core.footprint import percent_saved
 from carbonslurm.core.interval import iso
 from carbonslurm.errors import UsageError
-from carbonslurm.formats.terminal import grams_text
+from carbonslurm.formats.terminal import columns, grams_text
 from carbonslurm.formats.times import length_text, local_text
 from carbonslurm.ports import RunRow
 
@@ -95,6 +95,35 @@ _LEFT = frozenset(
 )
 
 
+MEANINGS: Mapping[str, str] = {
+    "JobID": "as Slurm shows it, 13_2 for a task of an array",
+    "FirstEligible": "when the job could first have started without us",
+    "Bound": "the latest start that was promised",
+    "Waited": "from FirstEligible to Start, of jobs that we withheld",
+    "Late": "started after its bound",
+    "Flexible": "its job carried a tag",
+    "Stopped": "ended by a stop of ours",
+    "EnergyKWh": "of the run, PUE included",
+    "Method": "how the energy was found: modelled",
+    "Emitted": "CO2e of the run",
+    "Baseline": "CO2e of the same work, started when it first could have",
+    "Saved": "Baseline less Emitted",
+    "SavedPct": "Saved in percent of Baseline",
+    "EmittedG": "Emitted in grams, without a unit",
+    "BaselineG": "Baseline in grams",
+    "SavedG": "Saved in grams",
+    "Kind": "of the intensity: average or marginal",
+    "Scope": "of the intensity: lifecycle, direct or operational",
+    "Source": "who gave the intensity",
+    "Estimated": "an intensity that was used is an estimate, and may be revised",
+}
+
+
+def field_help() -> str:
+    """Return the columns and what those mean that sacct does not have."""
+    return columns([], [[name, MEANINGS.get(name, "as in sacct")] for name in FIELDS])
+
+
 def chosen_fields(text: str | None) -> list[str]:
     """Return the columns that -o names, in any case.
 
@@ -117,22 +146,23 @@ def listed(rows: Sequence[RunRow], names: Sequence[str]) -> Table:
     return list(names), cells, right
 
 
-def grouped(rows: Sequence[RunRow], by: str) -> Table:
-    """Return a line a group, and one for all of them."""
+def grouped(rows: Sequence[RunRow], by: str, *, plain: bool = False) -> Table:
+    """Return a line a group, and one for all of them; ``plain`` has grams as bare numbers, for programs."""
     header = [by.capitalize(), "Runs", "Unknown", "Late", "Stops", "GPUHours", "EnergyKWh"]
-    header += ["Emitted", "Baseline", "Saved", "SavedPct"]
+    header += [f"{name}{'G' if plain else ''}" for name in ("Emitted", "Baseline", "Saved")] + ["SavedPct"]
     sums = [*totals_by(rows, by).items(), ("total", total(rows))]
-    return header, [_sum_cells(name, item) for name, item in sums], frozenset(range(1, len(header)))
+    cells = [_sum_cells(name, item, plain=plain) for name, item in sums]
+    return header, cells, frozenset(range(1, len(header)))
 
 
-def _sum_cells(name: str, item: Totals) -> list[str]:
+def _sum_cells(name: str, item: Totals, *, plain: bool) -> list[str]:
     counts = [str(count) for count in (item.runs, item.unknown, item.late, item.stops)]
     known = item.runs > item.unknown
-    amounts = [
-        grams_text(value if known else None) for value in (item.emitted_g, item.baseline_g, item.saved_g)
-    ]
+    grams = [value if known else None for value in (item.emitted_g, item.baseline_g, item.saved_g)]
+    amounts = [_number(value, ".3f") if plain else grams_text(value) for value in grams]
     energy = _number(item.energy_kwh if known else None, ".4g")
-    return [name, *counts, f"{item.gpu_hours:.2f}", energy, *amounts, _number(item.saved_percent, ".1f")]
+    percent = _number(item.saved_percent if known else None, ".1f")
+    return [name, *counts, f"{item.gpu_hours:.2f}", energy, *amounts, percent]
 
 
 def summary(rows: Sequence[RunRow]) -> str:
@@ -146,7 +176,7 @@ def summary(rows: Sequence[RunRow]) -> str:
         lines = [_in_words("".join(item.natures), item)]
     sources = sorted({row.figure.source for row in rows if row.figure and row.figure.source})
     lines[-1] += f" (source: {', '.join(sources)})" if sources else ""
-    if item.unknown:
+    if 0 < item.unknown < item.runs:
         lines.append(
             f"{item.unknown} runs have no figure yet, or their intensity is unknown: they are in no sum"
         )
@@ -154,6 +184,8 @@ def summary(rows: Sequence[RunRow]) -> str:
 
 
 def _in_words(nature: str, item: Totals) -> str:
+    if item.runs == item.unknown:
+        return f"{item.runs} runs, none with a figure yet"
     percent = "" if item.saved_percent is None else f" ({item.saved_percent:.1f} %)"
     kind = f" of {nature} CO2e" if nature else ""
     emitted, saved = grams_text(item.emitted_g), grams_text(item.saved_g)

@@ -17,7 +17,7 @@ PATH_VARIABLE = "CARBONSLURM_CONFIG"
 
 def default_path() -> Path:
     """Return where the configuration is looked for: $CARBONSLURM_CONFIG, else /etc/carbonslurm."""
-    return Path(os.environ.get(PATH_VARIABLE, DEFAULT_PATH))
+    return Path(os.environ.get(PATH_VARIABLE) or DEFAULT_PATH)
 
 
 def load(path: Path) -> Config:
@@ -89,8 +89,22 @@ def _check(config: Config) -> None:
     ):
         if zone not in known:
             raise wrong(f'{path}: no source gives zone "{zone}"')
+    if config.policy.forecast_age < config.cycle.fetch:
+        raise wrong("policy.forecast_age: shorter than cycle.fetch, so every forecast would grow too old")
+    _check_paths(config)
     for index, rule in enumerate(config.flexible.defaults):
         _check_default(f"flexible.defaults[{index}].tag", rule.tag)
+
+
+def _check_paths(config: Config) -> None:
+    """A relative path would mean another file for each folder that a command is called in."""
+    paths = {"ledger": config.ledger, "slurm.conf": config.slurm.conf, "slurm.path": config.slurm.path}
+    paths |= {
+        f"sources[{number}].path": getattr(it, "path", None) for number, it in enumerate(config.sources)
+    }
+    for name, path in paths.items():
+        if path is not None and not Path(path).is_absolute():
+            raise wrong(f'{name}: expected an absolute path, got "{path}"')
 
 
 def _check_default(path: str, text: str) -> None:
@@ -98,4 +112,4 @@ def _check_default(path: str, text: str) -> None:
     try:
         parse_declaration(tag)
     except UsageError as error:
-        raise wrong(f"{path}: {error}") from error
+        raise wrong(f"{path}: {str(error).removeprefix('carbon: ')}") from error

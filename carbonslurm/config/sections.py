@@ -1,7 +1,7 @@
 """Every key of the configuration, its type and its default, as frozen values. Durations carry their unit."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -38,8 +38,8 @@ class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
     zone: Name
     path: Name
     column: str | None = None
-    kind: str | None = None
-    scope: str | None = None
+    kind: Literal["average", "marginal"] | None = None
+    scope: Literal["lifecycle", "direct", "operational", "unknown"] | None = None
     horizon: Duration | None = None
 
 

@@ -1,10 +1,11 @@
 """What is wrong with a configuration, in one line with the path to it: msgspec's and YAML's words in ours."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
+from carbonslurm.config.sections import Source
 from carbonslurm.errors import ConfigError
 
 
@@ -20,7 +21,7 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.+)`")
 _MISSING = re.compile(r"Object missing required field `(.+)`")
 _EXPECTED = re.compile(r"Expected `(.+?)`(?:, got `.*`)?$")
 _LIMIT = re.compile(r"Expected `(\w+)` (.+)$")
-_TAG = re.compile(r"Invalid value '(.+)'")
+_TAG = re.compile(r"Invalid (?:enum )?value '(.+)'")
 _WORDS = {"float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false"}
 _WORDS |= {"object": "a mapping", "array": "a list"}
 
@@ -33,7 +34,15 @@ def words_for(message: str, raw: Any) -> str:
         found = pattern.match(what)
         if found:
             return f"{_join(path, found[1])}: {words}"
-    return f"{path or 'configuration'}: {_expectation(what)}{_got(what, raw, path)}"
+    return f"{path or 'configuration'}: {_expectation(what)}{_got(what, raw, path)}{_hint(path, raw)}"
+
+
+def _hint(path: str, raw: Any) -> str:
+    if path.endswith(".provider"):
+        return f": there are {', '.join(str(source.__struct_config__.tag) for source in get_args(Source))}"
+    if isinstance(_at(raw, path), bool) and path.rsplit(".", maxsplit=1)[-1] == "zone":
+        return " (YAML reads an unquoted NO as false: put it in quotes)"
+    return ""
 
 
 def _expectation(what: str) -> str:
@@ -43,7 +52,8 @@ def _expectation(what: str) -> str:
     expected = _EXPECTED.match(what)
     if expected:
         return "expected " + " or ".join(_named(word) for word in expected[1].split(" | "))
-    return f"unknown value {_TAG.match(what)[1]!r}" if _TAG.match(what) else what  # type: ignore[index]
+    unknown = _TAG.match(what)
+    return f'unknown value "{unknown[1]}"' if unknown else what
 
 
 def _got(what: str, raw: Any, path: str) -> str:

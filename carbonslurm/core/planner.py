@@ -147,9 +147,7 @@ class _Planner:
         if job.eligible is None or job.eligible <= max(earliest, self.situation.now):
             return None
         if earliest > self.situation.now:
-            return Action(
-                Verb.WITHHOLD, job, f"{reason}: waits for its own begin time", until=earliest, bound=bound
-            )
+            return Action(Verb.WITHHOLD, job, "waits for its own begin time", until=earliest, bound=bound)
         return Action(Verb.RELEASE, job, reason, bound=bound)
 
     def _place(self, job: QueuedJob, known: Known, question: Question) -> Action | None:

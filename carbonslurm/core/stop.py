@@ -63,6 +63,7 @@ class ControllerFacts:
 
     started: datetime
     slurmd_timeout: timedelta
+    cluster: str = ""
 
 
 def controller_settled(facts: ControllerFacts, last_failure: datetime | None, now: datetime) -> bool:

@@ -1,9 +1,8 @@
 """sacct, as a question and a reading: every attempt of every job in a window, pure in both directions.
 
 ``-D`` shows all attempts of a requeued job, each with its own submit time; ``-X`` leaves the steps out. No
-text of users is asked for, and a random delimiter and an end mark keep foreign AdminComments (other software
-writes there too) from forging a row. sacct only ends rows with newlines, so the end mark is a last field of
-its own: the cluster's name between two delimiters.
+text of users is asked for, and a random delimiter keeps foreign AdminComments (other software writes there
+too) from forging a row: a line without it belongs to the row before.
 """
 
 from datetime import datetime
@@ -15,6 +14,7 @@ from carbonslurm.errors import DataError
 from carbonslurm.formats.slurm_text import read_number, read_time, read_time_limit, read_tres
 
 FIELDS = (
+    "Cluster",
     "JobIDRaw",
     "JobID",
     "Submit",
@@ -56,11 +56,17 @@ def runs_argv(window: Interval, delimiter: str) -> list[str]:
 
 
 def read_runs(text: str, delimiter: str, cluster: str) -> tuple[list[AccountedRun], list[str]]:
-    """Read what runs_argv printed: the runs, and what is wrong with each row that could not be read."""
+    """Read what runs_argv printed: the runs, and what is wrong with each row that could not be read.
+
+    Raises:
+        DataError: sacct speaks of another cluster; nothing of it may be kept under this one's name.
+    """
     runs: list[AccountedRun] = []
     unread: list[str] = []
     for row in _rows(text, delimiter):
         fields = dict(zip(FIELDS, row, strict=False))
+        if len(row) == len(FIELDS) and fields["Cluster"] != cluster:
+            raise DataError(f'sacct: speaks of cluster "{fields["Cluster"][:40]}", not of "{cluster}"')
         try:
             if len(row) != len(FIELDS):
                 raise DataError(f"{len(row)} fields instead of {len(FIELDS)}")  # noqa: TRY301

@@ -14,6 +14,7 @@ from carbonslurm.errors import DataError
 
 SAVED = "carbon:saved"
 _BOOT = re.compile(r"^BOOT_TIME\s*=\s*([0-9]{1,10})\s*$", re.MULTILINE)
+_CLUSTER = re.compile(r"^ClusterName\s*=\s*(\S+)\s*$", re.MULTILINE)
 _SLURMD_TIMEOUT = re.compile(r"^SlurmdTimeout\s*=\s*([0-9]{1,10}) sec", re.MULTILINE)
 
 
@@ -47,10 +48,11 @@ def read_controller(text: str) -> ControllerFacts:
     Raises:
         DataError: it is not there.
     """
-    boot, timeout = _BOOT.search(text), _SLURMD_TIMEOUT.search(text)
+    boot, timeout, name = _BOOT.search(text), _SLURMD_TIMEOUT.search(text), _CLUSTER.search(text)
     if boot is None or timeout is None:
         raise DataError("scontrol show config: no BOOT_TIME or no SlurmdTimeout")
-    return ControllerFacts(from_epoch(int(boot.group(1))), timedelta(seconds=int(timeout.group(1))))
+    wait = timedelta(seconds=int(timeout.group(1)))
+    return ControllerFacts(from_epoch(int(boot.group(1))), wait, name.group(1) if name else "")
 
 
 def read_refusals(specs: Sequence[str], returncode: int, stderr: str) -> Mapping[str, str | None]:

@@ -137,7 +137,7 @@ def _read_row(fields: dict[str, str], cluster: str) -> Row:
     needs, singleton = read_dependency(fields["Dependency"])
     job = QueuedJob(
         key=JobKey(cluster, job_id),
-        spec=fields["JobID"],
+        spec=fields["JobID"] if array_id is None else f"{array_id}_{array_task}",
         state=state,
         user=fields["UserName"],
         account=fields["Account"],

@@ -127,6 +127,8 @@ def _which(wanted: RunFilter) -> ColumnElement[bool]:
             RUN.c.submitted < end,
             or_(RUN.c.ended > start, RUN.c.ended.is_(None), RUN.c.submitted >= start),
         ]
+    if wanted.cluster is not None:
+        conditions.append(RUN.c.cluster == wanted.cluster)
     if wanted.users:
         conditions.append(RUN.c.user_name.in_(wanted.users))
     if wanted.accounts:

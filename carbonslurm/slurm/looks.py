@@ -26,7 +26,7 @@ def controller(wire: Wire, cluster: str) -> str:
 def snapshot(take: Callable[[], Queue]) -> str:
     """Say what one snapshot of the queue holds."""
     queue = take()
-    flexible = sum(job.tag is not None for job in queue.jobs)
+    flexible = sum(job.tag is not None for job in (*queue.pending(), *queue.running()))
     if queue.unread:
         raise DataError(f"{len(queue.unread)} jobs cannot be read, the first: {queue.unread[0]}")
     return f"{len(queue.pending())} pending, {len(queue.running())} running, {flexible} of them flexible"
@@ -39,19 +39,21 @@ def account_rights(wire: Wire, user: str, uid: int) -> str:
     argv = ["sacctmgr", "--noheader", "--parsable2", "show", "user", user, "format=User,AdminLevel"]
     rows = [line.split("|") for line in wire.read(argv).text.splitlines() if line]
     level = next((row[1] for row in rows if row[0] == user and len(row) > 1), None)
-    if level is None:
-        raise RefusedError(
-            f"{user} is not known to Slurm: sacctmgr add user {user} account=... adminlevel=Operator"
-        )
     if level not in ENOUGH:
-        raise RefusedError(
-            f"{user} has admin level {level}: sacctmgr modify user {user} set adminlevel=Operator"
+        advice = (
+            "run doctor as the daemon's account, or make this one it: AdminLevel=Operator (docs/install.md)"
         )
+        raise RefusedError(f"{user} is no Operator of Slurm's: {advice}")
     return f"{user} is {level}"
 
 
-def hook(wire: Wire) -> str:
-    """Say whether slurmctld calls a job_submit.lua and, where that is on this host, whether it calls ours."""
+def hook(wire: Wire, settings: str) -> str:
+    """Say whether slurmctld calls our hook, as far as that can be seen from this host.
+
+    Args:
+        wire: to Slurm.
+        settings: what the hook's site settings should be.
+    """
     text = wire.read(config_argv()).text
     plugins, conf = _setting(text, "JobSubmitPlugins"), Path(_setting(text, "SLURM_CONF"))
     if "lua" not in plugins.split(","):
@@ -65,7 +67,12 @@ def hook(wire: Wire) -> str:
         )
     if "carbonslurm" not in called:
         raise DataError(f"{script} does not call carbonslurm.lua (docs/install.md)")
-    return f"{script} calls carbonslurm"
+    if not script.with_name("carbonslurm.lua").exists():
+        raise DataError(f"{script} calls carbonslurm.lua, which is not beside it: jobs go through untagged")
+    site = script.with_name("carbonslurm_site.lua")
+    if not site.exists() or site.read_text(encoding="utf-8", errors="replace") != settings:
+        raise DataError(f"{site} is not what the configuration says: carbonslurm check --write-hook {site}")
+    return f"{script} calls carbonslurm.lua, with the settings of this configuration"
 
 
 def accounting(wire: Wire) -> str:

@@ -8,26 +8,45 @@ from datetime import datetime
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, Queue
 from carbonslurm.core.stop import ControllerFacts, Sight
+from carbonslurm.errors import ConfigError
 from carbonslurm.formats.sacct import read_runs, runs_argv
 from carbonslurm.formats.scontrol import config_argv, look_argv, read_controller, read_look
 from carbonslurm.formats.squeue import Marks, read_snapshot, snapshot_argv
 from carbonslurm.slurm.wire import Wire, failure, is_away
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SlurmQueue:
-    """ports.QueueReader over squeue and scontrol."""
+    """ports.QueueReader over squeue and scontrol.
+
+    Attributes:
+        cluster: as the configuration says; compared with Slurm's own word before the first snapshot, since
+            everything in the ledger is kept under this name.
+    """
 
     wire: Wire
     cluster: str
     clock: Callable[[], datetime]
+    _compared: bool = False
 
     def snapshot(self) -> Queue:
-        """Return the whole queue, by one call."""
+        """Return the whole queue, by one call.
+
+        Raises:
+            ConfigError: Slurm is another cluster than the configuration says.
+        """
+        if not self._compared:
+            self._compare()
         marks = Marks(field=f"~{secrets.token_hex(4)}~", end=f"~{secrets.token_hex(4)}.")
         taken_at = self.clock()
         answer = self.wire.read(snapshot_argv(marks))
         return read_snapshot(answer.text, marks, self.cluster, taken_at)
+
+    def _compare(self) -> None:
+        name = self.controller().cluster
+        if name != self.cluster:
+            raise ConfigError(f'cluster: slurmctld serves "{name}", the configuration says "{self.cluster}"')
+        self._compared = True
 
     def controller(self) -> ControllerFacts:
         """Return what slurmctld says of itself."""

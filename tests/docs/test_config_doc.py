@@ -44,6 +44,8 @@ def words(kind: inspect.Type) -> str:
         case inspect.IntType() | inspect.FloatType():
             name = "whole number" if isinstance(kind, inspect.IntType) else "number"
             return name if kind.ge is None else f"{name}, {kind.ge} to {kind.le}"
+        case inspect.LiteralType():
+            return " or ".join(f"`{value}`" for value in kind.values)
         case inspect.VarTupleType():
             return "list of text" if isinstance(kind.item_type, inspect.StrType) else "list"
         case inspect.DictType():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, RunKey, Tres
 from carbonslurm.core.tag import FlexibleBy, Tag
+from carbonslurm.errors import DataError
 from carbonslurm.formats.sacct import ABSURD_JOULES, FIELDS, read_runs, runs_argv
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -17,6 +18,7 @@ MARK = "~0badcafe~"
 TAG = "carbon:v=1,flex=43200,by=owner"
 
 DONE = {
+    "Cluster": "toy",
     "JobIDRaw": "7",
     "JobID": "7",
     "Submit": str(EPOCH - 7200),
@@ -184,7 +186,8 @@ def test_the_question_is_in_epochs_and_asks_for_all_attempts_of_all_users() -> N
 values = st.text(max_size=20) | st.sampled_from(
     ["0", "7", "Unknown", "None", "1-0:0:0", "nan", "9" * 30, "-1"]
 )
-rows = st.fixed_dictionaries({name: values | st.just(DONE[name]) for name in FIELDS})
+any_fields = {name: values | st.just(DONE[name]) for name in FIELDS if name != "Cluster"}
+rows = st.fixed_dictionaries(any_fields | {"Cluster": st.just("toy")})
 
 
 @given(st.lists(rows, max_size=4))
@@ -202,3 +205,9 @@ def test_any_text_gives_runs_and_what_could_not_be_read(text: str) -> None:
     runs, unread = read_runs(text, MARK, "toy")
     assert runs == []
     assert len(unread) <= text.count(MARK)
+
+
+def test_runs_of_another_cluster_are_refused_whole() -> None:
+    """Kept under this one's name they would be counted twice."""
+    with pytest.raises(DataError, match='of cluster "other", not of "toy"'):
+        read_runs(printed(DONE | {"Cluster": "other"}), MARK, "toy")

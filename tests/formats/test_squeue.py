@@ -161,7 +161,7 @@ def test_the_pending_tasks_of_an_array_are_one_job() -> None:
 
 def test_running_tasks_stand_by_themselves() -> None:
     text = printed(task(1, job_id=14, State="RUNNING"), task(2), task(3))
-    assert [(job.key.job_id, job.spec) for job in read(text).jobs] == [(14, "14"), (13, "13_[2-3]")]
+    assert [(job.key.job_id, job.spec) for job in read(text).jobs] == [(14, "13_1"), (13, "13_[2-3]")]
 
 
 @pytest.mark.parametrize(
