@@ -18,8 +18,10 @@ _NOT_ALL_UP = 69
 _GROUP_EXAMPLES = """\b
 Examples:
   carbonslurm sandbox up /tmp/sandbox
-  export PATH=/tmp/sandbox/bin:$PATH
-  sbatch --gres=gpu:1 --wrap 'sleep 60'
+  export PATH=/tmp/sandbox/bin:$PATH CARBONSLURM_CONFIG=/tmp/sandbox/carbonslurm.yaml
+  carbonslurmd run &
+  sbatch --comment=carbon:flex=2h --gres=gpu:1 --wrap 'sleep 60'
+  carbon-squeue
   carbonslurm sandbox down /tmp/sandbox
 """
 _UP_EXAMPLES = """\b
@@ -79,6 +81,7 @@ def up(
     """Bring a Slurm up in DIRECTORY, and return once a job has run in it."""
     from carbonslurm.sandbox import SandboxSpec
     from carbonslurm.sandbox import up as bring_up
+    from carbonslurm.sandbox.site import write_site
 
     spec = SandboxSpec(
         directory=directory,
@@ -90,6 +93,8 @@ def up(
         hook=hook,
     )
     found = bring_up(spec, lambda line: click.echo(line, err=True))
+    if hook:
+        write_site(found)
     click.echo(json.dumps(_facts(found), indent=2) if as_json else _greeting(found))
 
 
@@ -134,8 +139,13 @@ def _facts(found: Sandbox) -> dict[str, object]:
 
 
 def _greeting(found: Sandbox) -> str:
+    """The lines to paste, and what is where."""
     return (
         f"export PATH={found.bin}:$PATH\n"
+        f"export CARBONSLURM_CONFIG={found.directory / 'carbonslurm.yaml'}\n"
         f"# Slurm {found.slurm_version}: operator {found.operator}, users {' '.join(found.users)}, "
-        f"files of jobs in {found.work}"
+        f"files of jobs in {found.work}\n"
+        f"# The grid is made up, by the hour of the day: {found.directory / 'carbon.yaml'}\n"
+        "# Next: carbonslurmd run &\n"
+        "#       sbatch --comment=carbon:flex=2h --gres=gpu:1 --wrap 'sleep 60'; carbon-squeue"
     )

@@ -153,7 +153,7 @@ class _Planner:
     def _place(self, job: QueuedJob, known: Known, question: Question) -> Action | None:
         choice = POLICIES[self.rules.policy](question)
         if choice.start <= question.earliest:
-            return self._let_go(job, question.earliest, question.bound, f"start now: {choice.reason}")
+            return self._let_go(job, question.earliest, question.bound, choice.reason)
         if self._keeps(job, known, question, choice) or self._is_near(job, choice):
             return None
         now_g, then_g = _mean(question, question.earliest), _mean(question, choice.start)

@@ -105,8 +105,9 @@ class Demo:
         self.jobs[number] = part
         shown = " ".join([Path(argv[0]).name, *argv[1:-1], script.name])
         self.say(f"$ {shown}")
-        told = [line.partition("carbon: ")[2] for line in done.stderr.splitlines() if "carbon: " in line]
-        self.say(f"  job {number} ({part.name}): {told[-1] if told else 'submitted'}")
+        flexible = any("carbon: flexible" in line for line in done.stderr.splitlines())
+        hours = f"may wait {part.flex:g} h" if flexible and part.flex else "starts at once"
+        self.say(f"  job {number} ({part.name}): {hours}, runs {part.hours:g} h")
 
     def show(self, *words: str) -> None:
         """Run one of our commands and print what it prints."""
@@ -131,13 +132,18 @@ class Demo:
         return all(self.states.get(number) == "ENDED" for number in self.jobs)
 
     def _tell_action(self, row: ActionRow) -> None:
-        if row.verb != "stop" and row.state != "applied":
-            return
         name = self.jobs[row.key.job_id].name if row.key.job_id in self.jobs else "?"
-        until = "" if row.until is None else f" until {(row.until - self.start) / HOUR:.1f} h"
-        if row.verb == "stop" and row.state != "intended":
-            self.say(f"-> stop job {row.key.job_id} ({name}): {row.state}")
-        else:
+        until = "" if row.until is None else f"{(row.until - self.start) / HOUR:.1f} h"
+        if row.verb == "stop":
+            words = {
+                "intended": f"is to stop: {row.reason}",
+                "signalled": "is sent USR1, to save its state",
+                "delayed": f"has saved; it is requeued, to go on at {until}",
+            }.get(row.state)
+            if words:
+                self.say(f"-> job {row.key.job_id} ({name}) {words}")
+        elif row.state == "applied":
+            until = f" until {until}" if until else ""
             self.say(f"-> {row.verb} job {row.key.job_id} ({name}){until}: {row.reason}")
 
     def _tell_state(self, number: int, state: str) -> None:
@@ -159,7 +165,6 @@ class Demo:
     def finish(self) -> dict[str, Any]:
         """Print the reports; return the figures."""
         ids = ",".join(str(number) for number in sorted(self.jobs))
-        self.show("carbon-squeue")
         self.show("carbon-sacct", "-j", ids)
         self.show("carbon-sacct", "-j", ids, "--by", "user")
         report = json.loads(self.stage.command("carbon-sacct", "-j", ids, "--json").stdout)
@@ -210,12 +215,15 @@ def _gpus(sandbox: Sandbox) -> int:
 
 
 def _conclude(facts: dict[str, Any]) -> None:
-    counts = (
-        f"{facts['withheld']} withheld, {facts['released']} of them let go again, {facts['stopped']} stopped"
+    withheld, started = facts["withheld"], facts["released"]
+    click.echo(f"{facts['jobs']} jobs: {withheld} withheld, {started} of them started since, ", nl=False)
+    click.echo(
+        f"{facts['stopped']} stopped, {facts['requeued']} requeued; {facts['past_bound']} past their bound."
     )
-    click.echo(f"{facts['jobs']} jobs: {counts}, {facts['requeued']} requeued.")
-    click.echo(f"{facts['past_bound']} started after their bound.")
     click.echo(f"Saved {facts['saved_percent']:.1f} % of {facts['baseline_g']:.2f} g, as carbon-sacct says.")
+    click.echo(
+        "The grid is made up, to show everything in two minutes: real ones save less (docs/policies.md)."
+    )
 
 
 @click.command(context_settings=HELP)

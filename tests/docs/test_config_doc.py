@@ -36,7 +36,7 @@ SIMPLE: dict[type[inspect.Type], str] = {
 }
 
 
-def words(kind: inspect.Type) -> str:
+def words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one for each type
     """A type in the words of the document."""
     match kind:
         case inspect.FloatType(ge=0, le=1):

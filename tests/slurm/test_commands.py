@@ -107,6 +107,49 @@ def test_release_lets_go_for_good(stage: Stage, clean_at: datetime) -> None:
     assert f"job {jobs[1]} is not withheld by us" in again.stderr
 
 
+def test_release_gives_back_the_begin_time_of_the_owner(stage: Stage, clean_at: datetime) -> None:
+    job = submit(stage.sandbox, *FLEXIBLE, "--begin=now+120", "--wrap=sleep 1", user=stage.user)
+    own = int(fields(stage.sandbox, job)["EligibleTime"])
+    wait_for_plan(stage, job, clean_at)
+    stage.command("carbonslurm", "release", "--all")
+    shown = fields(stage.sandbox, job)
+    assert (shown["JobState"], int(shown["EligibleTime"])) == ("PENDING", own)
+
+
+def test_release_reads_digits_only(stage: Stage) -> None:
+    """Python would read 6_3 as 63: somebody else's job."""
+    refused = stage.command("carbonslurm", "release", "6_3", check=False)
+    assert (refused.returncode, refused.stdout) == (64, "")
+
+
+def test_another_clusters_books_stay_closed(stage: Stage, clean_at: datetime) -> None:
+    job = submit(stage.sandbox, *FLEXIBLE, "--wrap=sleep 1", user=stage.user)
+    wait_for_plan(stage, job, clean_at)
+    stage.stop()
+    stage.changes = {**stage.changes, "cluster": "other"}
+    stage.write_site()
+    refused = stage.command("carbonslurmd", "once", check=False)
+    assert refused.returncode == 69
+    assert f'slurmctld serves "{stage.sandbox.cluster}", the configuration says "other"' in refused.stderr
+    assert json.loads(stage.command("carbon-sacct", "-a", "--json").stdout)["runs"] == []
+
+
+def test_a_requeued_attempt_is_read_while_its_job_waits_for_hours(stage: Stage) -> None:
+    """The requeue moves the Eligible of the attempt that has ended, too."""
+    publish(stage.sandbox.directory / "grid.csv", from_epoch(int(wiring.now().timestamp())), [(0, CLEAN)])
+    stage.start()
+    job = submit(stage.sandbox, "--gres=gpu:1", "--output=/dev/null", "--wrap=sleep 60", user=stage.user)
+    wait_for_state(stage.sandbox, job, "RUNNING", timeout=20)
+    stage.sandbox.run(["scontrol", "requeue", job])
+    stage.sandbox.run(["scontrol", "update", f"JobId={job}", "StartTime=now+10hours"])
+
+    def requeued() -> bool:
+        runs = json.loads(stage.command("carbon-sacct", "-j", job, "--json").stdout)["runs"]
+        return [run["state"] for run in runs if run["end"]] == ["REQUEUED"]
+
+    wait_until(requeued, 40, "the first attempt in the ledger")
+
+
 def test_a_released_job_is_not_withheld_again(stage: Stage, clean_at: datetime) -> None:
     job = submit(stage.sandbox, *FLEXIBLE, "--wrap=sleep 30", user=stage.user)
     wait_for_plan(stage, job, clean_at)
