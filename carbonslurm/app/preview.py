@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from carbonslurm.core.action import Action
-from carbonslurm.core.bound import bound_of
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob, Tres
@@ -15,25 +15,41 @@ from carbonslurm.core.power import PowerModel
 from carbonslurm.core.tag import Declaration, FlexibleBy, Tag
 from carbonslurm.core.units import kwh_from_watts
 
+_INSTANT = timedelta(seconds=1)
+NO_ROOM = "no room to wait: it must start now"
+NO_ROOM_BEHIND_BEGIN = "no room to wait: it must start at its own begin time"
+
+
+class Basis(StrEnum):
+    """Where a predicted length comes from."""
+
+    DECLARED = "declared"
+    LIMIT = "limit"
+    ASSUMED = "assumed"
+
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One job's prospects.
+    """One job's prospects; grams are those of an array's one task.
 
     Attributes:
-        start: when it would be planned to start; now where waiting does not pay.
+        begin: its own begin time, None where it has none or that has passed.
+        start: when it would be planned to start; as soon as it may where waiting does not pay.
         bound: its latest start.
         length: predicted.
-        g_now: grams if it started now, None where the forecast does not cover its run.
+        basis: where the length comes from.
+        g_now: grams if it started as soon as it may, None where the forecast does not cover its run.
         g_then: grams if it starts at ``start``.
-        mean_now: mean g/kWh of its run if it started now.
+        mean_now: mean g/kWh of its run if it started as soon as it may.
         mean_then: the same at ``start``.
         reason: the planner's.
     """
 
+    begin: datetime | None
     start: datetime
     bound: datetime
     length: timedelta
+    basis: Basis
     g_now: float | None
     g_then: float | None
     mean_now: float | None
@@ -50,6 +66,7 @@ def preview(
     series: Series | None,
     rules: PlanRules,
     now: datetime,
+    begin: datetime | None = None,
 ) -> Preview:
     """Return what the planner would do with such a job, were it submitted now.
 
@@ -61,14 +78,20 @@ def preview(
         series: the zone's usable forecast, None where there is none.
         rules: the site's.
         now: the moment of submission.
+        begin: its own begin time.
     """
-    job = _job(declared, limit, partition, tres, rules, now)
-    zone = rules.zones.of(job)
+    job = _job(declared, limit, partition, tres, rules, now, begin)
     queue = Queue(now, (job,))
+    known = {job.key: Known(first_eligible=_earliest(job, now))}
     # A lead of nothing: planned to the second, as the daemon does from its next cycle on.
-    known = {job.key: Known(first_eligible=now)}
-    actions = plan(Situation(now, queue, {zone: series}, known), replace(rules, lead=timedelta()))
-    return _preview(job, actions[0] if actions else None, series, rules, now)
+    (action,) = plan(
+        Situation(now, queue, {rules.zones.of(job): series}, known), replace(rules, lead=timedelta())
+    )
+    return _preview(job, action, series, rules, now)
+
+
+def _earliest(job: QueuedJob, now: datetime) -> datetime:
+    return job.tag.begin if job.tag and job.tag.begin else now
 
 
 def _job(
@@ -78,10 +101,16 @@ def _job(
     tres: Tres,
     rules: PlanRules,
     now: datetime,
+    begin: datetime | None,
 ) -> QueuedJob:
+    """Return the job as the hook leaves it, its planning window an instant: so the planner always answers."""
+    begin = begin if begin is not None and begin > now else None
+    window = (begin or now) + _INSTANT
     tag = Tag(
         flex=declared.flex or rules.bound.max_wait,
         by=FlexibleBy.OWNER,
+        begin=begin,
+        window=window,
         finish=declared.finish,
         checkpoint=declared.checkpoint,
         length=declared.length,
@@ -95,7 +124,7 @@ def _job(
         partition=partition,
         qos="",
         submitted=now,
-        eligible=now,
+        eligible=window,
         started=None,
         time_limit=limit,
         deadline=None,
@@ -110,23 +139,38 @@ def _job(
 
 
 def _preview(
-    job: QueuedJob, action: Action | None, series: Series | None, rules: PlanRules, now: datetime
+    job: QueuedJob, action: Action, series: Series | None, rules: PlanRules, now: datetime
 ) -> Preview:
     length = predicted_length(job, rules.assumed_length)
-    start = action.until if action and action.until else now
-    mean_now, mean_then = (_mean(series, moment, length) for moment in (now, start))
+    earliest = _earliest(job, now)
+    start = action.until or earliest
+    bound = max(action.bound or earliest, earliest)
+    mean_now, mean_then = (_mean(series, moment, length) for moment in (earliest, start))
     return Preview(
+        begin=job.tag.begin if job.tag else None,
         start=start,
-        bound=max(bound_of(job, now, {}, rules.bound, now), now),
+        bound=bound,
         length=length,
+        basis=_basis(job),
         g_now=_grams(rules.power, job.tres, length, mean_now),
         g_then=_grams(rules.power, job.tres, length, mean_then),
         mean_now=mean_now,
         mean_then=mean_then,
-        reason=action.reason
-        if action
-        else ("no usable forecast" if series is None else "now is as clean as it gets"),
+        reason=_reason(action, now, earliest, bound),
     )
+
+
+def _reason(action: Action, now: datetime, earliest: datetime, bound: datetime) -> str:
+    if bound > earliest:
+        return action.reason
+    return NO_ROOM if earliest <= now else NO_ROOM_BEHIND_BEGIN
+
+
+def _basis(job: QueuedJob) -> Basis:
+    declared = job.tag.length if job.tag else None
+    if declared is not None and (job.time_limit is None or declared <= job.time_limit):
+        return Basis.DECLARED
+    return Basis.ASSUMED if job.time_limit is None else Basis.LIMIT
 
 
 def _mean(series: Series | None, start: datetime, length: timedelta) -> float | None:

@@ -7,25 +7,27 @@ job's comment: plain ``sbatch --comment=carbon:flex=12h`` does the same.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from carbonslurm.cli.program import HELP, config_option, load_config, run, say, version_option
+from carbonslurm.cli.program import HELP, config_option, run, say, version_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from carbonslurm.app.preview import Preview
-    from carbonslurm.core.tag import Declaration
-    from carbonslurm.formats.sbatch import Request
+    from carbonslurm.formats.sbatch import Request, Words
 
 WITH_VALUE = ("--flex", "--finish-by", "--checkpoint", "--length", "--restart", "--config")
 FLAGS = ("--full", "--now", "--plan", "--json", "-h", "--help", "-V", "--version")
-HINTED = ("--flex", "--finish-by", "--checkpoint", "--plan", "--now")
+# What an item of the tag is called among our options.
+OPTIONS = {"now": "--now", "flex": "--flex", "finish": "--finish-by", "checkpoint": "--checkpoint"}
+OPTIONS |= {"full": "--full", "restart": "--restart", "length": "--length"}
+HINTED = frozenset({name.removeprefix("--") for name in (*OPTIONS.values(), "--plan")})
 NO_SBATCH = 127  # the shell's code for a command that is not there
 
 
@@ -49,7 +51,7 @@ NO_SBATCH = 127  # the shell's code for a command that is not there
 def carbon_sbatch(
     config_path: Path | None, *, words: tuple[str, ...], plan: bool, as_json: bool, **given: object
 ) -> int:
-    r"""Submit a batch job that may wait for clean electricity.
+    """Submit a batch job that may wait for clean electricity.
 
     Our options come first; from the first other word on, everything is sbatch's.
 
@@ -58,34 +60,100 @@ def carbon_sbatch(
       carbon-sbatch --flex 12h --gres=gpu:1 --time=4:00:00 train.sh
       carbon-sbatch --finish-by tomorrow --gres=gpu:4 train.sh
       carbon-sbatch --flex 1d --checkpoint USR1@120 --open-mode=append train.sh
-      carbon-sbatch --plan --flex 12h --time=4:00:00 train.sh
+      carbon-sbatch --plan --flex 12h --gres=gpu:1 --time=4:00:00 train.sh
       carbon-sbatch --now train.sh
     """
-    from carbonslurm.formats.sbatch import read_request, with_comment
+    from carbonslurm.formats.sbatch import read_request, read_words
 
-    request = read_request(words, _script(words))
-    tag = _tag(given, request)
-    _hint(words, given, appends=request.appends)
+    _refuse_unless_complete({"config": config_path, **given}, plan=plan, as_json=as_json)
+    cut = read_words(words)
+    script = _script(cut.script)
+    request = read_request(words, script, os.environ)
+    ours = _items(given)
+    tag = _tag(ours, request)
+    _hint(cut, ours, request)
     if plan:
-        _show_plan(config_path, tag, request, as_json=as_json)
+        from carbonslurm.cli.sbatch_plan import show_plan
+
+        if cut.script is not None and script is None:
+            say(f"{cut.script}: no script that can be read: planned without its #SBATCH lines")
+        show_plan(config_path, tag, request, as_json=as_json)
         return 0
     if not words:
         raise click.UsageError("no script to submit; see --help")
-    argv = words if tag is None else with_comment(words, _comment(tag, request))
-    return _sbatch(argv)
+    return _sbatch(_argv(words, tag, request))
 
 
-def _tag(given: dict[str, object], request: Request) -> str | None:
-    """The tag that our options make, checked; else the one that the comment has, checked likewise.
+def _refuse_unless_complete(given: Mapping[str, object], *, plan: bool, as_json: bool) -> None:
+    for name, value in given.items():
+        if str(value) == "--":  # the mark that main() puts behind our words: there was no value before it
+            raise click.UsageError(f"--{name.replace('_', '-')} needs a value")
+    if as_json and not plan:
+        raise click.UsageError("--json needs --plan")
+
+
+# --- the tag ---
+
+
+def _items(given: Mapping[str, object]) -> dict[str, str]:
+    """The items of the tag that our options make, by name."""
+    items = {"now": "now"} if given["now"] else {}
+    if given["flex"] is not None:
+        items["flex"] = f"flex={given['flex']}"
+    if given["finish_by"] is not None:
+        items["finish"] = f"finish={_finish(str(given['finish_by']))}"
+    if given["checkpoint"] is not None:
+        items["checkpoint"] = f"checkpoint={given['checkpoint']}"
+    if given["full"]:
+        items["full"] = "full"
+    return items | {
+        name: f"{name}={given[name]}" for name in ("restart", "length") if given[name] is not None
+    }
+
+
+def _finish(text: str) -> int:
+    from carbonslurm import wiring
+    from carbonslurm.core.interval import to_epoch
+    from carbonslurm.errors import UsageError
+    from carbonslurm.formats.times import read_moment
+
+    try:
+        return to_epoch(read_moment(text, wiring.now(), ahead=True))
+    except UsageError as error:
+        raise UsageError(f"--finish-by: {error}") from error
+
+
+def _tag(ours: Mapping[str, str], request: Request) -> str | None:
+    """The tag that our options and the comment's own make together, checked; None where neither has one.
 
     A tag that does not parse is refused here, before sbatch is called.
     """
-    from carbonslurm.core.tag import find_tag, parse_declaration
+    from carbonslurm.core.tag import PREFIX, find_tag, parse_declaration
+    from carbonslurm.errors import UsageError
 
-    text = _from_options(given) or find_tag(request.comment or "")
-    if text is not None:
-        parse_declaration(text)
-    return _with_deadline(text, request)
+    theirs = find_tag(request.comment or "")
+    if not ours and theirs is None:
+        return None
+    tag = PREFIX + ",".join([*ours.values(), *_kept(ours, theirs)])
+    try:
+        parse_declaration(tag)
+    except UsageError as error:
+        item, _, problem = str(error).removeprefix(PREFIX).strip().partition(": ")
+        if item not in ours:
+            raise
+        raise UsageError(f"{OPTIONS[item]}: {problem}") from error
+    return _with_deadline(tag, request)
+
+
+def _kept(ours: Mapping[str, str], theirs: str | None) -> list[str]:
+    """Of the comment's own tag the items that our options leave: what may wait does not start now."""
+    from carbonslurm.core.tag import PREFIX
+
+    if theirs is None or "now" in ours:
+        return []
+    replaced = {*ours, "now"} if {"flex", "finish"} & set(ours) else {*ours}
+    items = theirs.removeprefix(PREFIX).split(",")
+    return [item for item in items if item.partition("=")[0] not in replaced]
 
 
 def _with_deadline(tag: str | None, request: Request) -> str | None:
@@ -108,47 +176,42 @@ def _with_deadline(tag: str | None, request: Request) -> str | None:
     return f"{tag},finish={to_epoch(finish)}"
 
 
-def _from_options(given: dict[str, object]) -> str | None:
-    from carbonslurm import wiring
-    from carbonslurm.core.interval import to_epoch
-    from carbonslurm.formats.times import read_moment
-
-    items = ["now"] if given["now"] else []
-    items += [f"flex={given['flex']}"] if given["flex"] else []
-    if given["finish_by"]:
-        finish = read_moment(str(given["finish_by"]), wiring.now(), ahead=True)
-        items.append(f"finish={to_epoch(finish)}")
-    items += [f"checkpoint={given['checkpoint']}"] if given["checkpoint"] else []
-    items += ["full"] if given["full"] else []
-    items += [f"{name}={given[name]}" for name in ("restart", "length") if given[name]]
-    return f"carbon:{','.join(items)}" if items else None
+# --- the words ---
 
 
-def _comment(tag: str, request: Request) -> str:
-    """The owner's own comment stays, behind the tag; a tag in it gives way to ours."""
-    rest = [word for word in (request.comment or "").split() if not word.startswith("carbon:")]
-    return " ".join([tag, *rest])
+def _argv(words: Sequence[str], tag: str | None, request: Request) -> Sequence[str]:
+    """sbatch's words: with our tag in the comment, and as they stand where that says it already."""
+    from carbonslurm.core.tag import find_tag
+    from carbonslurm.formats.sbatch import comment_with, with_comment
+
+    if tag is None or tag == find_tag(request.comment or ""):
+        return words
+    return with_comment(words, comment_with(tag, request.comment))
 
 
-def _script(words: Sequence[str]) -> str | None:
-    """The text of the script: the first word that is a readable file and begins like one."""
-    for word in words:
+def _script(word: str | None) -> str | None:
+    """The text of the script that a word names, None where there is no such script to read."""
+    if word is None:
+        return None
+    try:
         path = Path(word)
-        try:
-            if not word.startswith("-") and path.is_file():
-                text = path.read_text(encoding="utf-8", errors="replace")
-                if text.startswith("#!"):
-                    return text
-        except OSError:
-            continue
-    return None
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    except (OSError, ValueError):
+        return None
+    return text if text.startswith("#!") else None
 
 
-def _hint(words: Sequence[str], given: dict[str, object], *, appends: bool) -> None:
-    late = [word for word in words if word.split("=", maxsplit=1)[0] in HINTED]
+def _hint(cut: Words, ours: Mapping[str, str], request: Request) -> None:
+    from carbonslurm.core.interval import from_epoch
+    from carbonslurm.formats.times import local_text
+
+    late = [option.words[0] for option in cut.options if option.name in HINTED]
     if late:
         say(f"{late[0]} stands among sbatch's words and is sbatch's; ours come first (carbon-sbatch --help)")
-    if given["checkpoint"] and not appends:
+    if "finish" in ours:
+        finish = from_epoch(int(ours["finish"].removeprefix("finish=")))
+        say(f"must have ended by {local_text(finish)}")
+    if "checkpoint" in ours and not request.appends:
         say("a job that is requeued truncates its output file; --open-mode=append keeps it")
 
 
@@ -158,86 +221,6 @@ def _sbatch(argv: Sequence[str]) -> int:
     except FileNotFoundError:
         say("sbatch: no such command")
         return NO_SBATCH
-
-
-# --- the plan ---
-
-
-def _show_plan(config_path: Path | None, tag: str | None, request: Request, *, as_json: bool) -> None:
-    from carbonslurm.core.tag import parse_declaration
-    from carbonslurm.errors import UsageError
-
-    declared = parse_declaration(tag) if tag else None
-    if declared is None or declared.now or not (declared.flex or declared.finish):
-        raise UsageError("--plan needs a job that may wait: --flex or --finish-by")
-    found, note = _preview(config_path, declared, request)
-    click.echo(_plan_json(found) if as_json else _plan_text(found))
-    if note:
-        say(note)
-
-
-def _preview(config_path: Path | None, declared: Declaration, request: Request) -> tuple[Preview, str | None]:
-    from carbonslurm import wiring
-    from carbonslurm.app.fetch import usable_forecasts
-    from carbonslurm.app.preview import preview
-
-    config = load_config(config_path)
-    rules, now = wiring.plan_rules(config), wiring.now()
-    partition = request.partition or ""
-    zone = rules.zones.partitions.get(partition, rules.zones.default)
-    book = wiring.reading(config)
-    try:
-        state = usable_forecasts(book, [zone], now, config.policy.forecast_age)[zone]
-    finally:
-        book.close()
-    found = preview(
-        declared,
-        limit=request.time,
-        partition=partition,
-        tres=request.tres,
-        series=state.series,
-        rules=rules,
-        now=now,
-    )
-    return found, state.reason
-
-
-def _plan_text(found: Preview) -> str:
-    from carbonslurm.formats.terminal import columns, grams_text
-    from carbonslurm.formats.times import length_text, local_text
-
-    def intensity(mean: float | None) -> str:
-        return "unknown" if mean is None else f"{mean:.0f} g/kWh"
-
-    rows = [
-        ["planned start", local_text(found.start), found.reason],
-        ["latest start", local_text(found.bound), ""],
-        ["length", length_text(found.length), "as predicted: --length, else --time"],
-        ["if started now", grams_text(found.g_now), intensity(found.mean_now)],
-        ["as planned", grams_text(found.g_then), intensity(found.mean_then)],
-    ]
-    if found.g_now and found.g_then is not None:
-        saved = found.g_now - found.g_then
-        rows.append(["expected saving", grams_text(saved), f"{100 * saved / found.g_now:.1f} %"])
-    return columns([], rows)
-
-
-def _plan_json(found: Preview) -> str:
-    import json
-
-    from carbonslurm.core.interval import iso
-
-    values: dict[str, Any] = {
-        "planned_start": iso(found.start),
-        "latest_start": iso(found.bound),
-        "length_s": found.length.total_seconds(),
-        "g_now": found.g_now,
-        "g_planned": found.g_then,
-        "g_per_kwh_now": found.mean_now,
-        "g_per_kwh_planned": found.mean_then,
-        "reason": found.reason,
-    }
-    return json.dumps(values, indent=1)
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,0 +1,124 @@
+"""carbon-sbatch --plan: what would happen to the job, as a table or an object.
+
+Only here does carbon-sbatch read the configuration and the ledger. What the hook would refuse is refused, as
+far as it can be seen in sbatch's words.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from carbonslurm import wiring
+from carbonslurm.app.fetch import usable_forecasts
+from carbonslurm.app.preview import Basis, Preview, preview
+from carbonslurm.cli.program import load_config, say
+from carbonslurm.core.interval import iso
+from carbonslurm.core.tag import Declaration, parse_declaration
+from carbonslurm.errors import UsageError
+from carbonslurm.formats.terminal import columns, grams_text
+from carbonslurm.formats.times import length_text, local_text, read_moment
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from carbonslurm.formats.sbatch import Request
+
+BASIS = {
+    Basis.DECLARED: "as declared",
+    Basis.LIMIT: "the time limit",
+    Basis.ASSUMED: "assumed: no --time was given",
+}
+
+
+def show_plan(config_path: Path | None, tag: str | None, request: Request, *, as_json: bool) -> None:
+    """Print the plan for a job with this tag.
+
+    Raises:
+        UsageError: such a job would not wait.
+    """
+    declared = parse_declaration(tag) if tag else None
+    if declared is None or declared.now or not (declared.flex or declared.finish):
+        raise UsageError("--plan needs a job that may wait: --flex or --finish-by")
+    found, note = _preview(load_config(config_path), declared, request)
+    click.echo(plan_json(found, request) if as_json else plan_text(found, request))
+    if note:
+        say(note)
+
+
+def _preview(config: Any, declared: Declaration, request: Request) -> tuple[Preview, str | None]:
+    """Return the plan, and why there is no forecast where there is none."""
+    if config.flexible.gpu_only and not request.tres.gpu_count:
+        raise UsageError("such a job is not flexible here: it asks for no GPU, and only GPU jobs can wait")
+    if declared.finish and request.time is None:
+        raise UsageError("a job that must have ended by some time needs a time limit to be planned: --time")
+    rules, now = wiring.plan_rules(config), wiring.now().replace(microsecond=0)  # Slurm's times are whole
+    partition = request.partition or ""
+    zone = rules.zones.partitions.get(partition, rules.zones.default)
+    with wiring.reading(config) as book:
+        state = usable_forecasts(book, [zone], now, config.policy.forecast_age)[zone]
+    found = preview(
+        declared,
+        limit=request.time,
+        partition=partition,
+        tres=request.tres,
+        series=state.series,
+        rules=rules,
+        now=now,
+        begin=_begin(request.begin, now),
+    )
+    return found, state.reason
+
+
+def _begin(text: str | None, now: datetime) -> datetime | None:
+    try:
+        return None if text is None else read_moment(text, now, ahead=True)
+    except UsageError as error:
+        raise UsageError(f"--begin: {error}") from error
+
+
+def plan_text(found: Preview, request: Request) -> str:
+    """Lay out the plan as a table; grams are those of one task where the job is an array."""
+    each = ", for each task" if request.array else ""
+    rows = [
+        ["planned start", local_text(found.start), found.reason],
+        ["latest start", local_text(found.bound), ""],
+        ["length", length_text(found.length), BASIS[found.basis]],
+        [
+            "at its begin" if found.begin else "if started now",
+            grams_text(found.g_now),
+            _intensity(found.mean_now) + each,
+        ],
+        ["as planned", grams_text(found.g_then), _intensity(found.mean_then) + each],
+    ]
+    if found.begin:
+        rows.insert(0, ["own begin time", local_text(found.begin), "--begin"])
+    if found.g_now and found.g_then is not None:
+        saved = found.g_now - found.g_then
+        rows.append(["expected saving", grams_text(saved), f"{100 * saved / found.g_now:.1f} %{each}"])
+    return columns([], rows)
+
+
+def _intensity(mean: float | None) -> str:
+    return "unknown" if mean is None else f"{mean:.0f} g/kWh"
+
+
+def plan_json(found: Preview, request: Request) -> str:
+    """Write the plan as an object: times in UTC, ``g_now`` for a start as soon as --begin allows."""
+    values: dict[str, Any] = {
+        "begin": iso(found.begin) if found.begin else None,
+        "planned_start": iso(found.start),
+        "latest_start": iso(found.bound),
+        "length_s": found.length.total_seconds(),
+        "length_basis": str(found.basis),
+        "g_now": found.g_now,
+        "g_planned": found.g_then,
+        "g_per_task": request.array,
+        "g_per_kwh_now": found.mean_now,
+        "g_per_kwh_planned": found.mean_then,
+        "reason": found.reason,
+    }
+    return json.dumps(values, indent=1)
