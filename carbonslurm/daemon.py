@@ -7,6 +7,7 @@ and WATCHDOG only while cycles come to their end (docs/install.md): a cycle that
 restarted, which harms no job.
 """
 
+import fcntl
 import logging
 import os
 import signal
@@ -16,13 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from carbonslurm import wiring
 from carbonslurm.app.cycle import Cycle, Memory
 from carbonslurm.app.fetch import fetch_all
 from carbonslurm.app.stopping import Stopping
 from carbonslurm.config import Config
-from carbonslurm.errors import CarbonslurmError
+from carbonslurm.errors import CarbonslurmError, LedgerError, UnavailableError
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import CycleReport
 
@@ -122,7 +124,13 @@ def run(config: Config, *, observe: bool = False) -> None:
 
     Raises:
         LedgerError: the ledger cannot be opened.
+        UnavailableError: another daemon works on it.
     """
+    with alone(config):
+        _serve(config, observe=observe)
+
+
+def _serve(config: Config, *, observe: bool) -> None:
     from apscheduler.schedulers.background import BackgroundScheduler  # noqa: PLC0415 - ``once`` needs none
 
     stopped = threading.Event()
@@ -164,6 +172,27 @@ def _timetable(daemon: Daemon) -> list[tuple[Callable[[], object], timedelta, ti
         (daemon.fetch, times.fetch, times.fetch),
         (daemon.reconcile, times.reconcile, min(times.reconcile, times.interval)),
     ]
+
+
+@contextmanager
+def alone(config: Config) -> Iterator[None]:
+    """Be the only daemon on this ledger, as long as this lasts; a crash gives the place free.
+
+    Raises:
+        UnavailableError: another one has it.
+        LedgerError: the ledger's folder cannot be written.
+    """
+    path = Path(f"{config.ledger}.lock")
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise LedgerError(f"{path}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UnavailableError(f"another carbonslurmd works on {config.ledger}") from error
+        yield
 
 
 def notify(message: str) -> None:

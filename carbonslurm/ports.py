@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from carbonslurm.core.action import Action
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.footprint import BeginChange, Figure
 from carbonslurm.core.forecast import Issue, Nature, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
@@ -46,10 +46,10 @@ class Actuator(Protocol):
 class RunControl(Protocol):
     """What a stop needs of Slurm."""
 
-    def signal(self, job_id: int, name: str, *, full: bool) -> None:
-        """Send a signal to the batch shell, with its children where ``full``."""
+    def signal(self, spec: str, name: str, *, full: bool) -> None:
+        """Send a signal to the batch shell of one run, with its children where ``full``."""
 
-    def requeue(self, job_id: int) -> None:
+    def requeue(self, spec: str) -> None:
         """Requeue a job if, and only if, it has not ended (``requeue Incomplete``)."""
 
     def look(self, job_ids: Sequence[int]) -> Mapping[int, Sight]:
@@ -205,7 +205,7 @@ class RunToFigure:
     Attributes:
         earlier: the attempts before this one, oldest first.
         first_eligible: of the job, None where it was not seen.
-        withheld: whether we made this job wait.
+        changes: of each run's begin time, oldest first.
         lost_from: of each run that we stopped, from when on its work is lost: from the signal where the job
             showed that it had saved (its word, its own requeue), else from the start.
         restart_cost: of each run after a stop, how long its owner says that loading takes.
@@ -214,9 +214,14 @@ class RunToFigure:
     run: AccountedRun
     earlier: tuple[AccountedRun, ...]
     first_eligible: datetime | None
-    withheld: bool
+    changes: Mapping[RunKey, Sequence[BeginChange]]
     lost_from: Mapping[RunKey, datetime]
     restart_cost: Mapping[RunKey, timedelta]
+
+    @property
+    def withheld(self) -> bool:
+        """Whether we made this run wait."""
+        return any(change.until is not None for change in self.changes.get(self.run.key, ()))
 
 
 class RunBook(Protocol):
@@ -264,7 +269,7 @@ class RunRow:
 
     Attributes:
         flexible: whether its job carried a tag.
-        withheld: whether we made this job wait.
+        withheld: whether we made this run wait, after a stop of ours too.
         stopped: whether a stop of ours ended this run.
         bound: the latest start that was promised, from the newest action that named one.
         figure: None where none was worked out yet.

@@ -262,7 +262,10 @@ local function site_default(facts, settings)
     if (rule.partition == nil or rule.partition == facts.partitions[1])
       and (rule.qos == nil or rule.qos == facts.qos)
       and (rule.account == nil or rule.account == facts.account) then
-      return M.parse_declaration(rule.tag)
+      local site, problem = M.parse_declaration(rule.tag)
+      -- A job whose owner never heard of the signal does not trap it, and would die of it.
+      if site then site.checkpoint = nil end
+      return site, problem
     end
   end
   return nil

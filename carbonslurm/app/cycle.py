@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from carbonslurm.app.fetch import usable_forecasts
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.interval import iso
-from carbonslurm.core.job import JobKey, Queue
-from carbonslurm.core.ownership import UNKNOWN, Known, first_eligible, forgotten, is_ours_still
+from carbonslurm.core.job import JobKey, Queue, QueuedJob
+from carbonslurm.core.ownership import UNKNOWN, Claim, Known, back_before, first_eligible, is_ours_still
 from carbonslurm.core.planner import PlanRules, Situation, plan
 from carbonslurm.core.stop import controller_settled
 from carbonslurm.errors import CarbonslurmError, LedgerError, UnavailableError
@@ -58,10 +58,12 @@ class Memory:
     Attributes:
         last_failure: when a snapshot last failed.
         unwritten: releases that were done while the ledger could not be written.
+        resting: stops whose last command got no answer, and until when they are left alone.
     """
 
     last_failure: datetime | None = None
     unwritten: list[tuple[Action, datetime]] = field(default_factory=list)
+    resting: dict[int, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +147,14 @@ class Cycle:
             forecasts={zone: state.series for zone, state in states.items()},
             known=known,
             may_stop=self._may_stop(queue),
+            controller_started=self._controller_started(queue, known),
         )
         return plan(situation, self.rules.plan)
+
+    def _controller_started(self, queue: Queue, known: Mapping[JobKey, Known]) -> datetime | None:
+        """Asked only where one of our changes is gone: did slurmctld crash, or did the owner speak?"""
+        gone = any(_is_gone(job, known.get(job.key, UNKNOWN).claim) for job in queue.jobs)
+        return self.queue.controller().started if gone else None
 
     def _may_stop(self, queue: Queue) -> bool:
         """A slurmctld that has only just come back may not have heard of jobs that ended meanwhile."""
@@ -221,7 +229,7 @@ class Cycle:
         gone: dict[int, Outcome] = {}
         for number, action in intents:
             claim = known.get(action.job.key, UNKNOWN).claim
-            lost = forgotten(action.job, claim) and not is_ours_still(action.job, claim)
+            lost = action.verb is not Verb.LEAVE and _is_gone(action.job, claim)
             if claim is not None and number is not None and lost:
                 gone[claim.action] = Outcome(OutcomeState.FORGOTTEN, at)
         self._settle(gone)
@@ -273,6 +281,11 @@ def _releases(
         (None, action) for action in wanted if action.verb is Verb.RELEASE
     ]
     return releases, (f"nothing withheld or stopped: {error}",)
+
+
+def _is_gone(job: QueuedJob, claim: Claim | None) -> bool:
+    """Whether Slurm shows the value from before our change, and not ours."""
+    return back_before(job, claim) and not is_ours_still(job, claim)
 
 
 def describe(action: Action, refusal: str | None = None) -> str:

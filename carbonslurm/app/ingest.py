@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.core.footprint import Attempt, Figure, baselines, figure
+from carbonslurm.core.footprint import Attempt, Figure, baselines, delay_caused, figure
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun
@@ -65,8 +65,7 @@ class Ingest:
     def _figure(self, item: RunToFigure) -> Figure:
         attempts = self._attempts(item)
         ran, lost = attempts[-1].ran, attempts[-1].lost
-        touched = item.withheld or bool(item.lost_from)
-        baseline = baselines(attempts)[-1] if touched else ran
+        baseline = baselines(attempts)[-1]
         both = Interval(min(ran.start, baseline.start), max(ran.end, baseline.end))
         series = self._intensity(item.run, both)
         return figure(
@@ -81,11 +80,11 @@ class Ingest:
             if run.started is None or run.ended is None:
                 continue
             ran = Interval(run.started, run.ended)
-            first = item.first_eligible if not attempts else None
+            changes = item.changes.get(run.key, ())
             attempts.append(
                 Attempt(
                     ran=ran,
-                    could_start=first or run.key.submitted,
+                    could_start=ran.start - delay_caused(changes, item.first_eligible, ran.start),
                     lost=self._lost(item, run, ran, resumes=stopped_before),
                     continues=stopped_before,
                 )

@@ -45,18 +45,24 @@ class LettingGo:
         queue = self.queue.snapshot()
         known = self.known(queue)
         ours = [job for job in queue.pending() if self._waits_for_us(job, known, queue.taken_at)]
-        chosen = [job for job in ours if ids is None or job.key.job_id in ids]
+        wanted = [job for job in ours if ids is None or job.key.job_id in ids]
+        chosen = [job for job in wanted if job.obstacle is None]
         outcome = Released()
-        for missing in sorted((ids or frozenset()) - {job.key.job_id for job in chosen}):
+        for missing in sorted((ids or frozenset()) - {job.key.job_id for job in wanted}):
             outcome.failures.append(f"job {missing} is not withheld by us")
+        for job in wanted:
+            if job.obstacle is not None:
+                outcome.failures.append(f"job {job.spec}: {job.obstacle}: release its tasks with scontrol")
         if chosen:
             self._release(chosen, outcome)
-        elif ids is None:
+        elif ids is None and not wanted:
             outcome.lines.append("no job is withheld by us")
         return outcome
 
     def _waits_for_us(self, job: QueuedJob, known: dict[JobKey, Known], now: datetime) -> bool:
-        if job.tag is None or job.eligible is None or job.eligible <= now or job.eligible == job.tag.begin:
+        if job.tag is None or job.held or known.get(job.key, UNKNOWN).hands_off:
+            return False
+        if job.eligible is None or job.eligible <= now or job.eligible == job.tag.begin:
             return False
         return job.eligible == job.tag.window or is_ours_still(job, known.get(job.key, UNKNOWN).claim)
 

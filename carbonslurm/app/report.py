@@ -64,11 +64,9 @@ GROUPS: Mapping[str, Callable[[RunRow], str]] = {
 
 
 def is_late(row: RunRow) -> bool:
-    """Tell whether a run that we withheld started after its bound, in Slurm's whole seconds."""
+    """Tell whether a run for which we had a bound started after it, in Slurm's whole seconds."""
     started, bound = row.run.started, row.bound
-    return (
-        row.withheld and started is not None and bound is not None and started > bound + timedelta(seconds=1)
-    )
+    return started is not None and bound is not None and started > bound + timedelta(seconds=1)
 
 
 def nature_words(figure: Figure | None) -> str | None:

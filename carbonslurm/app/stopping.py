@@ -8,7 +8,7 @@ this daemon or a restarted one, finishes what was meant.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from carbonslurm.app.cycle import Memory
 from carbonslurm.core.stop import Command, Phase, Sight, StopInFlight, controller_settled, step
@@ -16,6 +16,8 @@ from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.ports import ActionLog, Actuator, QueueReader, RunControl
 
 logger = logging.getLogger(__name__)
+
+REST = timedelta(minutes=1)  # for a stop whose command got no answer: it must not keep cycles from the lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +39,41 @@ class Stopping:
             UnavailableError: Slurm is away; the stops stay where they are.
             LedgerError: the ledger is; nothing was done.
         """
+        now = self.clock()
         stops = self.actions.stops_in_flight(self.cluster)
-        if not stops:
-            return 0
-        sights = self.control.look([stop.key.job_id for stop in stops])
-        for stop in stops:
+        due = [stop for stop in stops if self.memory.resting.get(stop.action, now) <= now]
+        if not due:
+            return len(stops)
+        sights = self.control.look([stop.key.job_id for stop in due])
+        for stop in due:
             self._advance(stop, sights.get(stop.key.job_id))
         return len(stops)
 
     def _advance(self, stop: StopInFlight, sight: Sight | None) -> None:
+        """One step of one stop; what Slurm says to it must not keep the others waiting."""
         command, phase, seen = step(stop, sight, self.clock())
         if command is Command.REQUEUE and not self._may_requeue():
             return
+        if command is Command.SIGNAL:
+            # Before it is sent: whoever finds this later sends no second one.
+            self._write(stop, Phase.SIGNALLING, seen.value)
         try:
             phase = self._tell(stop, command, phase)
         except RefusedError as error:
             self._write(stop, Phase.ABANDONED, f"{command} refused: {error}")
-            return
-        if phase is not stop.phase:
-            self._write(stop, phase, seen.value)
+        except UnavailableError as error:
+            self.memory.resting[stop.action] = self.clock() + REST
+            logger.warning("stop job %s: %s: %s", stop.spec, command, error)
+        else:
+            if phase is not stop.phase:
+                self._write(stop, phase, seen.value)
 
     def _tell(self, stop: StopInFlight, command: Command, phase: Phase) -> Phase:
         """Tell Slurm; return the phase that was reached."""
-        job_id, checkpoint = stop.key.job_id, stop.checkpoint
         if command is Command.SIGNAL:
-            self.control.signal(job_id, checkpoint.signal, full=checkpoint.full)
+            self.control.signal(stop.spec, stop.checkpoint.signal, full=stop.checkpoint.full)
         elif command is Command.REQUEUE:
-            self.control.requeue(job_id)
+            self.control.requeue(stop.spec)
             # At once, while it is COMPLETING: Slurm keeps this begin time when the requeue ends.
             return Phase.DELAYED if self._delay(stop) else phase
         elif command is Command.DELAY:
@@ -71,8 +81,7 @@ class Stopping:
         return phase
 
     def _delay(self, stop: StopInFlight) -> bool:
-        spec = str(stop.key.job_id)
-        return self.actuator.withhold([spec], stop.restart_at)[spec] is None
+        return self.actuator.withhold([stop.spec], stop.restart_at)[stop.spec] is None
 
     def _may_requeue(self) -> bool:
         """``requeue Incomplete`` can run a finished job again while slurmctld has not heard of its end."""
@@ -84,4 +93,4 @@ class Stopping:
 
     def _write(self, stop: StopInFlight, phase: Phase, detail: str) -> None:
         self.actions.advance_stop(stop.action, phase, self.clock(), detail)
-        logger.info("stop job %d: %s (%s)", stop.key.job_id, phase, detail)
+        logger.info("stop job %s: %s (%s)", stop.spec, phase, detail)

@@ -50,15 +50,12 @@ def run_command(given: Given, config_path: Path | None, *, observe: bool) -> Non
 def once(given: Given, config_path: Path | None, *, observe: bool) -> int:
     """Do everything one time; exit code 69 where the cycle failed."""
     from carbonslurm import wiring
-    from carbonslurm.daemon import Daemon
+    from carbonslurm.daemon import Daemon, alone
     from carbonslurm.errors import UnavailableError
 
     config = load_config(config_path or given[0])
-    book = wiring.ledger(config)
-    try:
+    with alone(config), wiring.ledger(config) as book:
         report = Daemon(config, book, observe or given[1]).once()
-    finally:
-        book.close()
     return UnavailableError.exit_code if report.error else 0
 
 

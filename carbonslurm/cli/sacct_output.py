@@ -106,7 +106,7 @@ MEANINGS: Mapping[str, str] = {
     "EnergyKWh": "of the run, PUE included",
     "Method": "how the energy was found: modelled",
     "Emitted": "CO2e of the run",
-    "Baseline": "CO2e of the same work, started when it first could have",
+    "Baseline": "CO2e of the same work, earlier by the delay that we caused",
     "Saved": "Baseline less Emitted",
     "SavedPct": "Saved in percent of Baseline",
     "EmittedG": "Emitted in grams, without a unit",

@@ -110,6 +110,12 @@ def _check_paths(config: Config) -> None:
 def _check_default(path: str, text: str) -> None:
     tag = find_tag(text) or f"carbon:{text}"
     try:
-        parse_declaration(tag)
+        declared = parse_declaration(tag)
     except UsageError as error:
         raise wrong(f"{path}: {str(error).removeprefix('carbon: ')}") from error
+    if declared.checkpoint is not None:
+        raise wrong(
+            f"{path}: checkpoint is for owners to say: a job that does not trap the signal dies of it"
+        )
+    if declared.now or declared.finish is not None:
+        raise wrong(f"{path}: a default says how long jobs may wait, such as flex=12h")

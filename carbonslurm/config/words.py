@@ -16,12 +16,12 @@ def wrong(words: str) -> ConfigError:
     )
 
 
-_AT = re.compile(r"(?P<what>.*?) - at `(?:key in )?\$(?P<path>.*)`$")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`")
-_MISSING = re.compile(r"Object missing required field `(.+)`")
-_EXPECTED = re.compile(r"Expected `(.+?)`(?:, got `.*`)?$")
-_LIMIT = re.compile(r"Expected `(\w+)` (.+)$")
-_TAG = re.compile(r"Invalid (?:enum )?value '(.+)'")
+_AT = re.compile(r"(?P<what>.*?) - at `(?:key in )?\$(?P<path>.*)`$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(.+)`", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(.+)`", re.DOTALL)
+_EXPECTED = re.compile(r"Expected `(.+?)`(?:, got `.*`)?$", re.DOTALL)
+_LIMIT = re.compile(r"Expected `(\w+)` (.+)$", re.DOTALL)
+_TAG = re.compile(r"Invalid (?:enum )?value '(.+)'", re.DOTALL)
 _WORDS = {"float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false"}
 _WORDS |= {"object": "a mapping", "array": "a list"}
 

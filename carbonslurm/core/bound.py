@@ -8,12 +8,14 @@ Slurm cancels a job whose deadline cannot be met any more, and a dependent one w
 with the whole time limit, not with the predicted length.
 """
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from carbonslurm.core.job import QueuedJob
+
+EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +42,35 @@ def latest_by_deadlines(
     without recursion: its owner may make a chain as long, and a net as dense, as Slurm lets them.
     """
     by_id = {job.key.job_id: job for job in jobs}
-    latest: dict[int, datetime] = {}
-    todo = deque((job, job.deadline) for job in by_id.values() if job.deadline is not None)
-    while todo:
-        job, finish = todo.popleft()
-        start = _latest_start(finish, job, rules, now)
-        known = latest.get(job.key.job_id)
-        # At or before now is as early as it gets: a circle, which a stale snapshot might show, ends here too.
-        if known is None or (start < known and known > now):
-            latest[job.key.job_id] = start
-            todo.extend((by_id[needed], start) for needed in job.needs if needed in by_id)
-    return latest
+    latest = {
+        number: _latest_start(job.deadline, job, rules, now)
+        for number, job in by_id.items()
+        if job.deadline is not None
+    }
+    unordered = set(by_id)
+    for job in _dependents_first(by_id):
+        start = latest.get(job.key.job_id)
+        for needed in job.needs if start is not None else ():
+            if start is not None and needed in by_id:
+                theirs = _latest_start(start, by_id[needed], rules, now)
+                latest[needed] = min(theirs, latest.get(needed, theirs))
+        unordered.discard(job.key.job_id)
+    # A circle can only come of a stale snapshot: nothing in it waits for us.
+    return latest | dict.fromkeys(unordered, EPOCH)
+
+
+def _dependents_first(by_id: Mapping[int, QueuedJob]) -> Iterator[QueuedJob]:
+    """Yield each job after all that wait for it; jobs in a circle, which Slurm refuses, never."""
+    waiting = Counter(needed for job in by_id.values() for needed in set(job.needs) if needed in by_id)
+    ready = deque(number for number in by_id if waiting[number] == 0)
+    while ready:
+        job = by_id[ready.popleft()]
+        yield job
+        for needed in set(job.needs):
+            if needed in by_id:
+                waiting[needed] -= 1
+                if waiting[needed] == 0:
+                    ready.append(needed)
 
 
 def bound_of(
@@ -81,5 +101,10 @@ def bound_of(
 
 
 def _latest_start(finish: datetime, job: QueuedJob, rules: BoundRules, now: datetime) -> datetime:
-    """Without a time limit no start is known to be in time: the job must not wait at all."""
-    return now if job.time_limit is None else finish - job.time_limit - rules.margin
+    """Without a time limit no start is known to be in time: the job must not wait at all.
+
+    Never before the epoch, which says the same: a chain of long limits would leave the calendar.
+    """
+    if job.time_limit is None:
+        return now
+    return EPOCH if job.time_limit + rules.margin > finish - EPOCH else finish - job.time_limit - rules.margin

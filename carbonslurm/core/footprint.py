@@ -3,11 +3,12 @@
 Emissions: energy is spread evenly over the run and multiplied, step by step, by the intensity of that step;
 with constant power this equals energy x time-weighted mean intensity (docs/figures.md, equation 2).
 
-Baseline: the same run, started when it first could have without us, and without the work that our stops
-lost. A saving is baseline minus emitted; it may be negative and is shown so. A run that we never withheld or
+Baseline: the same run, earlier by the delay that we alone caused, and without the work that our stops lost.
+A saving is baseline minus emitted; it may be negative and is shown so. A run that we never withheld or
 stopped has itself as baseline.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -50,13 +51,47 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginChange:
+    """One change of a run's begin time: ours, or the word of somebody else that ended ours.
+
+    Attributes:
+        at: when it was made.
+        until: the begin time that we set; None where we let the job go, or its owner took it.
+    """
+
+    at: datetime
+    until: datetime | None
+
+
+def delay_caused(changes: Sequence[BeginChange], eligible: datetime | None, started: datetime) -> timedelta:
+    """Return for how long our changes alone kept a run from starting.
+
+    Each change holds from when it was made, or from when the job could start at all, until the time that it
+    set, the next change, or the start. What came after that (a full cluster, a throttle of the array, the
+    owner's own later time) is not ours, and must not be claimed.
+
+    Args:
+        changes: of this run, oldest first.
+        eligible: when the job could first have started, None where that is not known.
+        started: when the run did.
+    """
+    total = timedelta()
+    for number, change in enumerate(changes):
+        if change.until is None:
+            continue
+        after = changes[number + 1].at if number + 1 < len(changes) else started
+        begins = max(change.at, eligible or change.at)
+        total += max(min(change.until, after, started) - begins, timedelta())
+    return total
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One run of a job, as its baseline needs it.
 
     Attributes:
         ran: from start to end.
-        could_start: when this attempt could have started without us: of the first attempt the job's first
-            eligible time, of one that Slurm itself requeued its own submit time.
+        could_start: when this attempt would have started without us: its start less the delay that we caused.
         lost: the part of ``ran`` that exists only because of our stops: from the signal to the end of a
             stopped run, and loading the checkpoint in the run after it.
         continues: whether our stop of the attempt before is why this one exists.

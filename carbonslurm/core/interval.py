@@ -41,6 +41,12 @@ def to_epoch(moment: datetime) -> int:
     return -int(-aware(moment).timestamp() // 1)
 
 
+def whole_second(moment: datetime, *, up: bool) -> datetime:
+    """Return the moment in whole seconds, which is all that Slurm keeps: starts go up, bounds go down."""
+    floor = aware(moment).replace(microsecond=0)
+    return floor + timedelta(seconds=1) if up and floor < moment else floor
+
+
 def iso(moment: datetime) -> str:
     """Return the moment as people read it: UTC, whole seconds, ``2026-11-22T09:00:00Z``."""
     return aware(moment).strftime("%Y-%m-%dT%H:%M:%SZ")

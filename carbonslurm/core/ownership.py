@@ -20,12 +20,16 @@ class Claim:
         set_to: the begin time that we set; None when we released the job.
         before: the eligible time that Slurm showed before, to which a slurmctld that forgot may return.
         action: the ledger's number of the action.
+        at: when it was made.
+        settled: whether Slurm had taken it. One that was never heard of needs no crash to be missing.
     """
 
     restarts: int
     set_to: datetime | None
     before: datetime | None
     action: int
+    at: datetime | None = None
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Known:
 
 
 UNKNOWN = Known()
+SAVED_EVERY = timedelta(seconds=10)  # slurmctld saves its state this often, or a little less
+CLOCKS = timedelta(seconds=5)  # how far apart slurmctld's clock and ours may be
 REQUEUE_DELAY = timedelta(seconds=121)  # Slurm's: the default life of a credential (120 s), and one more
 STARTED = "started by its owner or an admin"
 OTHER_TIME = "given another begin time by its owner or an admin"
@@ -75,8 +81,8 @@ def is_ours_still(job: QueuedJob, claim: Claim | None) -> bool:
     return claim is not None and claim.restarts == job.restarts and claim.set_to == job.eligible
 
 
-def forgotten(job: QueuedJob, claim: Claim | None) -> bool:
-    """Tell whether Slurm is back at the value from before our change, as after a crash of slurmctld.
+def back_before(job: QueuedJob, claim: Claim | None) -> bool:
+    """Tell whether Slurm shows the value from before our change.
 
     A claim without one was made while Slurm requeued the job; then the value is the requeue's own.
     """
@@ -85,13 +91,33 @@ def forgotten(job: QueuedJob, claim: Claim | None) -> bool:
     return job.eligible == (claim.before or job.submitted + REQUEUE_DELAY)
 
 
-def overridden(job: QueuedJob, known: Known, now: datetime) -> str | None:
+def forgotten(job: QueuedJob, claim: Claim | None, controller_started: datetime | None) -> bool:
+    """Tell whether Slurm has forgotten our change, or never heard of it.
+
+    What Slurm had taken it forgets only in a crash: back at the value from before without one, it is the
+    owner who set his own time again.
+
+    Args:
+        job: as the snapshot shows it.
+        claim: our last change.
+        controller_started: when slurmctld was last started, None where nobody asked.
+    """
+    if claim is None or not back_before(job, claim):
+        return False
+    if not claim.settled or claim.at is None:
+        return True
+    return controller_started is not None and controller_started > claim.at - SAVED_EVERY
+
+
+def overridden(
+    job: QueuedJob, known: Known, now: datetime, controller_started: datetime | None = None
+) -> str | None:
     """Return who else decided when this job starts, in words; None where nobody did.
 
     Only a change within one run speaks: with another Restarts it was Slurm that requeued.
     """
     claim = known.claim if known.claim and known.claim.restarts == job.restarts else None
-    if job.eligible is None or forgotten(job, claim):
+    if job.eligible is None or forgotten(job, claim, controller_started):
         return None
     if claim is not None and claim.set_to is not None and job.eligible != claim.set_to:
         early = job.state is not JobState.PENDING or job.eligible <= now
@@ -107,7 +133,8 @@ def _unclaimed_change(job: QueuedJob, now: datetime) -> str | None:
     if job.state is not JobState.PENDING or job.restarts > 0 or job.tag is None or job.eligible is None:
         return None
     from_submit = {moment for moment in (job.tag.window, job.tag.begin) if moment is not None}
-    if job.eligible > now and job.eligible not in from_submit:
+    # A job submitted while the snapshot was taken is not moved: it may start from its submission on.
+    if job.eligible > max(now, job.submitted + CLOCKS) and job.eligible not in from_submit:
         return OTHER_TIME
     window = job.tag.window
     if window is not None and window > now and job.eligible < window:

@@ -16,10 +16,10 @@ from datetime import datetime, timedelta
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.bound import BoundRules, bound_of, latest_by_deadlines
 from carbonslurm.core.forecast import Series
-from carbonslurm.core.interval import Interval, iso
+from carbonslurm.core.interval import Interval, iso, whole_second
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
 from carbonslurm.core.length import predicted_length
-from carbonslurm.core.ownership import UNKNOWN, Known, is_ours_still, overridden
+from carbonslurm.core.ownership import STARTED, UNKNOWN, Known, is_ours_still, overridden
 from carbonslurm.core.policies import POLICIES, Choice, Question, judged_length
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.stop import StopRules, worth_stopping
@@ -78,6 +78,7 @@ class Situation:
         queue: the snapshot.
         forecasts: by zone; None, or missing, where there is no usable one.
         known: what the ledger remembers, with first eligible times brought up to this snapshot.
+        controller_started: when slurmctld was last started; asked for only where one of our changes is gone.
         may_stop: False while slurmctld is freshly back and may not have heard of jobs that ended meanwhile.
     """
 
@@ -86,6 +87,7 @@ class Situation:
     forecasts: Mapping[str, Series | None]
     known: Mapping[JobKey, Known]
     may_stop: bool = True
+    controller_started: datetime | None = None
 
 
 def plan(situation: Situation, rules: PlanRules) -> list[Action]:
@@ -115,11 +117,11 @@ class _Planner:
         known = self.situation.known.get(job.key, UNKNOWN)
         if job.tag is None or job.held or job.obstacle or known.hands_off or known.stopping:
             return None
-        word = overridden(job, known, self.situation.now)
+        word = overridden(job, known, self.situation.now, self.situation.controller_started)
         if word is not None:
             return Action(Verb.LEAVE, job, word, final=True)
-        earliest = max(self.situation.now, job.tag.begin or self.situation.now)
-        bound = bound_of(job, known.first_eligible, self.latest, self.rules.bound, self.situation.now)
+        earliest = whole_second(max(self.situation.now, job.tag.begin or self.situation.now), up=True)
+        bound = self._bound(job, known)
         series = self.situation.forecasts.get(self.rules.zones.of(job))
         if series is None or series.at(earliest) is None:
             return self._let_go(job, earliest, bound, "no usable forecast")
@@ -131,12 +133,19 @@ class _Planner:
         known = self.situation.known.get(job.key, UNKNOWN)
         if job.tag is None or known.hands_off or known.stopping:
             return None
-        word = overridden(job, known, self.situation.now) if _started_early(job, known) else None
+        word = STARTED if _started_in_window(job, known) else None
+        if _started_early(job, known):
+            word = overridden(job, known, self.situation.now, self.situation.controller_started)
         if word is not None:
             return Action(Verb.LEAVE, job, word, final=True)
         if not self._may_stop(job, known):
             return None
         return self._stop(job, known)
+
+    def _bound(self, job: QueuedJob, known: Known) -> datetime:
+        first = known.first_eligible
+        bound = bound_of(job, first, self.latest, self.rules.bound, self.situation.now)
+        return whole_second(bound, up=False)
 
     def _question(self, job: QueuedJob, earliest: datetime, bound: datetime, series: Series) -> Question:
         length = predicted_length(job, self.rules.assumed_length)
@@ -146,7 +155,7 @@ class _Planner:
         """Release a job that waits because of us: it may not start before its owner's own begin time."""
         if job.eligible is None or job.eligible <= max(earliest, self.situation.now):
             return None
-        if earliest > self.situation.now:
+        if job.tag is not None and job.tag.begin is not None and job.tag.begin > self.situation.now:
             return Action(Verb.WITHHOLD, job, "waits for its own begin time", until=earliest, bound=bound)
         return Action(Verb.RELEASE, job, reason, bound=bound)
 
@@ -214,7 +223,7 @@ class _Planner:
         if series is None or job.started is None:
             return None
         rest = predicted_length(job, self.rules.assumed_length) - (now - job.started)
-        bound = bound_of(job, known.first_eligible, self.latest, self.rules.bound, now)
+        bound = self._bound(job, known)
         worth = worth_stopping(job, rest, bound, series, now, self.rules.stop)
         if worth is None:
             return None
@@ -229,6 +238,15 @@ class _Planner:
             g_per_kwh_then=worth.g_per_kwh_then,
             saving_g=worth.saved_g_per_w * self.rules.power.watts(job.tres),
         )
+
+
+def _started_in_window(job: QueuedJob, known: Known) -> bool:
+    """Whether its owner started a job before we had seen it: within the window that the hook had set."""
+    window = job.tag.window if job.tag else None
+    if window is None or job.started is None or known.claim is not None:
+        return False
+    first_run = job.restarts == 0 and "_" not in job.spec  # a task's claim is its array's
+    return first_run and job.started < window
 
 
 def _started_early(job: QueuedJob, known: Known) -> bool:

@@ -60,7 +60,7 @@ def threshold(question: Question) -> Choice:
     clean = starts[inside & (series.values <= limit)]
     if len(clean) == 0:
         return Choice(question.bound, f"nothing at or below {limit:.0f} g/kWh before its bound")
-    first = from_epoch(float(clean[0]))
+    first = from_epoch(float(np.ceil(clean[0])))
     return Choice(first, f"first at or below {limit:.0f} g/kWh: {series.at(first):.0f}")
 
 

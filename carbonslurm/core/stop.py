@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from carbonslurm.core.forecast import Series
-from carbonslurm.core.interval import Interval
+from carbonslurm.core.interval import Interval, whole_second
 from carbonslurm.core.job import JobKey, JobState, QueuedJob
 from carbonslurm.core.policies import Question, lowest_window
 from carbonslurm.core.tag import Checkpoint
@@ -92,7 +92,7 @@ def worth_stopping(
     if checkpoint is None or rest <= timedelta() or rest < rules.min_run:
         return None
     again = checkpoint.restart or rules.restart
-    earliest = now + checkpoint.grace + rules.settle
+    earliest = whole_second(now + checkpoint.grace + rules.settle, up=True)
     if earliest > bound:
         return None
     choice = lowest_window(Question(earliest, bound, rest + again, series))
@@ -116,6 +116,7 @@ class Phase(StrEnum):
     """How far a stop has come, as the ledger spells it."""
 
     INTENDED = "intended"
+    SIGNALLING = "signalling"
     SIGNALLED = "signalled"
     REQUEUED = "requeued"
     DELAYED = "delayed"
@@ -167,14 +168,16 @@ class StopInFlight:
 
     Attributes:
         action: the ledger's number of it.
+        spec: what scontrol takes for this run alone: the number of an array's last task would mean them all.
         restarts: of the run that is to be stopped.
         restart_at: when the job is to go on.
         phase_since: when it entered its phase.
-        signalled_at: when the signal was sent, None before.
+        signalled_at: when the signal was sent, or was about to be; None before.
     """
 
     action: int
     key: JobKey
+    spec: str
     restarts: int
     checkpoint: Checkpoint
     restart_at: datetime
@@ -186,6 +189,13 @@ class StopInFlight:
 # Both rules of the module docstring can be checked by reading this table. What is not in it means: wait.
 TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
     (Phase.INTENDED, Seen.RUNNING): (Command.SIGNAL, Phase.SIGNALLED),
+    # We died, or could not write, with the signal perhaps on its way: a second one may hurt, and without an
+    # answer a requeue may lose what was not saved. The job runs on, and the next plan decides anew.
+    (Phase.SIGNALLING, Seen.OUT_OF_GRACE): (Command.NOTHING, Phase.ABANDONED),
+    (Phase.SIGNALLING, Seen.TOO_LATE): (Command.NOTHING, Phase.ABANDONED),
+    (Phase.SIGNALLING, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
+    (Phase.SIGNALLING, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
+    (Phase.SIGNALLING, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
     (Phase.SIGNALLED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
     (Phase.SIGNALLED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.REQUEUED),
     # The hour to go on has come, as after a long outage of ours: a requeue now would only lose work.
@@ -195,6 +205,9 @@ TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
     (Phase.REQUEUED, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
     (Phase.REQUEUED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.REQUEUED),
     (Phase.REQUEUED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
+    # A slurmctld that died just after may have forgotten the requeue.
+    (Phase.DELAYED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.DELAYED),
+    (Phase.DELAYED, Seen.SAVED): (Command.REQUEUE, Phase.DELAYED),
     # Another begin time than ours, once ours was taken, is somebody's word: the next plan reads it as such.
     (Phase.DELAYED, Seen.AGAIN_WAITING): (Command.NOTHING, Phase.DONE),
     (Phase.DELAYED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
@@ -202,7 +215,7 @@ TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
     (Phase.REQUEUED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
     **{
         (phase, seen): (Command.NOTHING, Phase.ENDED)
-        for phase in (Phase.INTENDED, Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED)
+        for phase in (Phase.INTENDED, Phase.SIGNALLING, Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED)
         for seen in (Seen.ENDED, Seen.AGAIN_RUNNING)
     },
     (Phase.INTENDED, Seen.AGAIN_WAITING): (Command.NOTHING, Phase.ABANDONED),
@@ -224,7 +237,7 @@ def see(stop: StopInFlight, sight: Sight | None, now: datetime) -> Seen:
 def _see_same_run(stop: StopInFlight, sight: Sight, now: datetime) -> Seen:
     if sight.state is not JobState.RUNNING:
         return Seen.LEAVING
-    if now >= stop.restart_at and stop.phase is not Phase.REQUEUED:
+    if now >= stop.restart_at and stop.phase not in {Phase.REQUEUED, Phase.DELAYED}:
         return Seen.TOO_LATE
     if sight.saved and stop.phase is not Phase.INTENDED:
         return Seen.SAVED

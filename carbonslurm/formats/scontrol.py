@@ -27,14 +27,14 @@ def begin_argv(specs: Sequence[str], until: datetime | None) -> list[str]:
     return ["scontrol", "update", f"JobId={','.join(specs)}", f"StartTime={moment}"]
 
 
-def signal_argv(job_id: int, name: str, *, full: bool) -> list[str]:
+def signal_argv(spec: str, name: str, *, full: bool) -> list[str]:
     """Return the command that signals the batch shell, with its children where ``full``."""
-    return ["scancel", f"--signal={name}", "--full" if full else "--batch", str(job_id)]
+    return ["scancel", f"--signal={name}", "--full" if full else "--batch", spec]
 
 
-def requeue_argv(job_id: int) -> list[str]:
+def requeue_argv(spec: str) -> list[str]:
     """Return the command that requeues a job only if it has not ended."""
-    return ["scontrol", "requeue", "Incomplete", str(job_id)]
+    return ["scontrol", "requeue", "Incomplete", spec]
 
 
 def config_argv() -> list[str]:
@@ -78,13 +78,13 @@ def _line_about(spec: str, lines: list[str]) -> str | None:
     return next((line for line in lines if pattern.search(line)), None)
 
 
-def look_argv(job_id: int) -> list[str]:
-    """Return the command that shows one job as JSON: the form in which a Comment cannot forge anything."""
-    return ["squeue", "--json", f"--jobs={job_id}"]
+def look_argv(job_ids: Sequence[int]) -> list[str]:
+    """Return the command that shows jobs as JSON: the form in which a Comment cannot forge anything."""
+    return ["squeue", "--json", f"--jobs={','.join(map(str, job_ids))}"]
 
 
-def read_look(raw: bytes, job_id: int) -> Sight | None:
-    """Read what look_argv printed, None where Slurm does not know the job.
+def read_look(raw: bytes, job_ids: Sequence[int]) -> dict[int, Sight]:
+    """Read what look_argv printed; a job that Slurm does not know is missing. 22.05 prints others, too.
 
     One byte of user text that is not UTF-8 would make all of it undecodable, so bytes are repaired first.
 
@@ -94,10 +94,9 @@ def read_look(raw: bytes, job_id: int) -> Sight | None:
     repaired = raw.decode("utf-8", errors="replace").encode()
     try:
         jobs = msgspec.json.decode(repaired)["jobs"]
-        found = [job for job in jobs if job["job_id"] == job_id]
-        return _sight(found[-1]) if found else None
+        return {job["job_id"]: _sight(job) for job in jobs if job["job_id"] in job_ids}
     except (DataError, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"squeue --json: cannot read job {job_id}: {error!r}") from error
+        raise DataError(f"squeue --json: cannot be read: {error!r}") from error
 
 
 def _sight(job: Mapping[str, Any]) -> Sight:

@@ -169,10 +169,11 @@ def _in_flight(deed: Deed) -> StopInFlight:
     return StopInFlight(
         action=deed.number,
         key=job_key(deed),
+        spec=deed.spec,
         restarts=deed.restarts,
         checkpoint=deed.checkpoint,
         restart_at=deed.until,
         phase=phase,
         phase_since=since,
-        signalled_at=deed.entered(Phase.SIGNALLED),
+        signalled_at=deed.entered(Phase.SIGNALLING, Phase.SIGNALLED),
     )

@@ -47,6 +47,7 @@ class Deed:
     job: int
     verb: Verb
     run: RunKey
+    spec: str
     restarts: int
     before: datetime | None
     until: datetime | None
@@ -95,6 +96,11 @@ class Deed:
         return self.verb is Verb.STOP and any(phase in REQUEUED for phase, _ in self.phases)
 
     @property
+    def changed_at(self) -> datetime:
+        """When the begin time was last set by this: a stop sets it at its end."""
+        return self.entered(Phase.DELAYED, Phase.DONE) or self.intended_at
+
+    @property
     def withheld(self) -> bool:
         """Whether this made a job wait."""
         return self.verb is Verb.WITHHOLD and any(state in DONE for state, _ in self.outcomes)
@@ -111,9 +117,10 @@ def claim(deeds: Iterable[Deed]) -> Claim | None:
     if newest is None or newest.state not in CLAIMING:
         return None
     if newest.verb is Verb.STOP:
-        return Claim(newest.restarts + 1, newest.until, None, newest.number)
+        return Claim(newest.restarts + 1, newest.until, None, newest.number, newest.changed_at, settled=True)
     set_to = newest.until if newest.verb is Verb.WITHHOLD else None
-    return Claim(newest.restarts, set_to, newest.before, newest.number)
+    settled = newest.state in DONE
+    return Claim(newest.restarts, set_to, newest.before, newest.number, newest.changed_at, settled=settled)
 
 
 def deeds_of(connection: Connection, jobs: Collection[int]) -> dict[int, list[Deed]]:
@@ -142,6 +149,7 @@ def read_deeds(connection: Connection, which: ColumnElement[bool]) -> list[Deed]
             job=row.job,
             verb=Verb(row.verb),
             run=RunKey(row.cluster, row.job_id, row.submitted),
+            spec=row.spec,
             restarts=row.restarts,
             before=row.before,
             until=row.until,

@@ -1,11 +1,12 @@
 """What is ours: the jobs of a queue against the intent log."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from carbonslurm.core.action import Verb
-from carbonslurm.core.job import JobKey, Queue
-from carbonslurm.core.ownership import Known
+from carbonslurm.core.job import JobKey, Queue, QueuedJob
+from carbonslurm.core.ownership import UNKNOWN, Known
 from carbonslurm.ledger.database import Room
 from carbonslurm.ledger.deeds import Deed, claim, deeds_of
 from carbonslurm.ledger.jobs import current_jobs
@@ -22,14 +23,29 @@ class Memory(Room):
         """
         with self._database.reading() as connection:
             rows = current_jobs(connection, queue.jobs)
-            deeds = deeds_of(connection, [row.id for row in rows.values()])
-        return {key: _known(row.first_eligible, deeds.get(row.id, [])) for key, row in rows.items()}
+            arrays = current_jobs(connection, [_its_array(job) for job in queue.jobs if "_" in job.spec])
+            deeds = deeds_of(connection, {row.id for row in (*rows.values(), *arrays.values())})
+        known = {key: _known(row.first_eligible, deeds.get(row.id, [])) for key, row in rows.items()}
+        for job in queue.jobs:
+            array = arrays.get(_its_array(job).key) if "_" in job.spec else None
+            if array is not None and any(map(_is_final, deeds.get(array.id, []))):
+                known[job.key] = replace(known.get(job.key, UNKNOWN), hands_off=True)
+        return known
+
+
+def _its_array(job: QueuedJob) -> QueuedJob:
+    """A task under its array's number, by which the owner's word was kept while it waited."""
+    return replace(job, key=JobKey(job.key.cluster, int(job.spec.partition("_")[0])))
+
+
+def _is_final(deed: Deed) -> bool:
+    return deed.verb is Verb.LEAVE and deed.final
 
 
 def _known(first_eligible: datetime | None, deeds: Sequence[Deed]) -> Known:
     return Known(
         first_eligible=first_eligible,
-        hands_off=any(deed.verb is Verb.LEAVE and deed.final for deed in deeds),
+        hands_off=any(map(_is_final, deeds)),
         claim=claim(deeds),
         stops=sum(deed.stopped for deed in deeds),
         stopping=any(deed.in_flight for deed in deeds),

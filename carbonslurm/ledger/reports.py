@@ -54,7 +54,7 @@ class _JobFacts:
 
     tagged: bool = False
     first_eligible: datetime | None = None
-    withheld: bool = False
+    withheld: set[datetime] = field(default_factory=set)
     stopped: list[datetime] = field(default_factory=list)
     bound: tuple[int, datetime] | None = None
 
@@ -157,10 +157,11 @@ def _job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, 
 
 def _add_deeds(connection: Connection, jobs: Select[Any], facts: Mapping[int, Iterable[_JobFacts]]) -> None:
     mine = ACTION.c.job.in_(jobs)
-    withheld = select(ACTION.c.job).where(mine, ACTION.c.verb == Verb.WITHHOLD.value, _ever(DONE)).distinct()
-    for (job,) in connection.execute(withheld):
+    withheld = select(ACTION.c.job, ACTION.c.submitted).distinct()
+    withheld = withheld.where(mine, ACTION.c.verb == Verb.WITHHOLD.value, _ever(DONE))
+    for job, submitted in connection.execute(withheld):
         for fact in facts.get(job, ()):
-            fact.withheld = True
+            fact.withheld.add(submitted)
     stops = select(ACTION.c.job, ACTION.c.submitted).where(
         mine, ACTION.c.verb == Verb.STOP.value, _ever(REQUEUED)
     )
@@ -187,7 +188,7 @@ def _run_row(row: RowMapping, facts: _JobFacts) -> RunRow:
         run=run,
         first_eligible=facts.first_eligible,
         flexible=facts.tagged or run.tag is not None,
-        withheld=facts.withheld,
+        withheld=run.key.submitted in facts.withheld or any(at < run.key.submitted for at in facts.stopped),
         stopped=run.key.submitted in facts.stopped,
         bound=facts.bound[1] if facts.bound else None,
         figure=_figure(row),

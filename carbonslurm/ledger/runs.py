@@ -28,7 +28,8 @@ from sqlalchemy import (
     update,
 )
 
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.action import Verb
+from carbonslurm.core.footprint import BeginChange, Figure
 from carbonslurm.core.job import AccountedRun, RunKey
 from carbonslurm.core.stop import Phase
 from carbonslurm.ledger.database import Room, in_batches
@@ -46,7 +47,7 @@ REVISED_WITHIN = timedelta(days=90)
 STORED_LATE = timedelta(minutes=10)
 # Runs handed out at once: at about 3 kB each they stay well under 100 MB.
 AT_ONCE = 5_000
-SIGNAL_SENT = (Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED, Phase.DONE)
+SIGNAL_SENT = (Phase.SIGNALLING, Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED, Phase.DONE)
 
 newest_figure = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id).correlate(RUN).scalar_subquery()
 
@@ -222,13 +223,23 @@ def _to_figure(
         run=chain[-1],
         earlier=tuple(chain[:-1]),
         first_eligible=next((job.first_eligible for job in jobs if job.first_eligible), None),
-        withheld=any(deed.withheld for deed in mine),
+        changes={run.key: _begin_changes(run, mine) for run in chain},
         lost_from={run.key: at for run in chain if (at := _lost_from(run, stops.get(run.key)))},
         restart_cost={
             after.key: deed.checkpoint.restart
             for before, after in pairwise(chain)
             if (deed := stops.get(before.key)) and deed.checkpoint and deed.checkpoint.restart
         },
+    )
+
+
+def _begin_changes(run: AccountedRun, deeds: Sequence[Deed]) -> tuple[BeginChange, ...]:
+    """Return the changes of a run's begin time; a task's were made to its array, so the submit time tells."""
+    mine = [deed for deed in deeds if deed.run.submitted == run.key.submitted]
+    return tuple(
+        BeginChange(deed.intended_at, deed.until if deed.withheld else None)
+        for deed in sorted(mine, key=lambda deed: deed.number)
+        if deed.withheld or deed.verb is Verb.LEAVE or (deed.verb is Verb.RELEASE and deed.set_begin_time)
     )
 
 

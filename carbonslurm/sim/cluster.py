@@ -154,25 +154,26 @@ class SimulatedCluster:
         self._answer()
         return {spec: self.update_begin(spec, self.now) for spec in specs}
 
-    def signal(self, job_id: int, name: str, *, full: bool) -> None:  # noqa: ARG002 - all act alike here
+    def signal(self, spec: str, name: str, *, full: bool) -> None:  # noqa: ARG002 - all act alike here
         """Send a signal; the process acts on it later."""
         self._answer()
-        job = self._jobs[job_id]
-        if job.state is not JobState.RUNNING:
+        running = [job for job in self._named(str(spec)) if job.state is JobState.RUNNING]
+        if not running:
             raise RefusedError("Job/step already completing or completed")
-        self.commands.append(("signal", str(job_id)))
-        job.reacts_at = self.now + job.wants.saves_in
+        self.commands.append(("signal", str(spec)))
+        for job in running:
+            job.reacts_at = self.now + job.wants.saves_in
 
-    def requeue(self, job_id: int) -> None:
+    def requeue(self, spec: str) -> None:
         """Requeue a job that, as far as slurmctld knows, has not ended."""
         self._answer()
-        job = self._jobs[job_id]
-        if not job.wants.requeueable:
-            raise RefusedError("Requested operation is presently disabled")
-        if job.state is JobState.RUNNING:
-            self.commands.append(("requeue", str(job_id)))
-            self._runs.append(job.run("REQUEUED", self.now))
-            job.requeue(self.now)
+        for job in self._named(str(spec)):
+            if not job.wants.requeueable:
+                raise RefusedError("Requested operation is presently disabled")
+            if job.state is JobState.RUNNING:
+                self.commands.append(("requeue", str(spec)))
+                self._runs.append(job.run("REQUEUED", self.now))
+                job.requeue(self.now)
 
     def look(self, job_ids: Sequence[int]) -> Mapping[int, Sight]:
         """Show some jobs."""
@@ -222,7 +223,7 @@ class SimulatedCluster:
             job.save(self.now)
             says: dict[OnSignal, Callable[[], None]] = {
                 OnSignal.SAY: lambda: self.comment(job.key.job_id, f"{SAVED}:{job.restarts}"),
-                OnSignal.REQUEUE: lambda: self.requeue(job.key.job_id),
+                OnSignal.REQUEUE: lambda: self.requeue(job.spec),
                 OnSignal.EXIT: lambda: self._end(job, "COMPLETED", self.now),
             }
             if self._died is None and job.wants.on_signal in says:
@@ -265,10 +266,10 @@ class SimulatedCluster:
         return None
 
     def _named(self, spec: str) -> list[SimulatedJob]:
-        """Return the jobs that ``12``, ``13_2`` or ``13_[0-3,7]`` names."""
+        """Return the jobs that ``12``, ``13_2`` or ``13_[0-3]`` names; an array's number means all of it."""
         base, mark, ranges = spec.partition("_")
         if not mark:
-            return [job for number, job in self._jobs.items() if number == int(base)]
+            return [job for number, job in self._jobs.items() if int(base) in (number, job.array_id)]
         tasks = set(_numbers(ranges))
         return [job for job in self._jobs.values() if job.array_id == int(base) and job.task in tasks]
 

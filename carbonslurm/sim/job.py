@@ -159,7 +159,7 @@ class SimulatedJob:
         """Return its row in the queue."""
         return QueuedJob(
             key=self.key,
-            spec=str(self.key.job_id),
+            spec=self.spec,
             state=self.state,
             user=self.wants.user,
             account="science",
@@ -180,6 +180,11 @@ class SimulatedJob:
             tres=self.tres,
             obstacle=self.wants.obstacle,
         )
+
+    @property
+    def spec(self) -> str:
+        """What names exactly this job."""
+        return str(self.key.job_id) if self.array_id is None else f"{self.array_id}_{self.task}"
 
     def sight(self) -> Sight:
         """Return what a look at it shows."""

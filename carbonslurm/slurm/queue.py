@@ -54,22 +54,20 @@ class SlurmQueue:
 
 
 def look(wire: Wire, job_ids: Sequence[int]) -> Mapping[int, Sight]:
-    """Return what Slurm shows of some jobs; one that it has forgotten is missing.
+    """Return what Slurm shows of some jobs, by one call; one that it has forgotten is missing.
 
     Raises:
         UnavailableError: Slurm is away.
     """
-    sights = {}
-    for job_id in job_ids:
-        answer = wire.ask(look_argv(job_id))
-        if answer.returncode != 0:
-            if is_away(answer.stderr):
-                raise failure("squeue", answer)
-            continue  # "Invalid job id specified": forgotten
-        sight = read_look(answer.stdout, job_id)
-        if sight is not None:
-            sights[job_id] = sight
-    return sights
+    answer = wire.ask(look_argv(job_ids))
+    if answer.returncode == 0:
+        return read_look(answer.stdout, job_ids)
+    if is_away(answer.stderr):
+        raise failure("squeue", answer)
+    if len(job_ids) == 1:
+        return {}  # "Invalid job id specified": forgotten
+    # Some versions refuse all of a list for one forgotten job.
+    return {number: sight for job_id in job_ids for number, sight in look(wire, [job_id]).items()}
 
 
 @dataclass(frozen=True, slots=True)

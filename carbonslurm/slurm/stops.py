@@ -15,13 +15,13 @@ class SlurmRunControl:
 
     wire: Wire
 
-    def signal(self, job_id: int, name: str, *, full: bool) -> None:
+    def signal(self, spec: str, name: str, *, full: bool) -> None:
         """Send the checkpoint signal."""
-        self.wire.read(signal_argv(job_id, name, full=full))
+        self.wire.read(signal_argv(spec, name, full=full))
 
-    def requeue(self, job_id: int) -> None:
+    def requeue(self, spec: str) -> None:
         """Requeue a job that has not ended."""
-        self.wire.read(requeue_argv(job_id))
+        self.wire.read(requeue_argv(spec))
 
     def look(self, job_ids: Sequence[int]) -> Mapping[int, Sight]:
         """Return what Slurm shows of these jobs."""

@@ -103,8 +103,11 @@ class Wire:
 
 
 def is_away(stderr: str) -> bool:
-    """Tell whether a command failed because Slurm did not answer: then nobody knows what was done."""
-    return any(words in stderr for words in AWAY)
+    """Tell whether a command failed because Slurm did not answer: then nobody knows what was done.
+
+    A command that fails without a word was cut off in the middle.
+    """
+    return not stderr.strip() or any(words in stderr for words in AWAY)
 
 
 def failure(command: str, answer: Answer) -> UnavailableError | RefusedError:

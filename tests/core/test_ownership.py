@@ -74,17 +74,25 @@ def test_what_we_set_is_ours_while_slurm_shows_it() -> None:
 
 
 def test_slurm_back_at_the_value_from_before_has_forgotten() -> None:
-    assert forgotten(JOB, CLAIM)
-    assert not forgotten(WITHHELD, CLAIM)
-    assert not forgotten(JOB, None)
-    assert not forgotten(replace(JOB, restarts=1), CLAIM)
+    assert forgotten(JOB, CLAIM, None)
+    assert not forgotten(WITHHELD, CLAIM, None)
+    assert not forgotten(JOB, None, None)
+    assert not forgotten(replace(JOB, restarts=1), CLAIM, None)
+
+
+def test_what_slurm_had_taken_is_forgotten_only_in_a_crash() -> None:
+    """Without one, it was the owner who set his own begin time again."""
+    taken = replace(CLAIM, at=NOW, settled=True)
+    assert not forgotten(JOB, taken, None)
+    assert not forgotten(JOB, taken, NOW - MINUTE)
+    assert forgotten(JOB, taken, NOW + MINUTE)
 
 
 def test_after_a_stop_slurm_may_be_back_at_the_begin_time_of_its_own_requeue() -> None:
     """Our change came while the job was COMPLETING, so no value from before was seen."""
     claim = Claim(restarts=1, set_to=THEN, before=None, action=7)
     again = replace(JOB, restarts=1, submitted=NOW, eligible=NOW + REQUEUE_DELAY)
-    assert forgotten(again, claim)
+    assert forgotten(again, claim, None)
     assert overridden(again, Known(claim=claim), NOW) is None
     assert overridden(replace(again, eligible=NOW + MINUTE), Known(claim=claim), NOW) == OTHER_TIME
 

@@ -183,6 +183,7 @@ def stop_in(phase: Phase, signalled: datetime | None = None) -> StopInFlight:
     return StopInFlight(
         action=1,
         key=JobKey("toy", 1),
+        spec="1",
         restarts=0,
         checkpoint=CHECKPOINT,
         restart_at=NOW + 3 * HOUR,

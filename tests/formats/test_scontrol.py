@@ -45,11 +45,11 @@ def test_a_release_begins_now() -> None:
 
 @pytest.mark.parametrize(("full", "who"), [(False, "--batch"), (True, "--full")])
 def test_a_signal_goes_to_the_batch_shell_and_its_children_only_where_said(full: bool, who: str) -> None:
-    assert signal_argv(7, "USR1", full=full) == ["scancel", "--signal=USR1", who, "7"]
+    assert signal_argv("7", "USR1", full=full) == ["scancel", "--signal=USR1", who, "7"]
 
 
 def test_a_requeue_spares_jobs_that_have_ended() -> None:
-    assert requeue_argv(7) == ["scontrol", "requeue", "Incomplete", "7"]
+    assert requeue_argv("7") == ["scontrol", "requeue", "Incomplete", "7"]
 
 
 # --- slurmctld of itself ---
@@ -139,11 +139,11 @@ def shown(*jobs: dict[str, Any]) -> bytes:
 
 def test_the_old_shape() -> None:
     start = NOW + timedelta(seconds=5)
-    assert read_look(shown(OLD), 7) == Sight(JobState.RUNNING, 1, NOW, start, saved=False)
+    assert read_look(shown(OLD), [7]).get(7) == Sight(JobState.RUNNING, 1, NOW, start, saved=False)
 
 
 def test_the_new_shape() -> None:
-    assert read_look(shown(NEW), 7) == Sight(JobState.PENDING, 0, NOW, None, saved=False)
+    assert read_look(shown(NEW), [7]).get(7) == Sight(JobState.PENDING, 0, NOW, None, saved=False)
 
 
 @pytest.mark.parametrize(
@@ -162,14 +162,14 @@ def test_the_new_shape() -> None:
     ],
 )
 def test_a_flag_beside_a_state_comes_first(words: object, state: JobState) -> None:
-    sight = read_look(shown(NEW | {"job_state": words}), 7)
+    sight = read_look(shown(NEW | {"job_state": words}), [7]).get(7)
     assert sight is not None
     assert sight.state is state
 
 
 def test_a_job_that_slurm_has_forgotten_is_none() -> None:
-    assert read_look(shown(), 7) is None
-    assert read_look(shown(OLD | {"job_id": 8}), 7) is None
+    assert read_look(shown(), [7]).get(7) is None
+    assert read_look(shown(OLD | {"job_id": 8}), [7]).get(7) is None
 
 
 @pytest.mark.parametrize(
@@ -191,21 +191,21 @@ def test_a_job_that_slurm_has_forgotten_is_none() -> None:
     ],
 )
 def test_a_run_says_by_one_word_that_it_saved(comment: object, restarts: int, saved: bool) -> None:
-    sight = read_look(shown(OLD | {"comment": comment, "restart_cnt": restarts}), 7)
+    sight = read_look(shown(OLD | {"comment": comment, "restart_cnt": restarts}), [7]).get(7)
     assert sight is not None
     assert sight.saved is saved
 
 
 def test_bytes_that_are_not_utf8_hide_no_job() -> None:
     raw = shown(OLD | {"comment": "@@"}).replace(b"@@", b"\xff\xfe carbon:saved:1")
-    sight = read_look(raw, 7)
+    sight = read_look(raw, [7]).get(7)
     assert sight is not None
     assert sight.saved
 
 
 def test_rows_and_jobs_in_a_comment_forge_nothing() -> None:
     forged = '"}, {"job_id": 7, "job_state": "COMPLETED"}]'
-    sight = read_look(shown(OLD | {"comment": forged}), 7)
+    sight = read_look(shown(OLD | {"comment": forged}), [7]).get(7)
     assert sight is not None
     assert sight.state is JobState.RUNNING
 
@@ -228,7 +228,7 @@ def test_rows_and_jobs_in_a_comment_forge_nothing() -> None:
 )
 def test_what_is_not_squeues_json_is_refused(raw: bytes) -> None:
     with pytest.raises(DataError, match="squeue --json"):
-        read_look(raw, 7)
+        read_look(raw, [7]).get(7)
 
 
 anything = st.recursive(
@@ -241,7 +241,7 @@ anything = st.recursive(
 @given(st.binary() | st.dictionaries(st.sampled_from(list(OLD)), anything).map(lambda job: shown(OLD | job)))
 def test_any_bytes_give_a_sight_or_a_data_error(raw: bytes) -> None:
     with suppress(DataError):
-        read_look(raw, 7)
+        read_look(raw, [7]).get(7)
 
 
 # --- recorded ---
@@ -262,7 +262,7 @@ def test_recorded_answers_of_every_version_are_read(path: Path) -> None:
     jobs = json.loads(raw)
     jobs = jobs["jobs"] if isinstance(jobs, dict) and "jobs" in jobs else [jobs]
     for job in jobs:
-        sight = read_look(json.dumps({"jobs": [job]}).encode(), job["job_id"])
+        sight = read_look(json.dumps({"jobs": [job]}).encode(), [job["job_id"]]).get(job["job_id"])
         assert sight is not None
         assert sight.state in JobState
         assert sight.eligible is None or sight.eligible.year > 2015

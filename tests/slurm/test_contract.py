@@ -180,7 +180,7 @@ def test_a_requeue_raises_restarts_at_once_and_keeps_a_begin_time_set_then(world
     submitted = job(world, number)
     assert submitted is not None
     told = world.now() + LATER
-    world.control.requeue(number)
+    world.control.requeue(str(number))
     assert dict(world.actuator.withhold([str(number)], told)) == {str(number): None}
     sight = world.control.look([number])[number]
     assert (sight.restarts, sight.eligible) == (1, told)
@@ -195,7 +195,7 @@ def test_a_job_that_ended_is_not_requeued(world: World) -> None:
     number = world.submit(1)
     reaches(world, number, JobState.ENDED)
     with suppress(CarbonslurmError):  # to say no is as good as to do nothing
-        world.control.requeue(number)
+        world.control.requeue(str(number))
     shown = job(world, number)
     assert shown is not None
     assert (shown.state, shown.restarts) == (JobState.ENDED, 0)

@@ -256,14 +256,37 @@ def test_while_slurmctld_is_away_cycles_fail_and_nothing_is_lost(stage: Stage, c
     assert not known(stage, job).hands_off
 
 
-def test_a_forgotten_update_is_made_again(stage: Stage, clean_late: datetime) -> None:
-    """Slurm back at the value from before our change, as after a crash, is not the owner's word."""
+def test_a_change_that_a_crash_forgot_is_made_again(stage: Stage, clean_late: datetime) -> None:
+    """Back at the value from before our change after a restart of slurmctld is not the owner's word."""
     job = submit(stage.sandbox, *FLEXIBLE, "--begin=now+120", SLEEP, user=stage.user)
     before = begin(stage, job)
     wait_for_begin(stage, job, clean_late)
+    stage.kill()
     stage.sandbox.run(["scontrol", "update", f"JobId={job}", f"StartTime=uts{int(before.timestamp())}"])
+    stage.sandbox.restart_slurmctld()
+    stage.start()
     wait_for_begin(stage, job, clean_late)
     assert not known(stage, job).hands_off
+
+
+def test_an_owner_who_sets_the_first_begin_time_again_keeps_it(stage: Stage, clean_late: datetime) -> None:
+    job = submit(stage.sandbox, *FLEXIBLE, "--begin=now+120", SLEEP, user=stage.user)
+    own = begin(stage, job)
+    wait_for_begin(stage, job, clean_late)
+    wait_for_cycles(stage, 1)
+    stage.sandbox.run(
+        ["scontrol", "update", f"JobId={job}", f"StartTime=uts{int(own.timestamp())}"], user=stage.user
+    )
+    wait_until(lambda: known(stage, job).hands_off, 20, "the ledger to know that it is the owner's")
+    wait_for_cycles(stage, 2)
+    assert begin(stage, job) == own
+
+
+def test_a_second_daemon_on_the_same_ledger_is_refused(stage: Stage, clean_late: datetime) -> None:
+    second = stage.command("carbonslurmd", "once", check=False)
+    assert second.returncode == 69
+    assert "another carbonslurmd works on" in second.stderr
+    assert clean_late > wiring.now()
 
 
 def test_hostile_names_and_comments_forge_nothing(stage: Stage, clean_late: datetime) -> None:

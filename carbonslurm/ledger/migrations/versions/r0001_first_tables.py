@@ -14,7 +14,7 @@ depends_on = None
 
 STATES = (
     "'applied', 'confirmed', 'refused', 'uncertain', 'forgotten', 'overridden', 'observed', "
-    "'intended', 'signalled', 'requeued', 'delayed', 'done', 'ended', 'abandoned'"
+    "'intended', 'signalling', 'signalled', 'requeued', 'delayed', 'done', 'ended', 'abandoned'"
 )
 NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
