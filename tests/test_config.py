@@ -228,3 +228,13 @@ def test_a_key_given_twice_is_refused() -> None:
     """YAML would take the last one in silence."""
     with pytest.raises(ConfigError, match='the key "threshold" is given twice'):
         parse("cluster: c\npolicy:\n  threshold: 1\n  threshold: 2\n")
+
+
+@pytest.mark.parametrize("tag", ["flex=2h,checkpoint=USR1@60", "now", "finish=2000000000"])
+def test_a_default_says_how_long_jobs_may_wait_and_nothing_else(tag: str) -> None:
+    """A job whose owner never heard of the signal would die of it."""
+    with pytest.raises(ConfigError, match=r"flexible\.defaults\[0\]\.tag: "):
+        parse(
+            "cluster: c\nledger: /l\nzone: GB\nsources: [{provider: neso, zone: GB}]\n"
+            f"flexible: {{defaults: [{{tag: '{tag}'}}]}}\n"
+        )

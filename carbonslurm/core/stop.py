@@ -145,6 +145,7 @@ class Seen(StrEnum):
     OUT_OF_GRACE = "out of grace"
     TOO_LATE = "too late"
     LEAVING = "leaving"
+    SUSPENDED = "suspended"
     AGAIN_WAITING = "again waiting"
     AGAIN_DELAYED = "again delayed"
     AGAIN_RUNNING = "again running"
@@ -194,6 +195,11 @@ TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
     (Phase.SIGNALLING, Seen.OUT_OF_GRACE): (Command.NOTHING, Phase.ABANDONED),
     (Phase.SIGNALLING, Seen.TOO_LATE): (Command.NOTHING, Phase.ABANDONED),
     (Phase.SIGNALLING, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
+    # Suspended it cannot save, and once resumed its grace would be over: it is left to whoever suspended it.
+    **{
+        (phase, Seen.SUSPENDED): (Command.NOTHING, Phase.ABANDONED)
+        for phase in (Phase.INTENDED, Phase.SIGNALLING, Phase.SIGNALLED)
+    },
     (Phase.SIGNALLING, Seen.AGAIN_WAITING): (Command.DELAY, Phase.DELAYED),
     (Phase.SIGNALLING, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
     (Phase.SIGNALLED, Seen.SAVED): (Command.REQUEUE, Phase.REQUEUED),
@@ -235,6 +241,8 @@ def see(stop: StopInFlight, sight: Sight | None, now: datetime) -> Seen:
 
 
 def _see_same_run(stop: StopInFlight, sight: Sight, now: datetime) -> Seen:
+    if sight.state is JobState.SUSPENDED:
+        return Seen.SUSPENDED
     if sight.state is not JobState.RUNNING:
         return Seen.LEAVING
     if now >= stop.restart_at and stop.phase not in {Phase.REQUEUED, Phase.DELAYED}:

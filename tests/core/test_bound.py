@@ -161,3 +161,24 @@ def test_the_bound_is_within_every_limit(
         assert limit is None or found <= limit
     for end in (finish, deadline):
         assert end is None or found + 2 * HOUR + RULES.margin <= end
+
+
+def test_a_chain_as_long_as_slurm_allows_leaves_the_calendar_nowhere() -> None:
+    """Any user can make one; its first job may not wait at all."""
+    year = timedelta(days=365)
+    chain = [
+        replace(JOB, key=JobKey("toy", number), needs=(number - 1,), time_limit=year, tag=None)
+        for number in range(2, 2_100)
+    ]
+    last = replace(chain[-1], deadline=NOW + HOUR)
+    assert bound(JOB, *chain[:-1], last) <= NOW
+
+
+def test_a_net_as_dense_as_slurm_allows_is_worked_out_once() -> None:
+    """Each deadline goes along each dependency once, however many ways there are from end to end."""
+    net = [
+        replace(JOB, key=JobKey("toy", number), needs=tuple(range(1, number)), time_limit=HOUR / 60, tag=None)
+        for number in range(2, 400)
+    ]
+    last = replace(net[-1], deadline=NOW + 9 * 24 * HOUR)
+    assert bound(JOB, *net[:-1], last, rules=replace(RULES, max_wait=99 * 24 * HOUR)) <= NOW + 12 * HOUR

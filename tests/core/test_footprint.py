@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonslurm.core.footprint import Attempt, baselines, figure, grams, percent_saved
+from carbonslurm.core.footprint import (
+    Attempt,
+    BeginChange,
+    baselines,
+    delay_caused,
+    figure,
+    grams,
+    percent_saved,
+)
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 
@@ -228,3 +236,45 @@ def test_energy_of_the_baselines_is_that_of_the_runs_less_the_lost(
             lost=attempt.lost,
         )
         assert made.saved_g == pytest.approx(-100 * kilowatts * (attempt.lost / HOUR), abs=1e-4)
+
+
+# --- the delay that is ours ---
+
+
+def change(hour: float, until: float | None) -> BeginChange:
+    return BeginChange(at(hour), None if until is None else at(until))
+
+
+@pytest.mark.parametrize(
+    ("changes", "eligible", "started", "hours"),
+    [
+        ([change(0, 5)], 0, 5, 5),
+        ([change(0, 5)], 0, 7, 5),  # the cluster was full, or the array throttled, from 5 to 7
+        ([change(0, 5)], 2, 5, 3),  # its dependencies were met at 2
+        ([change(0, 5), change(3, 8)], 0, 8, 8),
+        ([change(0, 5), change(3, None)], 0, 3, 3),  # we let it go early
+        ([change(0, 5), change(2, None)], 0, 99, 2),  # its owner moved it to next week
+        ([change(0, 5)], 0, 3, 3),  # its owner started it
+        ([change(4, 5)], 0, 5, 1),  # held by its owner until 4
+        ([], 0, 5, 0),
+        ([change(0, None)], 0, 5, 0),
+    ],
+)
+def test_only_the_delay_that_we_alone_caused_is_ours(
+    changes: list[BeginChange], eligible: float, started: float, hours: float
+) -> None:
+    assert delay_caused(changes, at(eligible), at(started)) == hours * HOUR
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 9), st.none() | st.floats(0, 20)), max_size=5),
+    st.none() | st.floats(0, 9),
+    st.floats(9, 30),
+)
+def test_no_delay_is_longer_than_the_wait(
+    made: list[tuple[float, float | None]], eligible: float | None, started: float
+) -> None:
+    changes = [change(hour, until) for hour, until in sorted(made, key=lambda pair: pair[0])]
+    caused = delay_caused(changes, None if eligible is None else at(eligible), at(started))
+    first = min((it.at for it in changes), default=at(started))
+    assert timedelta() <= caused <= at(started) - first

@@ -206,7 +206,7 @@ def sight(state: JobState, restarts: int = 0, eligible: datetime | None = NOW, s
         (sight(JobState.RUNNING), Seen.RUNNING),
         (sight(JobState.RUNNING, saved=True), Seen.SAVED),
         (sight(JobState.COMPLETING), Seen.LEAVING),
-        (sight(JobState.SUSPENDED), Seen.LEAVING),
+        (sight(JobState.SUSPENDED), Seen.SUSPENDED),
         (sight(JobState.COMPLETING, restarts=1), Seen.AGAIN_WAITING),
         (sight(JobState.PENDING, restarts=1), Seen.AGAIN_WAITING),
         (sight(JobState.PENDING, restarts=1, eligible=NOW + 3 * HOUR), Seen.AGAIN_DELAYED),
@@ -239,6 +239,25 @@ def test_a_stop_whose_restart_has_come_is_abandoned_and_the_job_runs_on(phase: P
 def test_a_requeue_that_slurm_lost_is_told_again_however_late() -> None:
     told = step(stop_in(Phase.REQUEUED, NOW), sight(JobState.RUNNING), NOW + 3 * HOUR)
     assert told == (Command.REQUEUE, Phase.REQUEUED, Seen.OUT_OF_GRACE)
+
+
+def test_a_signal_that_may_have_been_sent_is_not_sent_again() -> None:
+    """Killed, or the disk full, between the signal and its note."""
+    stop = stop_in(Phase.SIGNALLING, NOW)
+    assert step(stop, sight(JobState.RUNNING), NOW) == (Command.NOTHING, Phase.SIGNALLING, Seen.RUNNING)
+    late = NOW + CHECKPOINT.grace
+    assert step(stop, sight(JobState.RUNNING), late)[:2] == (Command.NOTHING, Phase.ABANDONED)
+    assert step(stop, sight(JobState.RUNNING, saved=True), NOW)[:2] == (Command.REQUEUE, Phase.REQUEUED)
+
+
+def test_a_suspended_job_is_left_to_whoever_suspended_it() -> None:
+    told = step(stop_in(Phase.SIGNALLED, NOW), sight(JobState.SUSPENDED), NOW)
+    assert told == (Command.NOTHING, Phase.ABANDONED, Seen.SUSPENDED)
+
+
+def test_a_requeue_that_a_dead_slurmctld_forgot_is_told_again() -> None:
+    told = step(stop_in(Phase.DELAYED, NOW), sight(JobState.RUNNING), NOW + CHECKPOINT.grace)
+    assert told == (Command.REQUEUE, Phase.DELAYED, Seen.OUT_OF_GRACE)
 
 
 # --- every path ---
