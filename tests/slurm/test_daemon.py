@@ -11,7 +11,7 @@ import pytest
 
 from carbonslurm import wiring
 from carbonslurm.core.interval import from_epoch, iso
-from carbonslurm.core.ownership import Known
+from carbonslurm.core.ownership import SAVED_EVERY, Known
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.sandbox.grid import publish
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
@@ -270,6 +270,11 @@ def test_a_change_that_a_crash_forgot_is_made_again(stage: Stage, clean_late: da
 
 
 def test_an_owner_who_sets_the_first_begin_time_again_keeps_it(stage: Stage, clean_late: datetime) -> None:
+    """Just after a restart of slurmctld it could not be told from a change that a crash forgot."""
+    controller = wiring.queue(stage.config).controller
+    wait_until(
+        lambda: wiring.now() - controller().started > 2 * SAVED_EVERY, 60, "a slurmctld up for a while"
+    )
     job = submit(stage.sandbox, *FLEXIBLE, "--begin=now+120", SLEEP, user=stage.user)
     own = begin(stage, job)
     wait_for_begin(stage, job, clean_late)
