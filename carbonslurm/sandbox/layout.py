@@ -5,7 +5,7 @@
     DIR/sandbox.json    what `load` reads
     DIR/etc/            slurm.conf, slurmdbd.conf, gres.conf, cgroup.conf and the Lua hook
     DIR/bin/            wrappers of Slurm's commands that know this slurm.conf
-    DIR/work/           open to all, as /tmp is: where jobs run unless told otherwise
+    DIR/work            open to all, as /tmp is: where jobs run unless told otherwise
     DIR/log/ run/       logs, and sockets and pids
     DIR/munge/ db/ state/    private to the daemons
     DIR/spool/          slurmd's, with the scripts of running jobs
