@@ -109,6 +109,8 @@ def _reason(job: QueuedJob, plan: PlanRow | None) -> str:
         return f"left alone: {job.obstacle}"
     if job.held:
         return f"left alone: held ({job.reason})"
+    if plan is None and job.tag.begin is not None and job.eligible == job.tag.begin:
+        return "waits for its own begin time"
     if plan is None:
         return "not planned yet" if job.state.value == "PENDING" else "started without waiting"
     words = {"leave": "left alone: ", "stop": "stopped: ", "release": ""}.get(plan.verb, "")
