@@ -172,7 +172,6 @@ class StopInFlight:
         spec: what scontrol takes for this run alone: the number of an array's last task would mean them all.
         restarts: of the run that is to be stopped.
         restart_at: when the job is to go on.
-        phase_since: when it entered its phase.
         signalled_at: when the signal was sent, or was about to be; None before.
     """
 
@@ -183,7 +182,6 @@ class StopInFlight:
     checkpoint: Checkpoint
     restart_at: datetime
     phase: Phase
-    phase_since: datetime
     signalled_at: datetime | None
 
 

@@ -163,7 +163,7 @@ def _action_columns(action: Action) -> Columns:
 
 
 def _in_flight(deed: Deed) -> StopInFlight:
-    phase, since = deed.phases[-1]
+    phase, _ = deed.phases[-1]
     if deed.until is None or deed.checkpoint is None:
         raise AssertionError(f"action {deed.number} is a stop without restart or checkpoint")
     return StopInFlight(
@@ -174,6 +174,5 @@ def _in_flight(deed: Deed) -> StopInFlight:
         checkpoint=deed.checkpoint,
         restart_at=deed.until,
         phase=phase,
-        phase_since=since,
         signalled_at=deed.entered(Phase.SIGNALLING, Phase.SIGNALLED),
     )

@@ -188,7 +188,6 @@ def stop_in(phase: Phase, signalled: datetime | None = None) -> StopInFlight:
         checkpoint=CHECKPOINT,
         restart_at=NOW + 3 * HOUR,
         phase=phase,
-        phase_since=NOW,
         signalled_at=signalled,
     )
 
