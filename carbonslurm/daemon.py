@@ -43,27 +43,22 @@ class Daemon:
     Attributes:
         config: what the site wants.
         book: the ledger, open for writing.
-        observe: write what would be done, and do nothing.
+        cycling: the parts of a cycle.
+        stopping: the parts of the step of the stops.
         last_cycle: when a cycle last came to its end, well or not.
     """
 
     config: Config
     book: Ledger
-    observe: bool = False
+    cycling: Cycle
+    stopping: Stopping
     last_cycle: datetime | None = None
     hands: threading.Lock = field(default_factory=threading.Lock)
-    _cycle: Cycle = field(init=False)
-    _stopping: Stopping = field(init=False)
-
-    def __post_init__(self) -> None:
-        memory = Memory()
-        self._cycle = wiring.cycle(self.config, self.book, memory, observe=self.observe)
-        self._stopping = wiring.stopping(self.config, self.book, memory)
 
     def cycle(self) -> CycleReport:
         """Run one cycle, then one step of the stops it began."""
         with self.hands:
-            report = self._cycle.run()
+            report = self.cycling.run()
         _log_report(report)
         self.stops()
         self.last_cycle = wiring.now()
@@ -72,7 +67,7 @@ class Daemon:
     def stops(self) -> None:
         """Take the stops in flight one step further."""
         with self.hands, _logged("stops"):
-            self._stopping.run()
+            self.stopping.run()
 
     def fetch(self) -> None:
         """Ask the sources."""
@@ -100,6 +95,19 @@ class Daemon:
         return report
 
 
+def wired(config: Config, book: Ledger, *, observe: bool = False) -> Daemon:
+    """Return a daemon whose hands are Slurm's own commands and the open ledger.
+
+    Args:
+        config: what the site wants.
+        book: the ledger, open for writing.
+        observe: write what would be done, and do nothing.
+    """
+    memory = Memory()
+    cycling = wiring.cycle(config, book, memory, observe=observe)
+    return Daemon(config, book, cycling, wiring.stopping(config, book, memory))
+
+
 @contextmanager
 def _logged(what: str) -> Iterator[None]:
     """Log an expected failure as one line: the next run may do better. Bugs pass, with their traceback."""
@@ -119,25 +127,30 @@ def _log_report(report: CycleReport) -> None:
         logger.info("cycle: %d pending (%d flexible), %d running; %d actions, %d refused", *counts)
 
 
-def run(config: Config, *, observe: bool = False) -> None:
+def run(config: Config, *, observe: bool = False, build: Callable[..., Daemon] = wired) -> None:
     """Serve until SIGTERM or SIGINT; a cycle under way comes to its end first.
+
+    Args:
+        config: what the site wants.
+        observe: write what would be done, and do nothing.
+        build: makes the daemon once the ledger is open, see ``wired``.
 
     Raises:
         LedgerError: the ledger cannot be opened.
         UnavailableError: another daemon works on it.
     """
     with alone(config):
-        _serve(config, observe=observe)
+        _serve(config, observe=observe, build=build)
 
 
-def _serve(config: Config, *, observe: bool) -> None:
+def _serve(config: Config, *, observe: bool, build: Callable[..., Daemon]) -> None:
     from apscheduler.schedulers.background import BackgroundScheduler  # noqa: PLC0415 - ``once`` needs none
 
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     book = wiring.ledger(config)
-    daemon = Daemon(config, book, observe)
+    daemon = build(config, book, observe=observe)
     scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
     try:
         daemon.fetch()

@@ -50,12 +50,12 @@ def run_command(given: Given, config_path: Path | None, *, observe: bool) -> Non
 def once(given: Given, config_path: Path | None, *, observe: bool) -> int:
     """Do everything one time; exit code 69 where the cycle failed."""
     from carbonslurm import wiring
-    from carbonslurm.daemon import Daemon, alone
+    from carbonslurm.daemon import alone, wired
     from carbonslurm.errors import UnavailableError
 
     config = load_config(config_path or given[0])
     with alone(config), wiring.ledger(config) as book:
-        report = Daemon(config, book, observe or given[1]).once()
+        report = wired(config, book, observe=observe or given[1]).once()
     return UnavailableError.exit_code if report.error else 0
 
 
