@@ -63,7 +63,7 @@ def queue(config: Config) -> SlurmQueue:
     """Return the reader of the queue."""
     from carbonslurm.slurm.queue import SlurmQueue
 
-    return SlurmQueue(wire(config), config.cluster, now)
+    return SlurmQueue(wire(config), config.cluster, now, os.geteuid())
 
 
 # --- rules ---
@@ -109,7 +109,13 @@ def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
     """Return the site's choices for cycles."""
     from carbonslurm.app.cycle import CycleRules
 
-    return CycleRules(plan_rules(config), config.policy.forecast_age, config.cycle.updates, observe)
+    return CycleRules(
+        plan_rules(config),
+        config.policy.forecast_age,
+        config.cycle.updates,
+        observe,
+        timedelta(seconds=config.slurm.timeout.total_seconds()),
+    )
 
 
 def hook_settings(config: Config) -> HookSettings:

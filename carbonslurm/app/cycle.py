@@ -7,17 +7,18 @@ jobs go needs no permission. If Slurm is away the cycle is recorded as failed an
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from carbonslurm.app.fetch import usable_forecasts
+from carbonslurm.app.pacing import Pace
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.interval import iso
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
 from carbonslurm.core.ownership import UNKNOWN, Claim, Known, back_before, first_eligible, is_ours_still
 from carbonslurm.core.planner import PlanRules, Situation, plan
-from carbonslurm.core.stop import controller_settled
+from carbonslurm.core.stop import ControllerFacts, controller_settled
 from carbonslurm.errors import CarbonslurmError, LedgerError, UnavailableError
 from carbonslurm.ports import (
     ActionLog,
@@ -41,14 +42,16 @@ class CycleRules:
     Attributes:
         plan: how to plan.
         forecast_age: a forecast older than this is not used.
-        updates: the most jobs that one cycle changes.
+        updates: the most jobs that one cycle changes; fewer where slurmctld limits rates.
         observe: write what would be done, and do nothing.
+        timeout: of one call to Slurm.
     """
 
     plan: PlanRules
     forecast_age: timedelta = timedelta(hours=12)
     updates: int = 500
     observe: bool = False
+    timeout: timedelta = timedelta(seconds=30)
 
 
 @dataclass(slots=True)
@@ -59,11 +62,13 @@ class Memory:
         last_failure: when a snapshot last failed.
         unwritten: releases that were done while the ledger could not be written.
         resting: stops whose last command got no answer, and until when they are left alone.
+        pace: what slurmctld's rate limit leaves us.
     """
 
     last_failure: datetime | None = None
     unwritten: list[tuple[Action, datetime]] = field(default_factory=list)
     resting: dict[int, datetime] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,13 @@ class Cycle:
         return report
 
     def _steps(self, number: int | None) -> CycleReport:
+        pace = self.memory.pace
+        pace.begin()
         queue = self.queue.snapshot()
         late = self._write_late_releases()
         known = self._recall(queue)
         wanted = self._plan(queue, known)
-        chosen = wanted[: self.rules.updates]
+        chosen = pace.choose(wanted, self.rules.updates, self.queue.controller, queue.taken_at)
         intents, notes = self._intend(number, chosen) if late is None else _releases(chosen, late)
         refused = 0 if self.rules.observe else self._carry_out(intents, known, queue.taken_at)
         return CycleReport(
@@ -154,13 +161,16 @@ class Cycle:
     def _controller_started(self, queue: Queue, known: Mapping[JobKey, Known]) -> datetime | None:
         """Asked only where one of our changes is gone: did slurmctld crash, or did the owner speak?"""
         gone = any(_is_gone(job, known.get(job.key, UNKNOWN).claim) for job in queue.jobs)
-        return self.queue.controller().started if gone else None
+        return self._controller(queue).started if gone else None
 
     def _may_stop(self, queue: Queue) -> bool:
         """A slurmctld that has only just come back may not have heard of jobs that ended meanwhile."""
         if not any(job.tag and job.tag.checkpoint for job in queue.running()):
             return False
-        return controller_settled(self.queue.controller(), self.memory.last_failure, queue.taken_at)
+        return controller_settled(self._controller(queue), self.memory.last_failure, queue.taken_at)
+
+    def _controller(self, queue: Queue) -> ControllerFacts:
+        return self.memory.pace.controller(self.queue.controller, queue.taken_at)
 
     # --- writing ---
 
@@ -241,7 +251,7 @@ class Cycle:
         A stop needs nothing here: it is in flight as soon as it is written. A ``leave`` is only a record.
         """
         refused = 0
-        for until, group in _by_begin_time(intents).items():
+        for until, group in _by_begin_time(intents, self.memory.pace.batch(self.rules.timeout)):
             specs = [action.job.spec for _, action in group]
             try:
                 answers = (
@@ -296,15 +306,18 @@ def describe(action: Action, refusal: str | None = None) -> str:
 
 
 def _by_begin_time(
-    intents: Sequence[tuple[int | None, Action]],
-) -> Mapping[datetime | None, list[tuple[int | None, Action]]]:
+    intents: Sequence[tuple[int | None, Action]], size: int
+) -> Iterator[tuple[datetime | None, list[tuple[int | None, Action]]]]:
+    """Gather what one call can say: jobs with the same new begin time, at most ``size`` of them."""
     groups: defaultdict[datetime | None, list[tuple[int | None, Action]]] = defaultdict(list)
     for number, action in intents:
         if action.verb is Verb.RELEASE:
             groups[None].append((number, action))
         elif action.verb is Verb.WITHHOLD:
             groups[action.until].append((number, action))
-    return groups
+    for until, group in groups.items():
+        for first in range(0, len(group), size):
+            yield until, group[first : first + size]
 
 
 def _left_over(wanted: Sequence[Action], chosen: Sequence[Action]) -> tuple[str, ...]:

@@ -100,8 +100,11 @@ def plan(situation: Situation, rules: PlanRules) -> list[Action]:
 
 
 def _urgency(action: Action) -> tuple[int, float, int]:
+    """Of jobs to be let go, the closest to its bound first: a cycle may not have room for all of them."""
     order = (Verb.LEAVE, Verb.RELEASE, Verb.STOP, Verb.WITHHOLD)
     starts = action.job.eligible or action.job.submitted
+    if action.verb is Verb.RELEASE and action.bound is not None:
+        starts = action.bound
     return order.index(action.verb), starts.timestamp(), action.job.key.job_id
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from carbonslurm.core.budget import RateLimit
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval, whole_second
 from carbonslurm.core.job import JobKey, JobState, QueuedJob
@@ -59,11 +60,19 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class ControllerFacts:
-    """What slurmctld says of itself: when it was started, and how long it waits for a silent slurmd."""
+    """What slurmctld says of itself.
+
+    Attributes:
+        started: when it was.
+        slurmd_timeout: how long it waits for a silent slurmd.
+        cluster: its name.
+        rate_limit: of our calls, None where they are not limited.
+    """
 
     started: datetime
     slurmd_timeout: timedelta
     cluster: str = ""
+    rate_limit: RateLimit | None = None
 
 
 def controller_settled(facts: ControllerFacts, last_failure: datetime | None, now: datetime) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from carbonslurm.core.budget import RateLimit
 from carbonslurm.core.interval import from_epoch, to_epoch
 from carbonslurm.core.job import JobState
 from carbonslurm.core.stop import ControllerFacts, Sight
@@ -15,6 +16,8 @@ from carbonslurm.errors import DataError
 SAVED = "carbon:saved"
 _BOOT = re.compile(r"^BOOT_TIME\s*=\s*([0-9]{1,10})\s*$", re.MULTILINE)
 _CLUSTER = re.compile(r"^ClusterName\s*=\s*(\S+)\s*$", re.MULTILINE)
+_SLURM_USER = re.compile(r"^SlurmUser\s*=\s*\S*\(([0-9]{1,10})\)\s*$", re.MULTILINE)
+_PARAMETERS = re.compile(r"^SlurmctldParameters\s*=\s*(\S*)\s*$", re.MULTILINE)
 _SLURMD_TIMEOUT = re.compile(r"^SlurmdTimeout\s*=\s*([0-9]{1,10}) sec", re.MULTILINE)
 
 
@@ -42,8 +45,8 @@ def config_argv() -> list[str]:
     return ["scontrol", "show", "config"]
 
 
-def read_controller(text: str) -> ControllerFacts:
-    """Read what ``scontrol show config`` says of slurmctld itself, with epoch times.
+def read_controller(text: str, uid: int) -> ControllerFacts:
+    """Read what ``scontrol show config`` says of slurmctld itself, with epoch times, to a user with this id.
 
     Raises:
         DataError: it is not there.
@@ -52,7 +55,30 @@ def read_controller(text: str) -> ControllerFacts:
     if boot is None or timeout is None:
         raise DataError("scontrol show config: no BOOT_TIME or no SlurmdTimeout")
     wait = timedelta(seconds=int(timeout.group(1)))
-    return ControllerFacts(from_epoch(int(boot.group(1))), wait, name.group(1) if name else "")
+    limit = read_rate_limit(text, uid)
+    return ControllerFacts(from_epoch(int(boot.group(1))), wait, name.group(1) if name else "", limit)
+
+
+def read_rate_limit(text: str, uid: int) -> RateLimit | None:
+    """Read from ``scontrol show config`` how slurmctld limits a user's calls, None where it does not.
+
+    Root and SlurmUser are exempt; Operators are not. What cannot be read has Slurm's own default.
+    """
+    found, owner = _PARAMETERS.search(text), _SLURM_USER.search(text)
+    words = [word.partition("=") for word in found.group(1).split(",")] if found else []
+    given = {name.lower(): value for name, _, value in words}
+    if "rl_enable" not in given or uid == 0 or (owner is not None and uid == int(owner.group(1))):
+        return None
+    usual = RateLimit()
+    return RateLimit(
+        bucket=_positive(given.get("rl_bucket_size"), usual.bucket),
+        refill=_positive(given.get("rl_refill_rate"), usual.refill),
+        period=timedelta(seconds=_positive(given.get("rl_refill_period"), 1)),
+    )
+
+
+def _positive(text: str | None, usual: int) -> int:
+    return int(text) if text and re.fullmatch(r"0*[1-9][0-9]{0,6}", text) else usual
 
 
 def read_refusals(specs: Sequence[str], returncode: int, stderr: str) -> Mapping[str, str | None]:

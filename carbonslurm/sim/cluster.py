@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, Queue, QueuedJob
@@ -23,6 +24,9 @@ from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.formats.scontrol import SAVED
 from carbonslurm.formats.squeue import Row, gather_arrays
 from carbonslurm.sim.job import OnSignal, SimulatedJob, Submission
+
+if TYPE_CHECKING:
+    from carbonslurm.core.budget import RateLimit
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 FORGETS_ENDED = timedelta(minutes=5)  # MinJobAge
@@ -63,6 +67,7 @@ class SimulatedCluster:
         self._runs: list[AccountedRun] = []
         self._updates: list[_Update] = []
         self._booted = start - timedelta(days=1)
+        self.rate_limit: RateLimit | None = None
         self._died: datetime | None = None
         self._hears_from = start
 
@@ -142,7 +147,7 @@ class SimulatedCluster:
     def controller(self) -> ControllerFacts:
         """Show when slurmctld was started."""
         self._answer()
-        return ControllerFacts(self._booted, SLURMD_TIMEOUT)
+        return ControllerFacts(self._booted, SLURMD_TIMEOUT, rate_limit=self.rate_limit)
 
     def withhold(self, specs: Sequence[str], until: datetime) -> Mapping[str, str | None]:
         """Set begin times."""

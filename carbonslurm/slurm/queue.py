@@ -22,12 +22,15 @@ class SlurmQueue:
     Attributes:
         cluster: as the configuration says; compared with Slurm's own word before the first snapshot, since
             everything in the ledger is kept under this name.
+        uid: the account that we run as.
     """
 
     wire: Wire
     cluster: str
     clock: Callable[[], datetime]
+    uid: int
     _compared: bool = False
+    _just_read: ControllerFacts | None = None
 
     def snapshot(self) -> Queue:
         """Return the whole queue, by one call.
@@ -35,6 +38,7 @@ class SlurmQueue:
         Raises:
             ConfigError: Slurm is another cluster than the configuration says.
         """
+        self._just_read = None
         if not self._compared:
             self._compare()
         marks = Marks(field=f"~{secrets.token_hex(4)}~", end=f"~{secrets.token_hex(4)}.")
@@ -43,14 +47,17 @@ class SlurmQueue:
         return read_snapshot(answer.text, marks, self.cluster, taken_at)
 
     def _compare(self) -> None:
-        name = self.controller().cluster
-        if name != self.cluster:
-            raise ConfigError(f'cluster: slurmctld serves "{name}", the configuration says "{self.cluster}"')
-        self._compared = True
+        facts = self.controller()
+        if facts.cluster != self.cluster:
+            raise ConfigError(
+                f'cluster: slurmctld serves "{facts.cluster}", the configuration says "{self.cluster}"'
+            )
+        self._compared, self._just_read = True, facts
 
     def controller(self) -> ControllerFacts:
-        """Return what slurmctld says of itself."""
-        return read_controller(self.wire.read(config_argv()).text)
+        """Return what slurmctld says of itself; what the first snapshot asked is not asked again for it."""
+        facts, self._just_read = self._just_read, None
+        return facts or read_controller(self.wire.read(config_argv()).text, self.uid)
 
 
 def look(wire: Wire, job_ids: Sequence[int]) -> Mapping[int, Sight]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from carbonslurm.app.fetch import usable_forecasts
+from carbonslurm.core.budget import RateLimit
 from carbonslurm.core.job import JobState
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -468,12 +469,51 @@ def test_a_job_released_in_its_window_is_still_ours_to_plan(world: Any) -> None:
 
 def test_no_cycle_changes_more_jobs_than_its_budget(world: Any) -> None:
     world.forecast(*DIRTY_UNTIL_THREE)
-    jobs = [world.submit() for _ in range(5)]
-    world.with_rules(updates=2)
+    """The first cycle that has something to say asks for the rate limit, which costs two calls."""
+    jobs = [world.submit() for _ in range(6)]
+    world.with_rules(updates=3)
     reports = world.live(15 * MINUTE)
-    assert [report.actions for report in reports] == [2, 2, 0]
-    assert reports[0].notes == ("3 changes left for the next cycle",)
+    assert [report.actions for report in reports] == [1, 3, 0]
+    assert reports[0].notes == ("5 changes left for the next cycle",)
     assert sum(world.job(job).begin == at(3) for job in jobs) == 4
+
+
+def test_where_rates_are_limited_a_cycle_leaves_what_the_bucket_does_not_hold(world: Any) -> None:
+    """Six calls, of which the snapshot and the question for the settings take four."""
+    world.forecast(*DIRTY_UNTIL_THREE)
+    jobs = [world.submit() for _ in range(8)]
+    world.owner.rate_limit = RateLimit(bucket=6, refill=1, period=timedelta(seconds=10))
+    reports = world.live(15 * MINUTE)
+    assert [report.actions for report in reports] == [2, 4, 0]
+    assert sum(world.job(job).begin == at(3) for job in jobs) == 6
+
+
+def test_no_call_names_more_jobs_than_an_empty_bucket_lets_through_in_time(world: Any) -> None:
+    """Fifteen seconds, half of the timeout, at one call in five seconds."""
+    world.forecast(*DIRTY_UNTIL_THREE)
+    for _ in range(8):
+        world.submit()
+    world.owner.rate_limit = RateLimit(bucket=100, refill=1, period=timedelta(seconds=5))
+    named: list[int] = []
+
+    class Counting:
+        def withhold(self, specs: Any, until: Any) -> Any:
+            named.append(len(specs))
+            return world.owner.withhold(specs, until)
+
+    world.cycle(actuator=Counting())
+    assert named == [3, 3, 2]
+
+
+def test_of_jobs_to_be_released_those_closest_to_their_bounds_go_first(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    patient, pressed = world.submit(flex=12 * HOUR), world.submit(flex=4 * HOUR)
+    world.cycle()
+    world.forecast(20)
+    world.with_rules(updates=1)
+    world.live(5 * MINUTE)
+    assert world.verbs(pressed) == ["withhold", "release"]
+    assert world.verbs(patient) == ["withhold"]
 
 
 def test_observing_writes_and_does_nothing(world: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carbonslurm.core.budget import RateLimit
 from carbonslurm.core.job import JobState
 from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import DataError
@@ -61,23 +62,52 @@ BatchStartTimeout       = 10 sec
 BOOT_TIME               = {EPOCH - 3600}
 SlurmdTimeout           = 300 sec
 SlurmctldTimeout        = 120 sec
+SlurmUser               = slurm(64030)
+SlurmctldParameters     = (null)
 """
+OPERATOR = 1
 
 
 def test_slurmctld_says_when_it_started_and_how_patient_it_is() -> None:
-    assert read_controller(CONFIG) == ControllerFacts(NOW - timedelta(hours=1), timedelta(minutes=5))
+    assert read_controller(CONFIG, OPERATOR) == ControllerFacts(
+        NOW - timedelta(hours=1), timedelta(minutes=5)
+    )
 
 
 @pytest.mark.parametrize("missing", ["BOOT_TIME", "SlurmdTimeout"])
 def test_a_configuration_without_them_is_refused(missing: str) -> None:
     with pytest.raises(DataError, match="BOOT_TIME"):
-        read_controller(CONFIG.replace(missing, "Other"))
+        read_controller(CONFIG.replace(missing, "Other"), OPERATOR)
 
 
 @given(st.text() | st.integers(0, 10**30).map(lambda number: CONFIG.replace(str(EPOCH - 3600), str(number))))
 def test_any_text_gives_facts_or_a_data_error(text: str) -> None:
     with suppress(DataError):
-        read_controller(text)
+        read_controller(text, OPERATOR)
+
+
+def limited(words: str) -> str:
+    return CONFIG.replace("SlurmctldParameters     = (null)", f"SlurmctldParameters     = {words}")
+
+
+@pytest.mark.parametrize(
+    ("words", "limit"),
+    [
+        ("(null)", None),
+        ("enable_configless,rl_bucket_size=5", None),
+        ("rl_enable", RateLimit(30, 2, timedelta(seconds=1))),
+        ("cloud_dns,rl_enable,rl_bucket_size=50", RateLimit(50, 2, timedelta(seconds=1))),
+        ("rl_enable,rl_refill_rate=10,rl_refill_period=3", RateLimit(30, 10, timedelta(seconds=3))),
+        ("rl_enable,rl_bucket_size=many,rl_refill_period=0", RateLimit(30, 2, timedelta(seconds=1))),
+    ],
+)
+def test_slurmctld_says_how_it_limits_our_calls(words: str, limit: RateLimit | None) -> None:
+    assert read_controller(limited(words), OPERATOR).rate_limit == limit
+
+
+@pytest.mark.parametrize("uid", [0, 64030])
+def test_root_and_slurmuser_are_not_limited(uid: int) -> None:
+    assert read_controller(limited("rl_enable"), uid).rate_limit is None
 
 
 # --- refusals ---
