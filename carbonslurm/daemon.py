@@ -5,9 +5,11 @@ default drops runs that are over a second late). The cycle and the step of the s
 Slurm and the ledger never see two of our hands at the same job. systemd hears READY once the first cycle ran,
 and WATCHDOG only while cycles come to their end (docs/install.md): a cycle that hangs gets the daemon
 restarted, which harms no job.
+
+One daemon acts on a cluster by a ledger. Another one waits for its lease without opening the ledger, and
+takes over within a cycle when it is free. Each task asks for the lease anew, and so does each transaction.
 """
 
-import fcntl
 import logging
 import os
 import signal
@@ -17,16 +19,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from carbonslurm import wiring
 from carbonslurm.app.cycle import Cycle, Memory
 from carbonslurm.app.fetch import fetch_all
 from carbonslurm.app.stopping import Stopping
+from carbonslurm.app.turn import Turn
 from carbonslurm.config import Config
-from carbonslurm.errors import CarbonslurmError, LedgerError, UnavailableError
+from carbonslurm.errors import CarbonslurmError, UnavailableError
 from carbonslurm.ledger.writing import Ledger
-from carbonslurm.ports import CycleReport
+from carbonslurm.ports import CycleReport, Lease
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class Daemon:
         book: the ledger, open for writing.
         cycling: the parts of a cycle.
         stopping: the parts of the step of the stops.
+        turn: whether we are the one to act.
         last_cycle: when a cycle last came to its end, well or not.
     """
 
@@ -52,31 +55,42 @@ class Daemon:
     book: Ledger
     cycling: Cycle
     stopping: Stopping
+    turn: Turn
     last_cycle: datetime | None = None
     hands: threading.Lock = field(default_factory=threading.Lock)
 
     def cycle(self) -> CycleReport:
-        """Run one cycle, then one step of the stops it began."""
-        with self.hands:
-            report = self.cycling.run()
-        _log_report(report)
+        """Run one cycle, then one step of the stops it began; nothing while another daemon acts."""
+        report = self._cycle()
         self.stops()
         self.last_cycle = wiring.now()
+        return report
+
+    def _cycle(self) -> CycleReport:
+        with self.hands:
+            if not self.turn.ours():
+                return CycleReport(error=self.turn.waits_for)
+            report = self.cycling.run()
+        _log_report(report)
         return report
 
     def stops(self) -> None:
         """Take the stops in flight one step further."""
         with self.hands, _logged("stops"):
-            self.stopping.run()
+            if self.turn.ours():
+                self.stopping.run()
 
     def fetch(self) -> None:
         """Ask the sources."""
         with _logged("fetch"):
-            fetch_all(wiring.carbon_sources(self.config), self.book, wiring.now())
+            if self.turn.ours():
+                fetch_all(wiring.carbon_sources(self.config), self.book, wiring.now())
 
     def reconcile(self) -> None:
         """Read sacct."""
         with _logged("reconcile"):
+            if not self.turn.ours():
+                return
             report = wiring.ingest(self.config, self.book, logger.warning).run()
             if report.runs:
                 logger.info("sacct: %d runs new or changed, %d figures", report.runs, report.figures)
@@ -87,25 +101,26 @@ class Daemon:
         if self.last_cycle is not None and wiring.now() - self.last_cycle < patience:
             notify("WATCHDOG=1")
 
-    def once(self) -> CycleReport:
-        """Fetch, cycle, reconcile: everything one time."""
+    def everything(self) -> CycleReport:
+        """Fetch, cycle, reconcile: each one time."""
         self.fetch()
         report = self.cycle()
         self.reconcile()
         return report
 
 
-def wired(config: Config, book: Ledger, *, observe: bool = False) -> Daemon:
+def wired(config: Config, book: Ledger, turn: Turn, *, observe: bool = False) -> Daemon:
     """Return a daemon whose hands are Slurm's own commands and the open ledger.
 
     Args:
         config: what the site wants.
         book: the ledger, open for writing.
+        turn: whether it is the one to act.
         observe: write what would be done, and do nothing.
     """
     memory = Memory()
     cycling = wiring.cycle(config, book, memory, observe=observe)
-    return Daemon(config, book, cycling, wiring.stopping(config, book, memory))
+    return Daemon(config, book, cycling, wiring.stopping(config, book, memory), turn)
 
 
 @contextmanager
@@ -127,6 +142,20 @@ def _log_report(report: CycleReport) -> None:
         logger.info("cycle: %d pending (%d flexible), %d running; %d actions, %d refused", *counts)
 
 
+def once(config: Config, *, observe: bool = False) -> CycleReport:
+    """Fetch, cycle, reconcile: everything one time.
+
+    Raises:
+        LedgerError: the ledger cannot be opened.
+        UnavailableError: another daemon acts on this cluster.
+    """
+    with _leased(config) as lease:
+        if not lease.held():
+            raise UnavailableError(f"{lease.holder()} acts on cluster {config.cluster} by {config.ledger}")
+        with wiring.ledger(config, lease) as book:
+            return wired(config, book, Turn(lease), observe=observe).everything()
+
+
 def run(config: Config, *, observe: bool = False, build: Callable[..., Daemon] = wired) -> None:
     """Serve until SIGTERM or SIGINT; a cycle under way comes to its end first.
 
@@ -137,20 +166,48 @@ def run(config: Config, *, observe: bool = False, build: Callable[..., Daemon] =
 
     Raises:
         LedgerError: the ledger cannot be opened.
-        UnavailableError: another daemon works on it.
     """
-    with alone(config):
-        _serve(config, observe=observe, build=build)
-
-
-def _serve(config: Config, *, observe: bool, build: Callable[..., Daemon]) -> None:
-    from apscheduler.schedulers.background import BackgroundScheduler  # noqa: PLC0415 - ``once`` needs none
-
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    book = wiring.ledger(config)
-    daemon = build(config, book, observe=observe)
+    with _leased(config) as lease:
+        turn = Turn(lease)
+        if _await_turn(turn, config.cycle.interval, stopped):
+            with wiring.ledger(config, lease) as book:
+                _serve(build(config, book, turn, observe=observe), stopped, observe=observe)
+    logger.info("stopped: what is withheld starts by itself at its planned time")
+
+
+@contextmanager
+def _leased(config: Config) -> Iterator[Lease]:
+    """Give the lease, taken or not, and leave it to others at the end."""
+    lease = wiring.lease(config)
+    try:
+        yield lease
+    finally:
+        lease.let_go()
+
+
+def _await_turn(turn: Turn, interval: timedelta, stopped: threading.Event) -> bool:
+    """Wait until we are the one to act; False where we were told to end first.
+
+    Raises:
+        LedgerError: there is no telling at the first look; later ones wait for better.
+    """
+    turn.lease.held()
+    if turn.ours():
+        return True
+    notify("READY=1\nSTATUS=waiting: another daemon acts")
+    while not stopped.wait(min(interval / 2, HEARTBEAT).total_seconds()):
+        notify("WATCHDOG=1")
+        if turn.ours():
+            return True
+    return False
+
+
+def _serve(daemon: Daemon, stopped: threading.Event, *, observe: bool) -> None:
+    from apscheduler.schedulers.background import BackgroundScheduler  # noqa: PLC0415 - ``once`` needs none
+
     scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
     try:
         daemon.fetch()
@@ -164,15 +221,13 @@ def _serve(config: Config, *, observe: bool, build: Callable[..., Daemon]) -> No
                 next_run_time=wiring.now() + first,
             )
         scheduler.start()
-        notify("READY=1")
-        logger.info("cluster %s: watching%s", config.cluster, " (observe only)" if observe else "")
+        notify("READY=1\nSTATUS=acting")
+        logger.info("cluster %s: watching%s", daemon.config.cluster, " (observe only)" if observe else "")
         stopped.wait()
         notify("STOPPING=1")
     finally:
         if scheduler.running:
             scheduler.shutdown(wait=True)
-        book.close()
-    logger.info("stopped: what is withheld starts by itself at its planned time")
 
 
 def _timetable(daemon: Daemon) -> list[tuple[Callable[[], object], timedelta, timedelta]]:
@@ -185,27 +240,6 @@ def _timetable(daemon: Daemon) -> list[tuple[Callable[[], object], timedelta, ti
         (daemon.fetch, times.fetch, times.fetch),
         (daemon.reconcile, times.reconcile, min(times.reconcile, times.interval)),
     ]
-
-
-@contextmanager
-def alone(config: Config) -> Iterator[None]:
-    """Be the only daemon on this ledger, as long as this lasts; a crash gives the place free.
-
-    Raises:
-        UnavailableError: another one has it.
-        LedgerError: the ledger's folder cannot be written.
-    """
-    path = Path(f"{config.ledger}.lock")
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise LedgerError(f"{path}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UnavailableError(f"another carbonslurmd works on {config.ledger}") from error
-        yield
 
 
 def notify(message: str) -> None:

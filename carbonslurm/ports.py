@@ -224,6 +224,23 @@ class RunToFigure:
         return any(change.until is not None for change in self.changes.get(self.run.key, ()))
 
 
+class Lease(Protocol):
+    """The right to act on one cluster by one ledger: one daemon has it, any other waits."""
+
+    def held(self) -> bool:
+        """Take it where it is free, or make sure that we still have it; False where another has it.
+
+        Raises:
+            LedgerError: nobody can tell now, so nobody may act.
+        """
+
+    def holder(self) -> str:
+        """Return who has it, for people."""
+
+    def let_go(self) -> None:
+        """Leave it to others."""
+
+
 class RunBook(Protocol):
     """Runs from sacct, once each, and the figures worked out for them."""
 

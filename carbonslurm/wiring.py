@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from carbonslurm.formats.hook import HookSettings
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
-    from carbonslurm.ports import CarbonSource
+    from carbonslurm.ports import CarbonSource, Lease
     from carbonslurm.slurm.queue import SlurmQueue
     from carbonslurm.slurm.wire import Wire
 
@@ -168,11 +168,21 @@ def carbon_sources(config: Config) -> Sequence[CarbonSource]:
 # --- the ledger ---
 
 
-def ledger(config: Config) -> Ledger:
-    """Open the ledger for writing."""
+def lease(config: Config) -> Lease:
+    """Return what tells whether this process may act."""
+    import socket
+
+    from carbonslurm.ledger.lease import FileLease
+
+    name = f"carbonslurmd (process {os.getpid()} on {socket.gethostname()})"
+    return FileLease(Path(config.ledger), config.cluster, name)
+
+
+def ledger(config: Config, under: Lease | None = None) -> Ledger:
+    """Open the ledger for writing, where ``under`` is given only as long as that is held."""
     from carbonslurm.ledger.writing import Ledger
 
-    return Ledger.open(Path(config.ledger), cluster=config.cluster)
+    return Ledger.open(Path(config.ledger), cluster=config.cluster, lease=under)
 
 
 def reading(config: Config) -> Reading:
@@ -300,4 +310,5 @@ def _look_at_daemon(config: Config) -> str:
     from carbonslurm.app.doctor import look_at_daemon
 
     with reading(config) as book:
-        return look_at_daemon(book, config.cluster, config.cycle.interval, now())
+        found = look_at_daemon(book, config.cluster, config.cycle.interval, now())
+    return f"{found}, {lease(config).holder()}"

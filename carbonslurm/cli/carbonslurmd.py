@@ -36,7 +36,7 @@ def carbonslurmd(context: click.Context, config_path: Path | None, *, observe: b
 @observe_option
 @click.pass_obj
 def run_command(given: Given, config_path: Path | None, *, observe: bool) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT; while another daemon acts, wait to take over."""
     from carbonslurm import daemon
 
     config = load_config(config_path or given[0])
@@ -48,14 +48,11 @@ def run_command(given: Given, config_path: Path | None, *, observe: bool) -> Non
 @observe_option
 @click.pass_obj
 def once(given: Given, config_path: Path | None, *, observe: bool) -> int:
-    """Do everything one time; exit code 69 where the cycle failed."""
-    from carbonslurm import wiring
-    from carbonslurm.daemon import alone, wired
+    """Do everything one time; exit code 69 where the cycle failed, or another daemon acts."""
+    from carbonslurm import daemon
     from carbonslurm.errors import UnavailableError
 
-    config = load_config(config_path or given[0])
-    with alone(config), wiring.ledger(config) as book:
-        report = wired(config, book, observe=observe or given[1]).once()
+    report = daemon.once(load_config(config_path or given[0]), observe=observe or given[1])
     return UnavailableError.exit_code if report.error else 0
 
 

@@ -57,10 +57,18 @@ class Database:
         path: where it lies, for messages.
         engine: how to reach it.
         close: how to close it; the engine's own way where None.
+        may_write: asked before each writing transaction; raises where it must not be.
     """
 
-    def __init__(self, path: Path, engine: Engine, close: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        engine: Engine,
+        close: Callable[[], None] | None = None,
+        may_write: Callable[[], None] = lambda: None,
+    ) -> None:
         self.path = path
+        self._may_write = may_write
         self._engine = engine
         self._reader = engine.execution_options(**{READS: True})
         self._close = close or engine.dispose
@@ -71,7 +79,9 @@ class Database:
 
         Raises:
             LedgerError: it could not be written.
+            UnavailableError: another daemon has taken over.
         """
+        self._may_write()
         with translated(self.path), self._engine.begin() as connection:
             yield connection
 

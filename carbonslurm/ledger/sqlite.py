@@ -82,7 +82,11 @@ def engine_for_reading(path: Path) -> Engine:
 
 def close_for_readers(path: Path, engine: Engine) -> None:
     """Close all writers, and leave the side files so that others can still read."""
-    keeper = sqlite3.connect(_uri(path, "mode=ro"), uri=True)
+    try:
+        keeper = sqlite3.connect(_uri(path, "mode=ro"), uri=True)
+    except sqlite3.Error:  # the file is gone: nobody is left to read it
+        engine.dispose()
+        return
     try:
         # Failing to tidy up is no reason not to close: the next writer does it.
         with contextlib.suppress(sqlite3.Error):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
+from carbonslurm.errors import UnavailableError
 from carbonslurm.ledger import sqlite
 from carbonslurm.ledger.actions import ActionLog, CycleLog
 from carbonslurm.ledger.archive import Archive
@@ -17,6 +18,7 @@ from carbonslurm.ledger.migrating import migrate
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
 from carbonslurm.ledger.tables import REVISIONS
+from carbonslurm.ports import Lease
 
 PATIENCE = timedelta(seconds=10)
 
@@ -28,20 +30,30 @@ class Ledger(Archive, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports):
     """
 
     @classmethod
-    def open(cls, path: Path, *, cluster: str | None = None, patience: timedelta = PATIENCE) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        cluster: str | None = None,
+        patience: timedelta = PATIENCE,
+        lease: Lease | None = None,
+    ) -> Self:
         """Open a ledger for writing, making or migrating it where needed.
 
         Args:
             path: the file; its folder must be there.
             cluster: whose cycles are written, None where there is only one.
             patience: how long to wait for another writer.
+            lease: asked before anything is written, None for commands that write whoever acts.
 
         Raises:
             LedgerError: it cannot be made or written, or a newer carbonslurm wrote it.
         """
         sqlite.create(path)
         engine = sqlite.engine_for_writing(path, patience)
-        database = Database(path, engine, lambda: sqlite.close_for_readers(path, engine))
+        database = Database(
+            path, engine, lambda: sqlite.close_for_readers(path, engine), lambda: _must_hold(lease)
+        )
         try:
             if database.revision() != REVISIONS[-1]:
                 migrate(path, patience)
@@ -59,3 +71,8 @@ class Ledger(Archive, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _must_hold(lease: Lease | None) -> None:
+    if lease is not None and not lease.held():
+        raise UnavailableError(f"{lease.holder()} has taken over: nothing is written")

@@ -287,13 +287,6 @@ def test_an_owner_who_sets_the_first_begin_time_again_keeps_it(stage: Stage, cle
     assert begin(stage, job) == own
 
 
-def test_a_second_daemon_on_the_same_ledger_is_refused(stage: Stage, clean_late: datetime) -> None:
-    second = stage.command("carbonslurmd", "once", check=False)
-    assert second.returncode == 69
-    assert "another carbonslurmd works on" in second.stderr
-    assert clean_late > wiring.now()
-
-
 def test_hostile_names_and_comments_forge_nothing(stage: Stage, clean_late: datetime) -> None:
     victim = submit(stage.sandbox, *FLEXIBLE, SLEEP, user=stage.user)
     wait_for_begin(stage, victim, clean_late)

@@ -1,0 +1,42 @@
+"""Who acts: asked each time, and said once."""
+
+import logging
+from dataclasses import dataclass, field
+
+import pytest
+
+from carbonslurm.app.turn import Turn
+from carbonslurm.errors import LedgerError
+
+
+@dataclass
+class Answers:
+    """A lease that gives these answers, one after the other."""
+
+    answers: list[bool | str] = field(default_factory=list)
+
+    def held(self) -> bool:
+        answer = self.answers.pop(0)
+        if isinstance(answer, str):
+            raise LedgerError(answer)
+        return answer
+
+    def holder(self) -> str:
+        return "carbonslurmd (process 7 on ctl)"
+
+    def let_go(self) -> None:
+        pass
+
+
+def test_what_keeps_us_waiting_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    turn = Turn(Answers([False, False, "ledger x: gone", "ledger x: gone", False, True, True]))
+    assert [turn.ours() for _ in range(7)] == [False, False, False, False, False, True, True]
+    waiting = "nothing is done: carbonslurmd (process 7 on ctl) acts on this cluster, we wait"
+    assert caplog.messages == [waiting, "nothing is done: ledger x: gone", waiting, "this daemon acts now"]
+
+
+def test_a_daemon_that_is_alone_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert Turn(Answers([True])).ours()
+    assert caplog.messages == []
