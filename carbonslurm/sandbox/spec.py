@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from carbonslurm.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _COUNTS = {"nodes": (1, 64), "gpus_per_node": (0, 64), "cpus_per_node": (1, 1024)}
@@ -19,7 +20,7 @@ class SandboxSpec:
     """The size and the place of a private Slurm.
 
     Raises:
-        UsageError: a count is out of range, or the GPU type is not a plain word.
+        UsageError: a count is out of range, the GPU type is not a plain word, or a setting is none.
     """
 
     directory: Path
@@ -31,6 +32,8 @@ class SandboxSpec:
     """A folder made by debootstrap, whose Slurm is used in place of this machine's."""
     hook: bool = True
     """Load our job_submit.lua."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of slurm.conf in place of a sandbox's own, or beside them."""
 
     def __post_init__(self) -> None:
         for name, (least, most) in _COUNTS.items():
@@ -38,3 +41,6 @@ class SandboxSpec:
                 raise UsageError(f"{name} must be {least} to {most}, not {getattr(self, name)}")
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.gpu_type):
             raise UsageError(f"gpu_type must be a plain lower-case word, not {self.gpu_type!r}")
+        for name, value in self.settings.items():
+            if not (re.fullmatch(r"[A-Za-z]+", name) and re.fullmatch(r"[ -~]+", value)):
+                raise UsageError(f"settings: {name}={value!r} is no setting of slurm.conf")

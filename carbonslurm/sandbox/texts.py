@@ -7,10 +7,13 @@ looks every second or two, so that a job starts soon after it may.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from carbonslurm.sandbox.layout import Layout
     from carbonslurm.sandbox.loopback import Loopback
     from carbonslurm.sandbox.spec import SandboxSpec
@@ -122,7 +125,7 @@ class Facts:
 
 def slurm_conf(facts: Facts) -> str:
     """The text of slurm.conf."""
-    return _SLURM_CONF.format(
+    text = _SLURM_CONF.format(
         cluster=facts.cluster,
         host=facts.loopback.host,
         address=facts.loopback.address,
@@ -140,6 +143,16 @@ def slurm_conf(facts: Facts) -> str:
         hook="JobSubmitPlugins=lua\n" if facts.hook else "",
         nodes=_node_lines(facts),
     )
+    return _with_settings(text, facts.spec.settings)
+
+
+def _with_settings(text: str, settings: Mapping[str, str]) -> str:
+    """Put settings in the place of lines of that name, and those that have none before the nodes."""
+    for name, value in settings.items():
+        line = f"{name}={value}"
+        old = re.search(rf"^{name}=.*$", text, re.MULTILINE)
+        text = text.replace(*(old.group(), line) if old else ("GresTypes=", f"{line}\nGresTypes="), 1)
+    return text
 
 
 def _communication(facts: Facts) -> str:

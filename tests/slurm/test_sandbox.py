@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -176,12 +178,18 @@ def test_a_plain_user_has_a_sandbox_of_their_own(short_directory: Path) -> None:
     assert mentions(short_directory) == []
 
 
-def test_two_sandboxes_live_side_by_side(sandbox: Sandbox, short_directory: Path) -> None:
-    other = up(SandboxSpec(short_directory, nodes=1, gpus_per_node=0, hook=False))
+def test_two_sandboxes_live_side_by_side_each_with_its_own_settings(
+    sandbox: Sandbox, short_directory: Path
+) -> None:
+    spec = SandboxSpec(short_directory, 1, 0, hook=False, settings={"MaxJobCount": "20000", "KillWait": "6"})
+    other = up(spec)
     try:
         assert other.cluster != sandbox.cluster
         with pytest.raises(UsageError, match="already"):
             up(SandboxSpec(short_directory))
+        told = other.run(["scontrol", "show", "config"]).stdout
+        assert re.search(r"^MaxJobCount\s*= 20000$", told, re.MULTILINE)
+        assert re.search(r"^KillWait\s*= 6 sec$", told, re.MULTILINE)
     finally:
         other.down()
     assert all(status.alive for status in sandbox.status())
@@ -216,10 +224,12 @@ def test_folders_that_cannot_carry_a_sandbox_are_refused(short_directory: Path) 
         check_directory(short_directory / "new", as_root=True)
 
 
-@pytest.mark.parametrize("wrong", [{"nodes": 0}, {"gpus_per_node": -1}, {"gpu_type": "A 100"}])
-def test_impossible_sizes_are_refused(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"nodes": 0}, {"gpus_per_node": -1}, {"gpu_type": "A 100"}, {"settings": {"A": "1\nB=2"}}]
+)
+def test_impossible_wishes_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        SandboxSpec(Path("x"), **wrong)  # type: ignore[arg-type]
+        SandboxSpec(Path("x"), **wrong)
 
 
 def test_a_recycled_pid_is_not_taken_for_a_daemon(tmp_path: Path) -> None:
