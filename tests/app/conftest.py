@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failpoints import Call, Watch, behind
 
 from carbonslurm.app.cycle import Cycle, CycleRules, Memory
 from carbonslurm.app.ingest import Ingest, IngestReport
@@ -44,33 +45,24 @@ class KilledError(BaseException):
 
 @dataclass
 class Fuse:
-    """Kills the daemon at its nth call of a port, before or after the call is done; None never does."""
+    """Kills the daemon at its nth call of a port, before or after the call is done; None never does.
+
+    Attributes:
+        passed: every call up to now.
+    """
 
     at: int | None = None
     after: bool = False
     calls: int = 0
+    passed: list[str] = field(default_factory=list)
 
-    def burn(self, *, done: bool) -> None:
-        self.calls += not done
+    def __call__(self, call: Call, *, done: bool) -> None:
+        if not done:
+            self.calls += 1
+            self.passed.append(str(call))
         if self.calls == self.at and done is self.after:
             self.at = None
             raise KilledError
-
-
-class Wired:
-    """A port behind a fuse: each call goes through to the thing itself."""
-
-    def __init__(self, thing: object, fuse: Fuse) -> None:
-        self._thing, self._fuse = thing, fuse
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def call(*given: Any, **named: Any) -> Any:
-            self._fuse.burn(done=False)
-            answer = getattr(self._thing, name)(*given, **named)
-            self._fuse.burn(done=True)
-            return answer
-
-        return call
 
 
 @dataclass
@@ -81,6 +73,7 @@ class World:
         owner: the cluster, for what people and fate do to it.
         rules: the site's; a story may replace them.
         fuse: see Fuse.
+        watch: told of each call of a port; the fuse, unless a story puts another in its place.
     """
 
     path: Path
@@ -89,6 +82,10 @@ class World:
     rules: CycleRules
     memory: Memory = field(default_factory=Memory)
     fuse: Fuse = field(default_factory=Fuse)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = self.fuse
 
     @property
     def now(self) -> datetime:
@@ -150,32 +147,31 @@ class World:
     # --- our daemon ---
 
     def cycle(self, actuator: Any = None) -> CycleReport:
-        cluster, book = Wired(self.owner, self.fuse), Wired(self.ledger, self.fuse)
-        return Cycle(
-            queue=cluster,
-            actuator=actuator or cluster,
-            archive=book,
-            actions=book,
-            jobs=book,
-            cycles=book,
+        cycle = Cycle(
+            queue=self.owner,
+            actuator=actuator or self.owner,
+            archive=self.ledger,
+            actions=self.ledger,
+            jobs=self.ledger,
+            cycles=self.ledger,
             rules=self.rules,
             clock=lambda: self.now,
             memory=self.memory,
-        ).run()
+        )
+        return behind(cycle, self.watch).run()
 
     def stops(self) -> int:
-        cluster, book = Wired(self.owner, self.fuse), Wired(self.ledger, self.fuse)
         stopping = Stopping(
             cluster="toy",
-            queue=cluster,
-            control=cluster,
-            actuator=cluster,
-            actions=book,
+            queue=self.owner,
+            control=self.owner,
+            actuator=self.owner,
+            actions=self.ledger,
             memory=self.memory,
             clock=lambda: self.now,
         )
         try:
-            return stopping.run()
+            return behind(stopping, self.watch).run()
         except UnavailableError:
             return 1
 

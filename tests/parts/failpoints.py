@@ -1,0 +1,118 @@
+"""Failpoints: a named place just before and just after each call by which our daemon touches the world.
+
+Every step of a cycle and of a stop is a call of a port, so between any two steps there is such a place. Which
+ports there are is read from the annotations of Cycle and Stopping, and which calls they have from the
+Protocols: a new port, or a new method of one, is a new failpoint without a word here.
+
+``advance_stop(signalled):after`` is just after the first call of advance_stop that is about this phase.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, Self, TypeVar, get_type_hints
+
+from carbonslurm.app.cycle import Cycle
+from carbonslurm.app.stopping import Stopping
+from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.stop import Phase
+from carbonslurm.ports import Outcome, OutcomeState
+
+Parts = TypeVar("Parts", Cycle, Stopping)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a port, about to be made or just made.
+
+    Attributes:
+        name: of the method.
+        about: the verbs, phases and outcomes that it was given.
+    """
+
+    name: str
+    about: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(sorted(self.about))})" if self.about else self.name
+
+
+class Watch(Protocol):
+    """Told of each call, before it is made and again when it is done."""
+
+    def __call__(self, call: Call, *, done: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failpoint:
+    """Just before or after a call; with ``about``, only of one that was given this word."""
+
+    name: str
+    after: bool
+    about: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Read ``withhold:before`` or ``advance_stop(signalled):after``."""
+        found = re.fullmatch(r"(\w+)(?:\((\w+)\))?:(before|after)", text)
+        assert found is not None, f"no failpoint: {text}"
+        return cls(found[1], found[3] == "after", found[2])
+
+    def is_at(self, call: Call, *, done: bool) -> bool:
+        """Tell whether this is the place."""
+        about = self.about is None or self.about in call.about
+        return self.name == call.name and about and self.after is done
+
+
+def behind(parts: Parts, watch: Watch) -> Parts:
+    """Return a use case with all of its ports watched."""
+    return replace(parts, **{name: _Watched(getattr(parts, name), watch) for name in ports(type(parts))})
+
+
+def ports(parts: type[Cycle | Stopping]) -> Mapping[str, type]:
+    """Return the fields of a use case that are ports, each with its Protocol."""
+    hints = get_type_hints(parts)
+    return {it.name: hints[it.name] for it in fields(parts) if getattr(hints[it.name], "_is_protocol", False)}
+
+
+def calls() -> frozenset[str]:
+    """Return the name of every call that a cycle or a stop could make."""
+    protocols = {port for parts in (Cycle, Stopping) for port in ports(parts).values()}
+    return frozenset(name for port in protocols for name in _methods(port))
+
+
+def _methods(port: type) -> Iterator[str]:
+    for kind in port.__mro__:
+        if getattr(kind, "_is_protocol", False):
+            yield from (name for name, value in vars(kind).items() if callable(value) and name[0] != "_")
+
+
+class _Watched:
+    """A port: each call goes through to the thing itself."""
+
+    def __init__(self, thing: object, watch: Watch) -> None:
+        self._thing, self._watch = thing, watch
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            this = Call(name, frozenset(_words((*given, *named.values()))))
+            self._watch(this, done=False)
+            answer = getattr(self._thing, name)(*given, **named)
+            self._watch(this, done=True)
+            return answer
+
+        return call
+
+
+def _words(given: object) -> Iterator[str]:
+    if isinstance(given, Verb | Phase | OutcomeState):
+        yield given.value
+    elif isinstance(given, Action):
+        yield given.verb.value
+    elif isinstance(given, Outcome):
+        yield given.state.value
+    elif isinstance(given, Mapping):
+        yield from _words(tuple(given.values()))
+    elif isinstance(given, tuple | list):
+        for item in given:
+            yield from _words(item)
