@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,10 +77,16 @@ class Stage:
         Raises:
             UnavailableError: it ended, or has not got there after 30 s.
         """
+        program = str(COMMANDS / "carbonslurmd")
+        self.launch([program, "--config", str(config_path(self.sandbox)), *options, "run"])
+        wait_until(self._has_cycled, 30, "the daemon's first cycle")
+
+    def launch(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a program as the daemon: with its account, in its log. It is ``process`` from then on."""
         account = self.daemon_account
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(COMMANDS / "carbonslurmd"), "--config", str(config_path(self.sandbox)), *options, "run"],
+                list(argv),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -87,7 +94,7 @@ class Stage:
                 env={**os.environ, "HOME": str(self.sandbox.work)},
                 **(_identity(account) if account else {}),
             )
-        wait_until(self._has_cycled, 30, "the daemon's first cycle")
+        return self.process
 
     def check(self) -> None:
         """Say so where the daemon has ended.
@@ -156,6 +163,7 @@ def _account(name: str) -> str | None:
     return name if os.geteuid() == 0 and _can_run(name) else None
 
 
+@cache
 def _can_run(name: str) -> bool:
     """Whether an account can run this checkout: a folder above it, or above its Python, may be closed."""
     words = [str(COMMANDS / "python"), "-c", "import carbonslurm.daemon"]
