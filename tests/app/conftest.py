@@ -25,7 +25,7 @@ from carbonslurm.core.planner import PlanRules, Zones
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.stop import StopRules
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
-from carbonslurm.errors import UnavailableError
+from carbonslurm.errors import CarbonslurmError
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import ActionRow, CycleReport, RunFilter, RunRow
 from carbonslurm.sim.cluster import SimulatedCluster
@@ -172,7 +172,7 @@ class World:
         )
         try:
             return behind(stopping, self.watch).run()
-        except UnavailableError:
+        except CarbonslurmError:  # as the daemon: the next step may do better
             return 1
 
     def restart(self) -> None:

@@ -320,31 +320,6 @@ def test_an_update_that_got_no_answer_is_looked_at_in_the_next_cycle(world: Any,
     assert "leave" not in world.verbs()
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_any_call_the_next_daemon_goes_on(new_world: Any, killed: Any, after: bool) -> None:
-    fuse = 0
-    died = True
-    while died:
-        fuse += 1
-        world = new_world()
-        world.forecast(*DIRTY_UNTIL_THREE)
-        job = world.submit()
-        world.fuse.at, world.fuse.after = fuse, after
-        died = False
-        try:
-            world.live(10 * MINUTE)
-        except killed:
-            died = True
-            world.restart()
-        world.fuse.at = None
-        world.live(10 * MINUTE)
-        world.without_us(4 * HOUR)
-        assert world.job(job).started == at(3)
-        assert "leave" not in world.verbs()
-        assert not world.job(job).held
-        assert fuse < 200
-
-
 # --- the ledger cannot be written ---
 
 

@@ -8,8 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from carbonslurm.core.action import Verb
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import JobState
@@ -302,37 +300,3 @@ def test_an_outage_of_ours_past_the_restart_abandons_the_stop(world: Any) -> Non
     world.live(HOUR)
     assert the_stop(world).state == Phase.ABANDONED
     assert world.job(job).restarts == 0
-
-
-# --- killed at any call ---
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("on_signal", list(OnSignal), ids=lambda kind: kind.name.lower())
-def test_killed_at_any_call_the_job_comes_to_the_same_end(
-    new_world: Any, killed: Any, on_signal: OnSignal, after: bool
-) -> None:
-    """From the cycle that means to stop until the job waits, a new daemon takes over each time."""
-    fuse, died = 0, True
-    while died:
-        fuse += 1
-        assert fuse < 400
-        world = new_world()
-        quick = {"grace": timedelta(seconds=15), "saves_in": timedelta(seconds=5)}
-        job = stopped(world, on_signal, **quick)
-        world.fuse.calls, world.fuse.at, world.fuse.after = 0, fuse, after
-        died = False
-        try:
-            world.live(5 * MINUTE)
-        except killed:
-            died = True
-            world.restart()
-        world.fuse.at = None
-        world.live(10 * MINUTE)
-        world.without_us(12 * HOUR)
-        ended = world.job(job)
-        assert (ended.state, ended.word, ended.held) == (JobState.ENDED, "COMPLETED", False)
-        assert ended.finished == 1
-        assert ended.restarts == (0 if on_signal is OnSignal.EXIT else 1)
-        assert ended.restarts == 0 or ended.started == CLEAN
-        assert "leave" not in world.verbs()
