@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from carbonslurm.core.planner import PlanRules, Zones
     from carbonslurm.core.power import PowerModel
     from carbonslurm.formats.hook import HookSettings
+    from carbonslurm.ledger.place import Place
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
     from carbonslurm.ports import CarbonSource, Lease
     from carbonslurm.slurm.queue import SlurmQueue
     from carbonslurm.slurm.wire import Wire
 
+POSTGRES = "postgresql://"  # how the address of a ledger on a server begins; any other is a file's path
 WINDOW_CYCLES = 2  # the hook gives the daemon this many cycles to see a job before Slurm may start it
 
 
@@ -168,28 +170,48 @@ def carbon_sources(config: Config) -> Sequence[CarbonSource]:
 # --- the ledger ---
 
 
+def place(config: Config, *, to_read: bool = False) -> Place:
+    """Return where the ledger lies, and as whom to reach it."""
+    address, password = config.ledger, config.ledger_password_file
+    if to_read and config.ledger_reader is not None:
+        address, password = config.ledger_reader, config.ledger_reader_password_file
+    if not address.startswith(POSTGRES):
+        from carbonslurm.ledger.sqlite import SqliteFile
+
+        return SqliteFile(Path(address))
+    from carbonslurm.ledger.postgres import PostgresServer
+
+    return PostgresServer(address, Path(password) if password else None)
+
+
 def lease(config: Config) -> Lease:
     """Return what tells whether this process may act."""
     import socket
 
-    from carbonslurm.ledger.lease import FileLease
-
     name = f"carbonslurmd (process {os.getpid()} on {socket.gethostname()})"
-    return FileLease(Path(config.ledger), config.cluster, name)
+    if not config.ledger.startswith(POSTGRES):
+        from carbonslurm.ledger.lease import FileLease
+
+        return FileLease(Path(config.ledger), config.cluster, name)
+    from carbonslurm.ledger.postgres import PostgresLease, PostgresServer
+
+    password = config.ledger_password_file
+    server = PostgresServer(config.ledger, Path(password) if password else None)
+    return PostgresLease(server, config.cluster, name)
 
 
 def ledger(config: Config, under: Lease | None = None) -> Ledger:
     """Open the ledger for writing, where ``under`` is given only as long as that is held."""
     from carbonslurm.ledger.writing import Ledger
 
-    return Ledger.open(Path(config.ledger), cluster=config.cluster, lease=under)
+    return Ledger.open(place(config), cluster=config.cluster, lease=under)
 
 
 def reading(config: Config) -> Reading:
     """Open the ledger for reading only."""
     from carbonslurm.ledger.reading import Reading
 
-    return Reading.open(Path(config.ledger))
+    return Reading.open(place(config, to_read=True))
 
 
 # --- the use cases ---
@@ -300,8 +322,7 @@ def doctor(config: Config) -> Doctor:
 
 def _look_at_ledger(config: Config) -> str:
     reading(config).close()
-    path = Path(config.ledger)
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    if not place(config).is_writable():
         return f"{config.ledger}: readable (this account may not write it; the daemon's must)"
     return f"{config.ledger}: readable and writable"
 

@@ -238,3 +238,38 @@ def test_a_default_says_how_long_jobs_may_wait_and_nothing_else(tag: str) -> Non
             "cluster: c\nledger: /l\nzone: GB\nsources: [{provider: neso, zone: GB}]\n"
             f"flexible: {{defaults: [{{tag: '{tag}'}}]}}\n"
         )
+
+
+SERVER = "postgresql://carbon@db:5432/ledger"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("ledger: relative.sqlite", "ledger: expected an absolute path or postgresql://"),
+        ("ledger: mysql://carbon:geheim@db/ledger", "ledger: expected an absolute path or postgresql://"),
+        ("ledger: postgresql://carbon:geheim@db/ledger", "ledger: no password here"),
+        ("ledger: postgresql://carbon@db/ledger?password=geheim", "ledger: no password here"),
+        ("ledger: postgresql://carbon@db:geheim/ledger", "ledger: not a URL"),
+        (f"ledger: {SERVER}\nledger_reader: postgresql://r:geheim@db/l", "ledger_reader: no password here"),
+        (f"ledger: {SERVER}\nledger_reader: /var/lib/geheim", "ledger_reader: expected postgresql://"),
+        (f"ledger: {SERVER}\nledger_password_file: here", "ledger_password_file: expected an absolute path"),
+        (f"ledger: {SERVER}\nledger_reader_password_file: /x", "ledger_reader_password_file: ledger_reader"),
+        ("ledger: /l\nledger_password_file: /x", "ledger_password_file: only a ledger on PostgreSQL"),
+        (f"ledger: /l\nledger_reader: {SERVER}", "ledger_reader: only a ledger on PostgreSQL"),
+    ],
+)
+def test_an_address_of_the_ledger_that_cannot_be_is_one_line_without_a_password(
+    lines: str, words: str
+) -> None:
+    text = f"cluster: c\nzone: GB\nsources: [{{provider: neso, zone: GB}}]\n{lines}\n"
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    assert str(caught.value).startswith(words)
+    assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["", "?sslmode=verify-full", "?host=/run/postgresql"])
+def test_a_ledger_on_a_server_is_taken_with_what_libpq_takes(query: str) -> None:
+    text = f"cluster: c\nzone: GB\nsources: [{{provider: neso, zone: GB}}]\nledger: {SERVER}{query}\n"
+    assert parse(text).ledger == f"{SERVER}{query}"

@@ -29,9 +29,10 @@ def migrate(config_path: Path | None, path: Path | None) -> None:
       carbonslurm ledger migrate
       carbonslurm ledger migrate --path /var/lib/carbonslurm/ledger.sqlite
     """
+    from carbonslurm import wiring
     from carbonslurm.ledger.tables import REVISIONS
     from carbonslurm.ledger.writing import Ledger
 
-    file = path or Path(load_config(config_path).ledger)
-    with Ledger.open(file):
-        click.echo(f"{file}: revision {REVISIONS[-1]}")
+    where = path or wiring.place(load_config(config_path))
+    with Ledger.open(where):
+        click.echo(f"{where}: revision {REVISIONS[-1]}")

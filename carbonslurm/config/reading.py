@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from carbonslurm.config.addresses import check_ledger
 from carbonslurm.config.sections import Config, Duration
 from carbonslurm.config.words import shown, words_for, wrong, yaml_words
 from carbonslurm.core.tag import find_tag, parse_declaration, parse_duration
@@ -98,7 +99,10 @@ def _check(config: Config) -> None:
 
 def _check_paths(config: Config) -> None:
     """A relative path would mean another file for each folder that a command is called in."""
-    paths = {"ledger": config.ledger, "slurm.conf": config.slurm.conf, "slurm.path": config.slurm.path}
+    check_ledger(config)
+    paths = {"slurm.conf": config.slurm.conf, "slurm.path": config.slurm.path}
+    paths["ledger_password_file"] = config.ledger_password_file
+    paths["ledger_reader_password_file"] = config.ledger_reader_password_file
     paths |= {
         f"sources[{number}].path": getattr(it, "path", None) for number, it in enumerate(config.sources)
     }

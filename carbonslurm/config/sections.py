@@ -135,6 +135,9 @@ class Config(Section, frozen=True):
     ledger: Name
     zone: Name
     sources: Annotated[tuple[Source, ...], msgspec.Meta(min_length=1)]
+    ledger_password_file: str | None = None
+    ledger_reader: str | None = None
+    ledger_reader_password_file: str | None = None
     zones: dict[str, Name] = {}
     cycle: CycleConfig = CycleConfig()
     policy: PolicyConfig = PolicyConfig()

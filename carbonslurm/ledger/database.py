@@ -1,23 +1,21 @@
 """One open database: its transactions, and the translation of its errors.
 
-What the disk, the file system or another process did wrong becomes LedgerError, in one line, here and nowhere
-else. A broken constraint or a wrong statement is a bug of ours and keeps its traceback. A DataError that rose
-while a value was written (a moment without a zone) is handed on as it was.
+What the disk, the network, the server or another process did wrong becomes LedgerError, in one line, here
+and nowhere else. A broken constraint or a wrong statement is a bug of ours and keeps its traceback. A
+DataError that rose while a value was written (a moment without a zone) is handed on as it was.
 """
 
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, insert, inspect, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, StatementError
+from sqlalchemy.exc import StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from carbonslurm.errors import CarbonslurmError, LedgerError
-from carbonslurm.ledger.sqlite import READS
+from carbonslurm.ledger.place import READS, Place
 from carbonslurm.ledger.tables import REVISIONS
 
 # Values in one IN (...): SQLite before 3.32 takes 999 in a statement.
@@ -34,44 +32,44 @@ def in_batches(values: Collection[Value], size: int = BATCH) -> Iterator[Sequenc
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(place: Place) -> Iterator[None]:
     """Turn what the database says into LedgerError."""
     try:
         yield
-    except (IntegrityError, ProgrammingError):
+    except CarbonslurmError:
         raise
-    except StatementError as error:
-        if isinstance(error.orig, CarbonslurmError):
-            raise error.orig from error
-        if isinstance(error, DBAPIError):
-            raise LedgerError(f"ledger {path}: {error.orig}") from error
-        raise
-    except (sqlite3.Error, PoolTimeoutError) as error:
-        raise LedgerError(f"ledger {path}: {error}") from error
+    except Exception as error:
+        cause = error.orig if isinstance(error, StatementError) and error.orig else error
+        if isinstance(cause, CarbonslurmError):
+            raise cause from error
+        words = str(cause) if isinstance(cause, PoolTimeoutError) else place.complaint(cause)
+        if words is None:
+            raise
+        raise LedgerError(f"ledger {place}: {' '.join(words.split())}") from error
 
 
 class Database:
     """An open ledger.
 
     Args:
-        path: where it lies, for messages.
+        place: where it lies.
         engine: how to reach it.
-        close: how to close it; the engine's own way where None.
+        close: how to close it.
         may_write: asked before each writing transaction; raises where it must not be.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         engine: Engine,
-        close: Callable[[], None] | None = None,
+        close: Callable[[], None],
         may_write: Callable[[], None] = lambda: None,
     ) -> None:
-        self.path = path
+        self.place = place
         self._may_write = may_write
         self._engine = engine
         self._reader = engine.execution_options(**{READS: True})
-        self._close = close or engine.dispose
+        self._close = close
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -82,7 +80,7 @@ class Database:
             UnavailableError: another daemon has taken over.
         """
         self._may_write()
-        with translated(self.path), self._engine.begin() as connection:
+        with translated(self.place), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -92,7 +90,7 @@ class Database:
         Raises:
             LedgerError: it could not be read.
         """
-        with translated(self.path), self._reader.begin() as connection:
+        with translated(self.place), self._reader.begin() as connection:
             yield connection
 
     def revision(self) -> str | None:
@@ -106,12 +104,12 @@ class Database:
                 return None
             revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         if revision is not None and revision not in REVISIONS:
-            raise LedgerError(f"ledger {self.path}: a newer carbonslurm wrote it (revision {revision})")
+            raise LedgerError(f"ledger {self.place}: a newer carbonslurm wrote it (revision {revision})")
         return revision
 
     def close(self) -> None:
         """Close every connection."""
-        with translated(self.path):
+        with translated(self.place):
             self._close()
 
 

@@ -7,13 +7,13 @@ within it leaves the old ledger, and a second one that came at the same time fin
 from datetime import timedelta
 from pathlib import Path
 
-from carbonslurm.ledger import sqlite
 from carbonslurm.ledger.database import translated
+from carbonslurm.ledger.place import Place
 
 FOLDER = Path(__file__).parent / "migrations"
 
 
-def migrate(path: Path, patience: timedelta) -> None:
+def migrate(place: Place, patience: timedelta) -> None:
     """Run the revisions that are missing.
 
     Raises:
@@ -24,10 +24,9 @@ def migrate(path: Path, patience: timedelta) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    # Rebuilding a table, which is how SQLite alters one, must not trip over its foreign keys.
-    engine = sqlite.engine_for_writing(path, patience, foreign_keys=False)
+    engine = place.writer(patience, migrating=True)
     try:
-        with translated(path), engine.begin() as connection:
+        with translated(place), engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:

@@ -8,6 +8,7 @@ from carbonslurm.ledger import sqlite
 from carbonslurm.ledger.archive import ArchiveReader
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.memory import Memory
+from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.tables import REVISIONS
 
@@ -16,15 +17,15 @@ class Reading(Reports, ArchiveReader, Memory):
     """A ledger that cannot be written: LedgerReader of ``ports``, what is known of carbon, what is ours."""
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a ledger for reading, as any user who may read the file.
+    def open(cls, where: Path | Place) -> Self:
+        """Open a ledger for reading, as any user who may; a path means SQLite's file.
 
         Raises:
             LedgerError: there is none, it cannot be read, or its tables are not this carbonslurm's.
         """
-        if not path.is_file():
-            raise LedgerError(f"ledger {path}: there is none, or this user may not see it")
-        database = Database(path, sqlite.engine_for_reading(path))
+        place = sqlite.at(where)
+        engine = place.reader()
+        database = Database(place, engine, engine.dispose)
         try:
             _check(database)
         except BaseException:
@@ -44,5 +45,7 @@ class Reading(Reports, ArchiveReader, Memory):
 
 
 def _check(database: Database) -> None:
-    if database.revision() != REVISIONS[-1]:
-        raise LedgerError(f"ledger {database.path}: its tables are old: run carbonslurm ledger migrate")
+    revision = database.revision()
+    if revision != REVISIONS[-1]:
+        what = "it has no tables" if revision is None else "its tables are old"
+        raise LedgerError(f"ledger {database.place}: {what}: run carbonslurm ledger migrate")

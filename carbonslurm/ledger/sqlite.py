@@ -14,6 +14,7 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -21,8 +22,54 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from carbonslurm.errors import LedgerError
+from carbonslurm.ledger.place import READS, Place
 
-READS = "carbonslurm_reads"  # execution option of a connection that does not mean to write
+
+@dataclass(frozen=True, slots=True)
+class SqliteFile:
+    """A ledger in a file: Place."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def prepare(self) -> None:
+        """Make the file, or check that an old one can be written; see ``create``."""
+        create(self.path)
+
+    def writer(self, patience: timedelta, *, migrating: bool = False) -> Engine:
+        """Return an engine that writes."""
+        # Rebuilding a table, which is how SQLite alters one, must not trip over its foreign keys.
+        return engine_for_writing(self.path, patience, foreign_keys=not migrating)
+
+    def reader(self) -> Engine:
+        """Return an engine that cannot write.
+
+        Raises:
+            LedgerError: there is no such file.
+        """
+        if not self.path.is_file():
+            raise LedgerError(f"ledger {self.path}: there is none, or this user may not see it")
+        return engine_for_reading(self.path)
+
+    def close_writer(self, engine: Engine) -> None:
+        """Close it, and leave the side files to readers."""
+        close_for_readers(self.path, engine)
+
+    def is_writable(self) -> bool:
+        """Whether this user may write the file, and side files beside it."""
+        return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+
+    def complaint(self, error: BaseException) -> str | None:
+        """Return the words of the disk, the file system or another process."""
+        ours = isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError))
+        return str(error) if isinstance(error, sqlite3.Error) and not ours else None
+
+
+def at(where: Path | Place) -> Place:
+    """Return a place; a path means SQLite's file."""
+    return SqliteFile(where) if isinstance(where, Path) else where
 
 
 def create(path: Path) -> None:

@@ -15,6 +15,7 @@ from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.jobs import JobBook
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.migrating import migrate
+from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
 from carbonslurm.ledger.tables import REVISIONS
@@ -32,7 +33,7 @@ class Ledger(Archive, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports):
     @classmethod
     def open(
         cls,
-        path: Path,
+        where: Path | Place,
         *,
         cluster: str | None = None,
         patience: timedelta = PATIENCE,
@@ -41,7 +42,7 @@ class Ledger(Archive, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports):
         """Open a ledger for writing, making or migrating it where needed.
 
         Args:
-            path: the file; its folder must be there.
+            where: its place, or SQLite's file, whose folder must be there.
             cluster: whose cycles are written, None where there is only one.
             patience: how long to wait for another writer.
             lease: asked before anything is written, None for commands that write whoever acts.
@@ -49,14 +50,13 @@ class Ledger(Archive, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports):
         Raises:
             LedgerError: it cannot be made or written, or a newer carbonslurm wrote it.
         """
-        sqlite.create(path)
-        engine = sqlite.engine_for_writing(path, patience)
-        database = Database(
-            path, engine, lambda: sqlite.close_for_readers(path, engine), lambda: _must_hold(lease)
-        )
+        place = sqlite.at(where)
+        place.prepare()
+        engine = place.writer(patience)
+        database = Database(place, engine, lambda: place.close_writer(engine), lambda: _must_hold(lease))
         try:
             if database.revision() != REVISIONS[-1]:
-                migrate(path, patience)
+                migrate(place, patience)
         except BaseException:
             database.close()
             raise

@@ -16,9 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from carbonslurm import wiring
 from carbonslurm.config import load as load_config
 from carbonslurm.errors import LedgerError, UnavailableError
-from carbonslurm.ledger.reading import Reading
 from carbonslurm.sandbox.accounts import demotion
 from carbonslurm.sandbox.site import config_path, write_site
 from carbonslurm.sandbox.waiting import wait_until
@@ -142,7 +142,7 @@ class Stage:
     def _has_cycled(self) -> bool:
         self.check()
         try:
-            with Reading.open(Path(self.config.ledger)) as reading:
+            with wiring.reading(self.config) as reading:
                 return reading.last_cycle(self.config.cluster) is not None
         except LedgerError:
             return False  # its tables are just being made

@@ -1,4 +1,8 @@
-"""A real ledger in a folder of its own for each test, and facts to put into it."""
+"""A real ledger for each test, on SQLite and on PostgreSQL, and facts to put into it.
+
+Tests that ask for ``place`` or ``ledger`` are run on both; those that ask for ``path`` are about SQLite's
+file.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +17,8 @@ from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, QueuedJob, RunKey, Tres
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
+from carbonslurm.ledger.place import Place
+from carbonslurm.ledger.sqlite import SqliteFile
 from carbonslurm.ledger.writing import Ledger
 
 MIDNIGHT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -29,9 +35,25 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.db"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, path: Path) -> Place:
+    """An empty ledger's place, once on each database."""
+    found: Place = SqliteFile(path) if request.param == "sqlite" else request.getfixturevalue("empty_tables")
+    return found
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def bare_place(request: pytest.FixtureRequest, path: Path) -> Place:
+    """A place where there is no ledger yet."""
+    if request.param == "sqlite":
+        return SqliteFile(path)
+    made: Place = request.getfixturevalue("new_database")(empty=True)
+    return made
+
+
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with Ledger.open(path, cluster="green") as opened:
+def ledger(place: Place) -> Iterator[Ledger]:
+    with Ledger.open(place, cluster="green") as opened:
         yield opened
 
 

@@ -1,4 +1,4 @@
-"""Another user reads the ledger: daemon running, stopped, killed, or the file only a copy.
+"""Another user reads SQLite's file: daemon running, stopped, killed, or the file only a copy.
 
 The folder is read-only for the time of reading; where the tests run as root, to whom that means nothing, the
 reader is ``nobody``.
@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import RunFilter
@@ -169,15 +170,15 @@ def test_a_copy_without_side_files(shared: Path) -> None:
     assert _read_as_another(copy) == 1
 
 
-def test_a_reader_sees_what_is_written_after_it_opened(path: Path, make_run: Any, clock: Hours) -> None:
-    with Ledger.open(path) as ledger, Reading.open(path) as reading:
+def test_a_reader_sees_what_is_written_after_it_opened(place: Place, make_run: Any, clock: Hours) -> None:
+    with Ledger.open(place) as ledger, Reading.open(place) as reading:
         assert reading.runs(RunFilter()) == []
         ledger.keep_runs([make_run()], clock(4))
         assert len(reading.runs(RunFilter())) == 1
 
 
-def test_a_reader_does_not_hold_up_the_daemon(path: Path, make_run: Any, clock: Hours) -> None:
-    with Ledger.open(path) as ledger, Reading.open(path) as reading:
+def test_a_reader_does_not_hold_up_the_daemon(place: Place, make_run: Any, clock: Hours) -> None:
+    with Ledger.open(place) as ledger, Reading.open(place) as reading:
         with reading._database.reading() as connection:  # noqa: SLF001  # a reader in the middle of a question
             connection.exec_driver_sql("SELECT count(*) FROM run").fetchone()
             assert ledger.keep_runs([make_run()], clock(4)) == 1
@@ -194,11 +195,11 @@ def test_a_closed_ledger_stays_closed_to_others(shared: Path) -> None:
     assert set(_files(shared).values()) == {0o600}
 
 
-def test_a_reader_cannot_write(path: Path) -> None:
-    Ledger.open(path).close()
-    with Reading.open(path) as reading:
+def test_a_reader_cannot_write(place: Place) -> None:
+    Ledger.open(place).close()
+    with Reading.open(place) as reading:
         assert not hasattr(reading, "intend")
         from carbonslurm.errors import LedgerError
 
-        with pytest.raises(LedgerError, match="readonly"), reading._database.writing() as connection:  # noqa: SLF001
+        with pytest.raises(LedgerError, match=r"read-?only"), reading._database.writing() as connection:  # noqa: SLF001
             connection.exec_driver_sql("DELETE FROM run")

@@ -1,5 +1,7 @@
 """The tables, the revisions that make them, and what they refuse."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from carbonslurm.errors import LedgerError
 from carbonslurm.ledger.migrating import FOLDER
+from carbonslurm.ledger.place import Place
+from carbonslurm.ledger.postgres import PostgresServer
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ledger.tables import METADATA, OUTCOME, REVISIONS
 from carbonslurm.ledger.writing import Ledger
@@ -29,15 +33,43 @@ def _statements(engine: Engine) -> dict[str, str]:
     return {name: sql for name, sql in found.items() if name != "alembic_version"}
 
 
-def test_revisions_make_what_the_tables_say(ledger: Ledger, path: Path) -> None:
-    engine = _engine(path)
+def test_revisions_make_what_the_tables_say(ledger: Ledger, place: Place) -> None:
+    engine = place.reader()
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     engine.dispose()
 
 
-def test_revisions_make_the_same_constraints_too(ledger: Ledger, path: Path, tmp_path: Path) -> None:
+CATALOGUE = (
+    """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace""",
+    "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    """SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns
+    WHERE table_schema = 'public'""",
+)
+
+
+def test_revisions_make_the_same_catalogue_on_postgresql(
+    new_database: Callable[..., PostgresServer],
+) -> None:
+    """What Alembic does not compare: CHECKs, names of keys, the numbering of rows."""
+    migrated, direct = new_database(), new_database(empty=True)
+    engine = direct.writer(timedelta(seconds=5))
+    METADATA.create_all(engine)
+    engine.dispose()
+    for question in CATALOGUE:
+        assert _rows(migrated, question) == _rows(direct, question)
+
+
+def _rows(server: PostgresServer, question: str) -> set[tuple[object, ...]]:
+    with server.connect() as connection:
+        rows = connection.execute(question.encode()).fetchall()
+    return {row for row in rows if row[0] != "alembic_version"}
+
+
+def test_revisions_make_the_same_constraints_too(path: Path, tmp_path: Path) -> None:
     """Alembic does not compare CHECKs on SQLite, so the statements themselves are compared."""
+    Ledger.open(path).close()
     direct = _engine(tmp_path / "direct.db")
     METADATA.create_all(direct)
     migrated, created = _statements(_engine(path)), _statements(direct)
@@ -63,27 +95,28 @@ def test_every_column_says_what_it_holds() -> None:
     ] == []
 
 
-def test_a_newer_ledger_is_left_alone(path: Path) -> None:
-    Ledger.open(path).close()
-    engine = _engine(path)
+def test_a_newer_ledger_is_left_alone(bare_place: Place) -> None:
+    Ledger.open(bare_place).close()
+    engine = bare_place.writer(timedelta(seconds=5))
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     for opens in (Ledger.open, Reading.open):
         with pytest.raises(LedgerError, match="a newer carbonslurm wrote it") as caught:
-            opens(path)
+            opens(bare_place)
         assert "\n" not in str(caught.value)
 
 
-def test_an_older_ledger_is_migrated_by_the_writer_only(path: Path) -> None:
-    engine = _engine(path)
+def test_an_older_ledger_is_migrated_by_the_writer_only(bare_place: Place) -> None:
+    bare_place.prepare()
+    engine = bare_place.writer(timedelta(seconds=5))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
     engine.dispose()
     with pytest.raises(LedgerError, match="carbonslurm ledger migrate"):
-        Reading.open(path)
-    Ledger.open(path).close()
-    Reading.open(path).close()
+        Reading.open(bare_place)
+    Ledger.open(bare_place).close()
+    Reading.open(bare_place).close()
 
 
 def test_opening_twice_changes_nothing(path: Path) -> None:
