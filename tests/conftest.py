@@ -3,17 +3,23 @@
 Where PostgreSQL is not installed the tests that ask for it fail, with the sentence that names the package.
 """
 
+from __future__ import annotations
+
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from carbonslurm.ledger.postgres import PostgresServer
 from carbonslurm.ledger.tables import METADATA
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.sandbox.postgres import PrivatePostgres
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from carbonslurm.ledger.postgres import PostgresServer
 
 MIGRATED = "migrated"
 
@@ -48,8 +54,14 @@ def own_postgres() -> Iterator[PrivatePostgres]:
 def migrated(postgres: PrivatePostgres) -> str:
     """A database with tables, to copy: migrating takes longer than most tests."""
     postgres.database(MIGRATED)
-    Ledger.open(PostgresServer(postgres.url(MIGRATED), postgres.password_file())).close()
+    Ledger.open(_place(postgres, MIGRATED)).close()
     return MIGRATED
+
+
+def _place(server: PrivatePostgres, name: str) -> PostgresServer:
+    from carbonslurm.ledger.postgres import PostgresServer  # only these tests need the driver
+
+    return PostgresServer(server.url(name), server.password_file())
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +79,7 @@ def new_database(
     def make(*, empty: bool = False) -> PostgresServer:
         made.append(f"test_{next(_numbers)}")
         postgres.database(made[-1], "template1" if empty else migrated)
-        return PostgresServer(postgres.url(made[-1]), postgres.password_file())
+        return _place(postgres, made[-1])
 
     yield make
     for name in made:
@@ -77,7 +89,7 @@ def new_database(
 @pytest.fixture(scope="session")
 def _scratch(postgres: PrivatePostgres, migrated: str) -> PostgresServer:
     postgres.database("scratch", migrated)
-    return PostgresServer(postgres.url("scratch"), postgres.password_file())
+    return _place(postgres, "scratch")
 
 
 @pytest.fixture
