@@ -145,7 +145,23 @@ def hook_settings(config: Config) -> HookSettings:
         exclude_accounts=exclude.accounts,
         exclude_partitions=exclude.partitions,
         exclude_qos=exclude.qos,
+        share=config.flexible.share,
+        observe_partitions=config.observe,
+        daemon_uid=account_uid(config.slurm.account),
     )
+
+
+def account_uid(name: str) -> int | None:
+    """Return the uid of the daemon's account; None where there is no such account, and for root.
+
+    root stands for the site's admins, who are never confined.
+    """
+    import pwd
+
+    try:
+        return pwd.getpwnam(name).pw_uid or None
+    except KeyError:
+        return None
 
 
 # --- carbon ---

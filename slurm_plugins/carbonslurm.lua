@@ -1,149 +1,32 @@
 --[[ carbonslurm's hook: tags flexible batch jobs at submit. For Lua 5.1 to 5.4.
 
-Theory of operation. slurmctld runs this under its locks, for every submission, so it must be quick, and must
-never reject or delay a job or keep slurmctld from starting:
+Theory of operation. slurmctld runs this under its locks, for every submission and every update, so it must be
+quick, and must never reject or delay a job or keep slurmctld from starting:
   * job_submit and job_modify run under pcall and return slurm.SUCCESS whatever happens (Slurm 26.05 rejects a
-    job whose hook raises; older ones let it through). Text that users wrote is cut before it is looked at.
+    job whose hook raises; older ones let it through); only the daemon's own updates may be refused. Text that
+    users wrote is cut before it is looked at.
   * `facts` reads the job, `decide` is pure and says what to do, `submit` does it: compute first, assign last.
-  * Only admin_comment and begin_time are ever assigned. admin_comment is what carbonslurm believes, so it is
+  * At submit, admin_comment and begin_time are assigned, a forged mark is taken out of the comment, and where
+    the site has a gate, our licence is put in or taken out. admin_comment is what carbonslurm believes, so it is
     overwritten whoever filled it. begin_time is moved only by the planning window: the daemon gets to see
     a flexible job before Slurm starts it, and a dead daemon costs the job that window and nothing more.
 
-The tag as users write it is read by carbonslurm/core/tag.py too. tests/tag_cases.json holds what both accept
-and the sentences with which both refuse; change all three together.
+Beside this file: carbonslurm_tag.lua (the tag's text), carbonslurm_licences.lua (licences' text),
+carbonslurm_modify.lua (updates; without it they all pass), and the site's settings, carbonslurm_site.lua, which
+`carbonslurm check --write-hook` writes. slurmctld loads all of it again when job_submit.lua changes: `touch
+job_submit.lua` after changing another.
 
-Slurm (22.05 to 26.05) shows the hook neither the submit line nor --deadline: only the #SBATCH lines do.
+Slurm (22.05 to 26.05) shows the hook neither the submit line nor --deadline: only the #SBATCH lines do. ]]
 
-The site's settings are carbonslurm_site.lua beside this file, written by `carbonslurm check --write-hook`.
-slurmctld loads all of it again when job_submit.lua changes: `touch job_submit.lua` after changing another. ]]
+local FOLDER = debug.getinfo(1, "S").source:match("^@(.*/)[^/]*$") or "/etc/slurm/"
+local tag = dofile(FOLDER .. "carbonslurm_tag.lua")
+local licences = dofile(FOLDER .. "carbonslurm_licences.lua")
 
-local M = {}
+local M = { find_tag = tag.find_tag, parse_declaration = tag.parse_declaration }
 
-local PREFIX = "carbon:"
-local MAX_TAG, MAX_ECHO, MAX_COMMENT, MAX_SCRIPT = 200, 40, 1024, 64 * 1024
+local MAX_COMMENT, MAX_SCRIPT = 1024, 64 * 1024
 local DAY, HOUR, MINUTE = 86400, 3600, 60
-local LONGEST_DURATION, LONGEST_GRACE, DEFAULT_GRACE = 30 * DAY, HOUR, MINUTE
-local UNITS = { { "d", DAY }, { "h", HOUR }, { "m", MINUTE }, { "s", 1 } }
-local SIGNALS = { "USR1", "USR2", "TERM", "INT", "HUP", "ALRM", "CONT", "URG", "WINCH", "QUIT" }
-local BLANKS = " \t\n\v\f\r"
-
-local function set(names)
-  local found = {}
-  for _, name in ipairs(names) do found[name] = true end
-  return found
-end
-
-local SIGNAL, FLAG = set(SIGNALS), set { "now", "full" }
-local KNOWN = set { "now", "full", "flex", "finish", "checkpoint", "restart", "length" }
-
--- Text ---
-
--- Control and non-ASCII bytes are left out, so that an echo is safe in any log and any terminal.
-local function echo(text) return (text:gsub("[^ -~]", ""):sub(1, MAX_ECHO)) end
-
--- "%.0f": integers without a decimal point, on 5.1 (where all numbers are doubles) as on 5.4.
-local function digits(number) return ("%.0f"):format(number) end
-
-local function text_of(value, limit) return type(value) == "string" and value:sub(1, limit) or "" end
-
--- A refusal travels as an error that carries one line, so that it is never taken for a bug of ours.
-local function refuse(...) error({ refused = string.format(...) }, 0) end
-
-local function format_duration(seconds)
-  local words = {}
-  for _, unit in ipairs(UNITS) do
-    local count = math.floor(seconds / unit[2])
-    seconds = seconds - count * unit[2]
-    if count > 0 then words[#words + 1] = digits(count) .. unit[1] end
-  end
-  return #words > 0 and table.concat(words) or "0s"
-end
-
--- The tag as users write it ---
-
-function M.find_tag(comment)
-  for word in comment:gmatch("[^" .. BLANKS .. "]+") do
-    if word:sub(1, #PREFIX) == PREFIX then return word end
-  end
-  return nil
-end
-
-local function parse_duration(name, text, longest)
-  local total, rest = 0, text
-  for _, unit in ipairs(UNITS) do
-    local count, after = rest:match("^([0-9]+)" .. unit[1] .. "(.*)$")
-    if count and #count <= 9 then total, rest = total + tonumber(count) * unit[2], after end
-  end
-  if text == "" or rest ~= "" then
-    local bare = text:match("^[0-9]+$") and #text <= 9
-    local why = bare and " (a bare number means minutes in Slurm, seconds elsewhere: give a unit)" or ""
-    refuse('%s: expected a duration such as 12h or 1d12h, got "%s"%s', name, echo(text), why)
-  end
-  if total < 1 or total > longest then
-    refuse('%s: expected 1s to %s, got "%s"', name, format_duration(longest), echo(text))
-  end
-  return total
-end
-
-local function parse_epoch(name, text)
-  if not text:match("^[0-9]+$") or #text > 10 or tonumber(text) == 0 then
-    refuse('%s: expected seconds since 1970, got "%s"', name, echo(text))
-  end
-  return tonumber(text)
-end
-
-local function parse_checkpoint(name, text)
-  local written, at, grace = text:match("^([^@]*)(@?)(.*)$")
-  local signal = written:gsub("^SIG", "")
-  if not SIGNAL[signal] then
-    refuse('%s: expected one of %s, got "%s"', name, table.concat(SIGNALS, " "), echo(written))
-  end
-  if at == "" then return signal, DEFAULT_GRACE end
-  if grace:match("^[0-9]+$") and #grace <= 9 then grace = grace .. "s" end -- as in sbatch --signal=USR1@120
-  return signal, parse_duration(name, grace, LONGEST_GRACE)
-end
-
-local function items_of(body)
-  local items, count = {}, 0
-  for item in (body .. ","):gmatch("([^,]*),") do
-    local name, equals, value = item:match("^([^=]*)(=?)(.*)$")
-    if item == "" then refuse("empty item") end
-    if not KNOWN[name] then refuse('unknown item "%s"', echo(name)) end
-    if items[name] then refuse("%s: given twice", name) end
-    if FLAG[name] and equals ~= "" then refuse("%s: takes no value", name) end
-    items[name], count = value, count + 1
-  end
-  return items, count
-end
-
-local function parse(word)
-  if #word > MAX_TAG then refuse("expected at most %d characters", MAX_TAG) end
-  if word:sub(1, #PREFIX) ~= PREFIX then
-    refuse('expected a word that starts with "carbon:", got "%s"', echo(word))
-  end
-  local items, count = items_of(word:sub(#PREFIX + 1))
-  if items.now and count > 1 then refuse("now: must stand alone") end
-  for _, name in ipairs { "full", "restart" } do
-    if items[name] and not items.checkpoint then refuse("%s: needs checkpoint", name) end
-  end
-  local declared = { now = items.now ~= nil, full = items.full ~= nil }
-  if items.flex then declared.flex = parse_duration("flex", items.flex, LONGEST_DURATION) end
-  if items.finish then declared.finish = parse_epoch("finish", items.finish) end
-  if items.checkpoint then
-    declared.signal, declared.grace = parse_checkpoint("checkpoint", items.checkpoint)
-  end
-  if items.restart then declared.restart = parse_duration("restart", items.restart, LONGEST_DURATION) end
-  if items.length then declared.length = parse_duration("length", items.length, LONGEST_DURATION) end
-  return declared
-end
-
--- Returns what was declared, or nil and one line that says what is wrong.
-function M.parse_declaration(word)
-  local understood, result = pcall(parse, word)
-  if understood then return result end
-  if type(result) == "table" and result.refused then return nil, "carbon: " .. result.refused end
-  error(result, 0)
-end
+local refuse, set, text_of, format_duration = tag.refuse, tag.set, tag.text_of, tag.format_duration
 
 -- The site's settings ---
 
@@ -151,23 +34,58 @@ end
 -- planning window of a day would strand jobs.
 local NUMBERS = {
   window_s = { 120, 0, HOUR },
-  max_wait_s = { DAY, 1, LONGEST_DURATION },
+  max_wait_s = { DAY, 1, tag.LONGEST_DURATION },
   margin_s = { 300, 0, DAY },
 }
-local LISTS = { "exclude_users", "exclude_accounts", "exclude_partitions", "exclude_qos" }
+local LISTS = {
+  "exclude_users", "exclude_accounts", "exclude_partitions", "exclude_qos",
+  "observe_partitions", "hold_partitions", "gate_partitions",
+}
+local EVERYTHING = setmetatable({}, { __index = function() return true end })
 
 local function number_or(value, spec)
   if type(value) ~= "number" or value ~= value then return spec[1] end
   return math.floor(math.max(spec[2], math.min(spec[3], value)))
 end
 
+local function names_of(text)
+  local names = {}
+  for name in text_of(text, MAX_COMMENT):gmatch("[^,]+") do names[#names + 1] = name end
+  return names
+end
+
+-- A job may start in any of its partitions: what counts for one that only some allow is for the caller to say.
+local function count_in(names, partitions)
+  local count = 0
+  for _, name in ipairs(names) do count = count + (partitions[name] and 1 or 0) end
+  return count
+end
+
+local function all_in(names, partitions) return #names > 0 and count_in(names, partitions) == #names end
+
+-- A user's place from 0 to 1, the same for ever: a growing share only adds users. Numbers below 2^53 are exact.
+local function place_of(user)
+  local place = 0
+  for i = 1, #user + 4 do place = ((place + (user:byte(i) or 0)) * 1664525 + 1013904223) % 2 ^ 32 end
+  return place / 2 ^ 32
+end
+
 function M.settings(raw)
   raw = type(raw) == "table" and raw or {}
   local clean = { gpu_only = raw.gpu_only ~= false, log = raw.log ~= false, defaults = {} }
+  clean.compensates = raw.compensates == true
   for name, spec in pairs(NUMBERS) do clean[name] = number_or(raw[name], spec) end
   for _, name in ipairs(LISTS) do
-    clean[name] = set(type(raw[name]) == "table" and raw[name] or {})
+    local names = set(type(raw[name]) == "table" and raw[name] or {})
+    clean[name] = names["*"] and EVERYTHING or names
   end
+  local share, uid, licence = raw.share, raw.daemon_uid, raw.gate_licence
+  clean.share = type(share) == "number" and share == share and math.max(0, math.min(1, share)) or 1
+  -- root is never confined: it is what admins are.
+  clean.daemon_uid = type(uid) == "number" and uid >= 1 and uid or nil
+  clean.licence = type(licence) == "string" and licence:match("^[%w_.@-]+$") or "carbon"
+  clean.gated = clean.gate_partitions == EVERYTHING or next(clean.gate_partitions) ~= nil
+  clean.within = function(text, partitions) return all_in(names_of(text), partitions) end
   for _, rule in ipairs(type(raw.defaults) == "table" and raw.defaults or {}) do
     if type(rule) == "table" and type(rule.tag) == "string" then
       clean.defaults[#clean.defaults + 1] = rule
@@ -230,23 +148,25 @@ local function shows_deadline(script)
 end
 
 function M.facts(job, partitions, slurm)
-  local script = job.script
-  if type(script) ~= "string" then return { batch = false, admin_comment = job.admin_comment } end
-  local names = {}
-  for name in text_of(job.partition, MAX_COMMENT):gmatch("[^,]+") do names[#names + 1] = name end
+  local script, offset = job.script, job.het_job_offset
+  offset = not is_unset(offset, slurm) and offset or nil
+  if type(script) ~= "string" then
+    return { batch = false, admin_comment = job.admin_comment, component = offset }
+  end
+  local names = names_of(job.partition)
   if #names == 0 then names[1] = default_partition(partitions) end
   local begin, dependency = job.begin_time, job.dependency
   return {
     batch = true,
     admin_comment = job.admin_comment,
-    word = M.find_tag(text_of(job.comment, MAX_COMMENT)),
+    word = M.find_tag((tag.split_mark(text_of(job.comment, MAX_COMMENT)))),
     gpu = wants_gpu(job, slurm),
     user = job.user_name,
     account = job.account or job.default_account,
     partitions = names,
     qos = job.qos or job.default_qos,
     cron = job.cron_job == true,
-    het = not is_unset(job.het_job_offset, slurm),
+    component = offset, -- of a heterogeneous job; 0 is its leader, which alone has the script
     reservation = text_of(job.reservation, 1) ~= "",
     dependent = text_of(dependency, 1) ~= "",
     deadline = shows_deadline(script:sub(1, MAX_SCRIPT)),
@@ -264,7 +184,7 @@ local function site_default(facts, settings)
       and (rule.account == nil or rule.account == facts.account) then
       local site, problem = M.parse_declaration(rule.tag)
       -- A job whose owner never heard of the signal does not trap it, and would die of it.
-      if site then site.checkpoint = nil end
+      if site then site.signal = nil end
       return site, problem
     end
   end
@@ -288,14 +208,18 @@ end
 
 local function refuse_unless_possible(facts, settings)
   if facts.cron then refuse("scrontab starts it at its own times") end
-  if facts.het then refuse("heterogeneous jobs cannot wait") end
+  if (facts.component or 0) > 0 then refuse("the first component of a heterogeneous job speaks for all") end
   if facts.reservation then refuse("it runs in a reservation") end
   local excluded = settings.exclude_users[facts.user or ""] or settings.exclude_accounts[facts.account or ""]
     or settings.exclude_qos[facts.qos or ""]
-  for _, name in ipairs(facts.partitions) do excluded = excluded or settings.exclude_partitions[name] end
-  if excluded then refuse("the site excludes this user, account, partition or QOS") end
+  if excluded or count_in(facts.partitions, settings.exclude_partitions) > 0 then
+    refuse("the site excludes this user, account, partition or QOS")
+  end
   if settings.gpu_only and not facts.gpu then
     refuse("it asks for no GPU, and only GPU jobs can wait here")
+  end
+  if settings.share < 1 and place_of(facts.user or "") >= settings.share then
+    refuse("so far the site lets the jobs of only some users wait")
   end
 end
 
@@ -312,24 +236,6 @@ local function latest_start(declared, facts, settings, start)
   return math.min(start + declared.flex, start + settings.max_wait_s, last or math.huge)
 end
 
-local function format_tag(declared, by, known)
-  local items = { "v=1", "flex=" .. digits(declared.flex) }
-  local function add(name, number)
-    if number then items[#items + 1] = name .. "=" .. digits(number) end
-  end
-  add("latest", known.latest)
-  add("begin", known.begin)
-  add("window", known.window)
-  add("finish", declared.finish)
-  if declared.signal then
-    items[#items + 1] = "checkpoint=" .. declared.signal .. "@" .. digits(declared.grace)
-    if declared.full then items[#items + 1] = "full" end
-    add("restart", declared.restart)
-  end
-  add("length", declared.length)
-  return PREFIX .. table.concat(items, ",") .. ",by=" .. by
-end
-
 local function announce(declared, settings, latest)
   local wait = math.min(declared.flex, settings.max_wait_s)
   local what = latest and "starts by " .. os.date("!%Y-%m-%dT%H:%M:%SZ", latest) .. " at the latest"
@@ -343,13 +249,22 @@ local function flexible(facts, settings, now)
   if declared.now then return {} end
   refuse_unless_possible(facts, settings)
   declared.flex = declared.flex or settings.max_wait_s
+  -- Stopped and requeued it would be in parts.
+  if facts.component then declared.signal = nil end
+  local watched = count_in(facts.partitions, settings.observe_partitions) > 0
   local begin = facts.begin and facts.begin > now and facts.begin or nil
   local latest = latest_start(declared, facts, settings, begin or now)
   local window = now + settings.window_s
-  local room = not facts.deadline and (begin or now) < window and (not latest or latest > window)
+  local room = not watched and not facts.deadline and (begin or now) < window and (not latest or latest > window)
   local known = { latest = latest, begin = begin, window = room and window or nil }
-  local tag = format_tag(declared, by, known)
-  return { tag = tag, begin_time = known.window, say = announce(declared, settings, latest), log = tag }
+  local text = tag.format_tag(declared, by, known)
+  return {
+    tag = text,
+    begin_time = known.window,
+    gated = not watched and all_in(facts.partitions, settings.gate_partitions),
+    say = not watched and announce(declared, settings, latest) or nil,
+    log = text,
+  }
 end
 
 -- Pure: what to write in the job, what to tell its owner, what to log. Only who wrote a tag hears why it does
@@ -368,18 +283,54 @@ end
 -- Other software's text in admin_comment is kept, unless it could be taken for ours or could forge a line of
 -- some output.
 local function kept(text, submit_uid)
-  if type(text) ~= "string" or #text > MAX_COMMENT or text:find(PREFIX, 1, true) then return "" end
+  if type(text) ~= "string" or #text > MAX_COMMENT or text:find(tag.PREFIX, 1, true) then return "" end
   if submit_uid ~= 0 and text:find("[^ -~]") then return "" end
   return text
+end
+
+-- The gate's licence: once on a flexible job behind the gate, and else on nobody's.
+local function settle_licences(job, gated, submit_uid, settings)
+  local asked, per_task = job.licenses, job.tres_per_task
+  if gated then
+    local merged = licences.with_one(asked, settings.licence)
+    if merged ~= asked then job.licenses = merged end
+  elseif asked and submit_uid ~= 0 then
+    local others = licences.split(asked, settings.licence)
+    if others ~= asked then job.licenses = others end
+  end
+  if per_task and submit_uid ~= 0 then
+    local others = licences.without_per_task(per_task, settings.licence)
+    if others ~= per_task then job.tres_per_task = others end
+  end
+end
+
+-- An eligible component would keep nodes idle until its leader may start, so all get the leader's window. Slurm hands
+-- them in one after another.
+local leader = {}
+
+local function window_of(facts, verdict, submit_uid, now)
+  if facts.component == 0 then
+    leader = { uid = submit_uid, at = now, window = verdict.begin_time }
+  elseif facts.component and leader.uid == submit_uid and now - leader.at <= 1 then
+    return leader.window
+  end
+  return verdict.begin_time
 end
 
 function M.submit(job, partitions, submit_uid, slurm, settings, now)
   local facts = M.facts(job, partitions, slurm)
   local verdict = facts.batch and M.decide(facts, settings, now) or {}
   local words = { kept(facts.admin_comment, submit_uid), verdict.tag }
-  local comment = table.concat(words, " "):gsub("^ ", "")
-  if comment ~= (facts.admin_comment or "") then job.admin_comment = comment end
-  if verdict.begin_time then job.begin_time = verdict.begin_time end
+  local admin_comment = table.concat(words, " "):gsub("^ ", "")
+  if admin_comment ~= (facts.admin_comment or "") then job.admin_comment = admin_comment end
+  local comment = job.comment
+  if comment and comment:find(tag.PREFIX, 1, true) then
+    local unmarked = tag.split_mark(comment)
+    if unmarked ~= comment then job.comment = unmarked end
+  end
+  if settings.gated then settle_licences(job, verdict.gated, submit_uid, settings) end
+  local window = window_of(facts, verdict, submit_uid, now)
+  if window and (is_unset(job.begin_time, slurm) or job.begin_time < window) then job.begin_time = window end
   if verdict.say then slurm.log_user("%s", verdict.say) end
   if verdict.log and settings.log then
     slurm.log_info("carbonslurm: uid %s: %s", tostring(submit_uid), verdict.log)
@@ -394,28 +345,32 @@ local function guarded(where, action)
   end
 end
 
-local function load_site_settings()
-  local folder = debug.getinfo(1, "S").source:match("^@(.*/)[^/]*$") or "/etc/slurm/"
-  local fine, result = pcall(dofile, folder .. "carbonslurm_site.lua")
-  if not fine or type(result) ~= "table" then
-    guarded("load", function()
-      slurm.log_info("carbonslurm: built-in settings, since the site's cannot be read: %s", tostring(result))
-    end)
-  end
-  return M.settings(fine and result or nil)
+-- What a file beside this one returns; nil where it cannot be loaded or returns something else.
+local function load_beside(name, kind, without)
+  local fine, result = pcall(dofile, FOLDER .. name)
+  if fine and type(result) == kind then return result end
+  guarded("load", function() slurm.log_info("carbonslurm: %s: %s", without, tostring(result)) end)
+  return nil
 end
 
-M.site = load_site_settings()
+local site = load_beside("carbonslurm_site.lua", "table", "built-in settings, since the site's cannot be read")
+M.site = M.settings(site)
+
+local build = load_beside("carbonslurm_modify.lua", "function", "updates pass, since their part cannot be read")
+guarded("load", function() M.modify = build and build(tag, licences) end)
 
 function M.job_submit(job, partitions, submit_uid)
   guarded("job_submit", function() M.submit(job, partitions, submit_uid, slurm, M.site, os.time()) end)
   return slurm.SUCCESS
 end
 
--- No rules yet. The shape is here, so that later ones cannot deny an owner's update by failing.
-function M.job_modify(_job, _record, _partitions, _modify_uid)
-  guarded("job_modify", function() end)
-  return slurm.SUCCESS
+-- slurm.ERROR refuses the update; only the daemon's ever are.
+function M.job_modify(job, record, _partitions, modify_uid)
+  local refused = false
+  guarded("job_modify", function()
+    refused = M.modify and M.modify.judge(job, record, modify_uid, slurm, M.site, os.time())
+  end)
+  return refused and slurm.ERROR or slurm.SUCCESS
 end
 
 return M

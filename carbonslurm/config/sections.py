@@ -91,6 +91,7 @@ class FlexibleConfig(Section, frozen=True):
     """Which jobs can be flexible: the settings of the hook."""
 
     gpu_only: bool = True
+    share: Share = 1.0
     defaults: tuple[DefaultRuleConfig, ...] = ()
     exclude: ExcludeConfig = ExcludeConfig()
 
@@ -126,6 +127,7 @@ class SlurmConfig(Section, frozen=True):
     conf: str | None = None
     path: str | None = None
     timeout: Duration = duration(seconds=30)
+    account: Name = "carbonslurm"
 
 
 class Config(Section, frozen=True):
@@ -142,6 +144,7 @@ class Config(Section, frozen=True):
     cycle: CycleConfig = CycleConfig()
     policy: PolicyConfig = PolicyConfig()
     flexible: FlexibleConfig = FlexibleConfig()
+    observe: tuple[Name, ...] = ()
     stop: StopConfig = StopConfig()
     power: PowerConfig = PowerConfig()
     slurm: SlurmConfig = SlurmConfig()

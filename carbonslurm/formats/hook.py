@@ -38,6 +38,19 @@ class HookSettings:
     exclude_accounts: tuple[str, ...] = ()
     exclude_partitions: tuple[str, ...] = ()
     exclude_qos: tuple[str, ...] = ()
+    share: float = 1.0
+    """Share of the users whose jobs can be flexible at all: by name, always the same ones."""
+    observe_partitions: tuple[str, ...] = ()
+    """Jobs there are tagged and nothing else. Here and below "*" stands for all partitions."""
+    hold_partitions: tuple[str, ...] = ()
+    """Where the daemon may hold jobs."""
+    gate_partitions: tuple[str, ...] = ()
+    """Where flexible jobs get the gate's licence; a job in several partitions, if all of them are."""
+    gate_licence: str = "carbon"
+    compensates: bool = False
+    """Whether SiteFactor of flexible jobs is the daemon's: an owner who starts one himself gives it back."""
+    daemon_uid: int | None = None
+    """The account that may change no more than the daemon needs; None confines nobody."""
     log: bool = True
 
 
@@ -54,6 +67,13 @@ def render_hook_settings(settings: HookSettings) -> str:
         "exclude_accounts": _strings(settings.exclude_accounts),
         "exclude_partitions": _strings(settings.exclude_partitions),
         "exclude_qos": _strings(settings.exclude_qos),
+        "share": repr(float(settings.share)),
+        "observe_partitions": _strings(settings.observe_partitions),
+        "hold_partitions": _strings(settings.hold_partitions),
+        "gate_partitions": _strings(settings.gate_partitions),
+        "gate_licence": _string(settings.gate_licence),
+        "compensates": _boolean(settings.compensates),
+        "daemon_uid": "nil" if settings.daemon_uid is None else str(settings.daemon_uid),
     }
     body = "".join(f"  {name} = {value},\n" for name, value in entries.items())
     return f"{_HEADER}return {{\n{body}}}\n"

@@ -43,7 +43,11 @@ def settings(sandbox: Sandbox) -> dict[str, Any]:
         "sources": [{"provider": "file", "zone": ZONE, "path": str(sandbox.directory / "carbon.yaml")}],
         "cycle": {"interval": "10s", "fetch": "10m", "reconcile": "1m", "stop_step": "2s"},
         "power": {"gpu_watts": {"a100": 400}, "other_gpu_watts": 400, "node_cpus": 16, "node_gpus": 4},
-        "slurm": {"conf": str(sandbox.slurm_conf), "path": str(sandbox.bin)},
+        "slurm": {
+            "conf": str(sandbox.slurm_conf),
+            "path": str(sandbox.bin),
+            "account": sandbox.operator,
+        },
     }
 
 

@@ -10,6 +10,7 @@ from carbonslurm.errors import DataError, RefusedError, UnavailableError
 from carbonslurm.formats.scontrol import config_argv
 from carbonslurm.slurm.wire import Wire
 
+HOOK_FILES = ("carbonslurm.lua", "carbonslurm_tag.lua", "carbonslurm_licences.lua", "carbonslurm_modify.lua")
 ENOUGH = frozenset({"Operator", "Administrator"})
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
@@ -67,8 +68,13 @@ def hook(wire: Wire, settings: str) -> str:
         )
     if "carbonslurm" not in called:
         raise DataError(f"{script} does not call carbonslurm.lua (docs/install.md)")
-    if not script.with_name("carbonslurm.lua").exists():
-        raise DataError(f"{script} calls carbonslurm.lua, which is not beside it: jobs go through untagged")
+    for part in HOOK_FILES:
+        if not script.with_name(part).exists():
+            raise DataError(
+                f"{script} calls {part}, which is not beside it: jobs or updates go through unseen"
+            )
+    if "job_modify" not in re.sub(r"--.*", "", called).replace("slurm_job_modify", ""):
+        raise DataError(f"{script} does not call carbonslurm.lua in slurm_job_modify (docs/install.md)")
     site = script.with_name("carbonslurm_site.lua")
     if not site.exists() or site.read_text(encoding="utf-8", errors="replace") != settings:
         raise DataError(f"{site} is not what the configuration says: carbonslurm check --write-hook {site}")

@@ -57,6 +57,15 @@ class Did:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What the hook said to the change of one record."""
+
+    refused: bool
+    assigned: dict[str, Any]
+    said: list[str]
+
+
+@dataclass(frozen=True)
 class Lua:
     """One interpreter, and the folder in which its runs are kept."""
 
@@ -78,6 +87,16 @@ class Lua:
         """Submit one job."""
         answer = self.run(scenario, hook)
         return Did(**{**answer, "assigned": dict(answer["assigned"])})
+
+    def submit_all(self, jobs: list[dict[str, object]]) -> list[dict[str, Any]]:
+        """Submit jobs one after another; what was assigned to each."""
+        answers = self.run({"jobs": jobs, "now": NOW, "uid": 1_000})["answers"]
+        return [dict(answer) for answer in answers]
+
+    def update(self, **scenario: object) -> list[Answer]:
+        """Change records, one after another; one answer for each."""
+        answers = self.run(scenario)["answers"]
+        return [Answer(**{**answer, "assigned": dict(answer["assigned"])}) for answer in answers]
 
 
 @pytest.fixture(params=sorted(LUAS.values()) or ["lua5.1"])

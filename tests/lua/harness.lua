@@ -2,6 +2,7 @@
 
 usage: lua harness.lua HOOK_FOLDER SCENARIO.lua
 
+A scenario has `words` (the tag's cases), `updates` or `jobs` (one after another, with one memory), or `job` (one submission).
 The stub is as strict as slurmctld's own: job_desc is empty and answers through its metatable, assigning another type
 than the field's raises, and slurm.log_* formats with string.format, which raises for nil on Lua 5.1. ]]
 
@@ -9,7 +10,7 @@ local folder, scenario_file = arg[1], arg[2]
 local scenario = dofile(scenario_file)
 local did = { assigned = {}, said = {}, logged = {} }
 
-local NUMBERS = { begin_time = true, priority = true, time_limit = true }
+local NUMBERS = { begin_time = true, priority = true, time_limit = true, site_factor = true }
 
 local function json(value)
   if type(value) == "number" then return ("%.0f"):format(value) end
@@ -40,6 +41,8 @@ local function record(fields)
       if type(value) ~= wanted then error(name .. ": " .. wanted .. " expected, got " .. type(value)) end
       if scenario.raises_on_setting == name then error("cannot set " .. name) end
       did.assigned[name] = value
+      -- As Slurm does: what is assigned is read back, and an empty text is none.
+      if value == "" then fields[name] = nil else fields[name] = value end
     end,
   })
 end
@@ -68,7 +71,7 @@ local function job()
   if scenario.entry then
     dofile(folder .. "/job_submit.lua")
     did.returned = slurm_job_submit(description, partitions, scenario.uid)
-    did.modified = slurm_job_modify(description, record {}, partitions, scenario.uid)
+    did.modified = slurm_job_modify(description, record(scenario.record or {}), partitions, scenario.modifier or scenario.uid)
   else
     local hook = dofile(folder .. "/carbonslurm.lua")
     local settings = hook.settings(scenario.settings)
@@ -76,5 +79,33 @@ local function job()
   end
 end
 
-if scenario.words then cases() else job() end
+-- One RPC may change several records, with one job_desc for all of them.
+local function updates()
+  local hook = dofile(folder .. "/carbonslurm.lua")
+  local settings = hook.settings(scenario.settings)
+  did.answers = {}
+  slurm.jobs = {}
+  for id, fields in pairs(scenario.jobs or {}) do slurm.jobs[id] = record(fields) end
+  for _, update in ipairs(scenario.updates) do
+    local fields = update.desc
+    for _, job_record in ipairs(update.records) do
+      did.assigned, did.said = {}, {}
+      slurm.log_user = recorder(did.said)
+      local refused = hook.modify.judge(record(fields), record(job_record), update.uid, slurm, settings, update.now)
+      did.answers[#did.answers + 1] = { refused = refused or false, assigned = did.assigned, said = did.said }
+    end
+  end
+end
+
+local function jobs()
+  local hook = dofile(folder .. "/carbonslurm.lua")
+  did.answers = {}
+  for _, fields in ipairs(scenario.jobs) do
+    did.assigned = {}
+    hook.submit(record(fields), {}, scenario.uid, slurm, hook.settings {}, scenario.now)
+    did.answers[#did.answers + 1] = did.assigned
+  end
+end
+
+if scenario.words then cases() elseif scenario.updates then updates() elseif scenario.jobs then jobs() else job() end
 io.write(json(did), "\n")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,7 @@ def test_interactive_jobs_are_never_touched(submit: Submit) -> None:
     [
         ({"reservation": "tea"}, "it runs in a reservation"),
         ({"cron_job": True}, "scrontab starts it at its own times"),
-        ({"het_job_offset": 0}, "heterogeneous jobs cannot wait"),
-        ({"het_job_offset": 1}, "heterogeneous jobs cannot wait"),
+        ({"het_job_offset": 1}, "the first component of a heterogeneous job speaks for all"),
     ],
 )
 def test_jobs_that_cannot_wait(submit: Submit, fields: dict[str, object], why: str) -> None:
@@ -216,3 +216,123 @@ def test_a_broken_default_is_logged_and_nobody_is_bothered(submit: Submit) -> No
     did = submit(settings={"defaults": [{"tag": "carbon:flex=2"}]}, comment=None)
     assert (did.assigned, did.said) == ({}, [])
     assert "site default: carbon: flex: expected a duration" in did.logged[-1]
+
+
+def test_the_leader_of_a_heterogeneous_job_is_tagged_but_never_to_be_stopped(submit: Submit) -> None:
+    tag = submit(het_job_offset=0, comment="carbon:flex=1h,checkpoint=USR1@60,full").tag
+    assert tag == f"carbon:v=1,flex=3600,latest={NOW + 3600},window={NOW + 120},by=owner"
+
+
+def test_components_wait_as_long_as_their_leader(lua: Any) -> None:
+    """Else an eligible one would keep its nodes idle. Only the leader has a script."""
+    leader = {"script": "x", "comment": "carbon:flex=1h", "gres": "gres:gpu:1", "het_job_offset": 0}
+    plain = leader | {"comment": "x"}
+    component, later = {"het_job_offset": 1}, {"het_job_offset": 2, "begin_time": NOW + 9 * HOUR}
+    for crowd, begins in (
+        ([leader, component, later], [NOW + 120, NOW + 120, None]),
+        ([leader, component, plain, component], [NOW + 120, NOW + 120, None, None]),
+        ([component], [None]),
+    ):
+        assert [did.get("begin_time") for did in lua.submit_all(crowd)] == begins
+
+
+def test_a_growing_share_only_adds_users(submit: Submit) -> None:
+    users = [f"user{number:02}" for number in range(12)]
+    shares = (0, 0.25, 0.5, 0.75, 1)
+    flexible = [
+        {user for user in users if submit(settings={"share": share}, user_name=user).tag} for share in shares
+    ]
+    assert flexible[0] == set()
+    assert flexible[-1] == set(users)
+    assert all(fewer <= more for fewer, more in pairwise(flexible))
+    assert len({len(found) for found in flexible}) >= 4
+
+
+def test_users_outside_the_share_hear_why_their_tag_does_not_count(submit: Submit) -> None:
+    did = submit(settings={"share": 0})
+    assert did.said == ["carbon: not flexible: so far the site lets the jobs of only some users wait"]
+    by_site = submit(settings={"share": 0, "defaults": [{"tag": "carbon:flex=2h"}]}, comment=None)
+    assert (by_site.assigned, by_site.said) == ({}, [])
+
+
+@pytest.mark.parametrize(("observed", "partition"), [("main", None), ("*", None), ("long", "open,long")])
+def test_where_the_daemon_only_watches_a_job_is_tagged_and_never_delayed(
+    submit: Submit, observed: str, partition: str | None
+) -> None:
+    did = submit(settings={"observe_partitions": [observed], "gate_partitions": ["*"]}, partition=partition)
+    assert did.assigned == {"admin_comment": f"carbon:v=1,flex=43200,latest={NOW + 43200},by=owner"}
+    assert did.said == []
+
+
+@pytest.mark.parametrize(
+    ("comment", "left"),
+    [
+        ("carbon:held=5", ""),
+        ("a carbon:held=5 carbon:held=x\tb", "a\tb"),
+        ("a carbon:held=", "a"),
+        ("carbon:held=1 carbon:flex=1h carbon:held=2", "carbon:flex=1h"),
+    ],
+)
+def test_nobody_forges_a_mark_at_submit(submit: Submit, comment: str, left: str) -> None:
+    for script in ("#!/bin/sh\n", None):
+        assert submit(comment=comment, script=script).assigned["comment"] == left
+
+
+GATE = {"gate_partitions": ["main"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "merged"),
+    [
+        (None, "carbon:1"),
+        ("", "carbon:1"),
+        ("matlab:2", "matlab:2,carbon:1"),
+        ("carbon:100", "carbon:1"),
+        ("carbon=100;matlab@server:2", "matlab@server:2,carbon:1"),
+        ("carbon,carbon:3,a;b", "a;b,carbon:1"),
+        ("carbonate:2", "carbonate:2,carbon:1"),
+        ("a|b", "a|b"),
+        ("a|carbon:9|b", "a|b"),
+    ],
+)
+def test_a_flexible_job_behind_the_gate_gets_the_licence_once(
+    submit: Submit, asked: str | None, merged: str
+) -> None:
+    did = submit(settings=GATE, licenses=asked)
+    assert did.assigned.get("licenses", asked) == merged
+    assert did.tag
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        ("carbon:100", ""),
+        ("carbon=7;x:1", "x:1"),
+        ("x:1,carbon", "x:1"),
+        ("x|carbon:2", "x"),
+        ("carbon|x", "x"),
+    ],
+)
+@pytest.mark.parametrize("script", ["#!/bin/sh\n", None])
+def test_nobody_else_gets_the_licence(submit: Submit, asked: str, left: str, script: str | None) -> None:
+    assert submit(settings=GATE, licenses=asked, comment=None, script=script).assigned == {"licenses": left}
+
+
+def test_the_licence_cannot_be_asked_for_by_task(submit: Submit) -> None:
+    did = submit(settings=GATE, comment=None, tres_per_task="gres/gpu:1,license/carbon:5,license/x:1")
+    assert did.assigned == {"tres_per_task": "gres/gpu:1,license/x:1"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "partition"),
+    [({}, None), ({"gate_partitions": ["long"]}, None), ({"gate_partitions": ["main"]}, "main,long")],
+)
+def test_without_a_gate_for_all_its_partitions_a_job_gets_no_licence(
+    submit: Submit, settings: dict[str, object], partition: str | None
+) -> None:
+    assert "licenses" not in submit(settings=settings, partition=partition).assigned
+
+
+def test_the_licence_may_have_another_name(submit: Submit) -> None:
+    did = submit(settings=GATE | {"gate_licence": "green@grid"}, licenses="green:4,carbon:1")
+    assert did.assigned["licenses"] == "carbon:1,green@grid:1"

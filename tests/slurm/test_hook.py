@@ -6,7 +6,7 @@ Nothing here needs our daemon; a flexible job starts by itself at the end of its
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -225,9 +225,30 @@ def test_an_array_carries_one_tag(sbatch: Sbatch) -> None:
     assert sbatch(FLEX, GPU, "--array=0-3").tag is not None
 
 
-def test_components_of_a_heterogeneous_job_are_inflexible(sbatch: Sbatch) -> None:
-    script = f"#!/bin/sh\n#SBATCH {FLEX} {GPU}\n#SBATCH hetjob\n#SBATCH -n1\ntrue\n"
-    assert "carbon: not flexible: heterogeneous jobs cannot wait" in sbatch(script=script).said
+def test_the_first_component_of_a_heterogeneous_job_speaks_for_all(sbatch: Sbatch) -> None:
+    for first, second in ((FLEX, "--comment=x"), ("--comment=x", FLEX)):
+        script = f"#!/bin/sh\n#SBATCH {first} {GPU}\n#SBATCH hetjob\n#SBATCH -n1 {second} {GPU}\ntrue\n"
+        job = sbatch(script=script)
+        tags = {shown.tag for shown in (job, replace(job, job_id=f"{job.job_id}+1"))}
+        begins = {shown.field("EligibleTime") for shown in (job, replace(job, job_id=f"{job.job_id}+1"))}
+        assert len(begins) == 1
+        assert (None in tags, len(tags)) == (True, 2 if first == FLEX else 1)
+
+
+def test_where_the_daemon_only_watches_a_tagged_job_starts_at_once(sbatch: Sbatch, hook: Hook) -> None:
+    hook.configure(HookSettings(observe_partitions=("main",)))
+    job = sbatch(FLEX, GPU)
+    assert "carbon" not in job.said
+    assert job.tag is not None
+    assert job.tag.window is None
+    assert job.ends() == "COMPLETED"
+
+
+def test_outside_the_share_of_a_roll_out_nobody_waits(sbatch: Sbatch, hook: Hook) -> None:
+    hook.configure(HookSettings(share=0))
+    job = sbatch(FLEX, GPU)
+    assert "carbon: not flexible: so far the site lets the jobs of only some users wait" in job.said
+    assert job.ends() == "COMPLETED"
 
 
 def test_the_site_makes_a_partition_flexible_and_an_owner_says_now(sbatch: Sbatch, hook: Hook) -> None:
