@@ -1,0 +1,113 @@
+"""bin/test --matrix [NAME...]: one line per version, and an exit code that says whether all is well."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from types import FrameType
+
+from carbonslurm.errors import CarbonslurmError, RefusedError
+from matrix.children import Children
+from matrix.entering import Place
+from matrix.outcome import Outcome, summary
+from matrix.roots import Workshop
+from matrix.running import Runner, copy_tree
+from matrix.versions import Version, chosen, own_suite, read_versions
+
+TOP = Path(__file__).parents[2]
+_TAIL = 60
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the versions side by side; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="bin/test --matrix", description="tests/slurm on every supported Slurm."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
+    parser.add_argument(
+        "--packages", default="", help="Debian's packages that make a Slurm, with blanks between"
+    )
+    parser.add_argument("--at-once", type=int, default=3, help="how many run side by side (default: 3)")
+    arguments = parser.parse_args(words)
+    try:
+        listed = read_versions((TOP / "tests" / "slurm" / "versions.toml").read_text(encoding="utf-8"))
+        versions = chosen(listed, arguments.names)
+        _check_rights()
+        outcomes = _run(versions, tuple(arguments.packages.split()), arguments.at_once)
+    except CarbonslurmError as error:
+        print(f"bin/test --matrix: {error}", file=sys.stderr)
+        return error.exit_code
+    print()
+    for outcome in sorted(
+        outcomes, key=lambda outcome: [version.suite for version in versions].index(outcome.suite)
+    ):
+        print(outcome.line())
+    print(summary(outcomes))
+    return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def _check_rights() -> None:
+    """Raises: RefusedError: we are not root, or root may not make namespaces here."""
+    if os.geteuid() != 0:
+        raise RefusedError("only root can enter root folders: run it as root or with sudo")
+    tried = subprocess.run(Place(None).argv(["true"]), capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        raise RefusedError(f"this machine lets root make no namespaces: {tried.stderr.strip()}")
+
+
+def _run(versions: Sequence[Version], packages: tuple[str, ...], at_once: int) -> list[Outcome]:
+    tree = TOP / ".matrix" / "tree"
+    copy_tree(TOP, tree)
+    children = Children()
+    runner = Runner(TOP, _own(), Workshop(_folder(), packages, tree, children, _say))
+    outcomes: list[Outcome] = []
+    signal.signal(signal.SIGTERM, _ended)
+    with ThreadPoolExecutor(at_once) as pool:
+        futures = [pool.submit(runner.run, version) for version in versions]
+        try:
+            for future in as_completed(futures):
+                outcome = future.result()
+                outcomes.append(outcome)
+                _report(outcome)
+        finally:
+            for future in futures:
+                future.cancel()
+            children.end()
+    return outcomes
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    """Leave by the way on which everything is ended."""
+    raise SystemExit(128 + number)
+
+
+def _own() -> str | None:
+    return own_suite(Path("/etc/os-release").read_text(encoding="utf-8"))
+
+
+def _folder() -> Path:
+    """Where roots are kept: CARBONSLURM_ROOTS, or the caller's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("CARBONSLURM_ROOTS") or cache / "carbonslurm" / "roots")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _report(outcome: Outcome) -> None:
+    """Say how it went; where badly, with the end of what the tests said."""
+    log = TOP / ".matrix" / outcome.suite / "log"
+    if not outcome.good and log.exists():
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        _say("\n".join(f"{outcome.suite}| {line}" for line in lines[-_TAIL:]))
+        _say(f"{outcome.suite}: all of it is in {log}")
+    _say(outcome.line())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

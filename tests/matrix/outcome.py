@@ -1,0 +1,84 @@
+"""What the tests came to on one Slurm, and how that is said. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from xml.etree import ElementTree as ET
+
+from carbonslurm.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many tests ended how; an error in a fixture is a failure."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One version's.
+
+    Attributes:
+        suite: its name.
+        slurm: the version that was met, '' where it did not get that far.
+        python: likewise.
+        counts: of its tests.
+        took: the tests alone.
+        trouble: what went wrong besides failed tests, '' for nothing.
+    """
+
+    suite: str
+    slurm: str = ""
+    python: str = ""
+    counts: Counts = Counts()
+    took: timedelta = timedelta(0)
+    trouble: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether tests ran, and all that ran passed."""
+        return not self.trouble and self.counts.failed == 0 and self.counts.passed > 0
+
+    def line(self) -> str:
+        """Say it in one line."""
+        met = f"Slurm {self.slurm or '?':<8} Python {self.python or '?':<8}"
+        minutes, seconds = divmod(round(self.took.total_seconds()), 60)
+        trouble = f"   {self.trouble}" if self.trouble else ""
+        return f"{self.suite:<9} {met} {self.counts}   {minutes} min {seconds} s{trouble}"
+
+
+def read_counts(xml: str) -> Counts:
+    """Count pytest's report.
+
+    Raises:
+        DataError: it is not one.
+    """
+    try:
+        suites = list(ET.fromstring(xml).iter("testsuite"))  # noqa: S314 - pytest has just written it
+        numbers = [
+            [int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")]
+            for suite in suites
+        ]
+    except (ET.ParseError, KeyError, ValueError) as error:
+        raise DataError(f"pytest's report cannot be read: {error!r}") from error
+    return sum(
+        (
+            Counts(tests - failures - errors - skipped, failures + errors, skipped)
+            for tests, failures, errors, skipped in numbers
+        ),
+        Counts(),
+    )
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Say what all of them came to, in the words in which CI looks for it."""
+    return f"matrix: {sum((outcome.counts for outcome in outcomes), Counts())}"

@@ -1,0 +1,57 @@
+"""What pytest's report counts, and how an outcome is said."""
+
+from datetime import timedelta
+
+import pytest
+
+from carbonslurm.errors import DataError
+from matrix.outcome import Counts, Outcome, read_counts, summary
+
+REPORT = (
+    '<?xml version="1.0"?><testsuites name="pytest tests">'
+    '<testsuite name="pytest" errors="1" failures="2" skipped="3" tests="20" time="1.5"/></testsuites>'
+)
+
+
+def test_an_error_in_a_fixture_is_a_failure() -> None:
+    assert read_counts(REPORT) == Counts(passed=14, failed=3, skipped=3)
+
+
+@pytest.mark.parametrize("text", ["", "<testsuites>", '<testsuite tests="1"/>', REPORT.replace("20", "many")])
+def test_what_is_no_report_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="pytest's report"):
+        read_counts(text)
+
+
+def test_an_outcome_is_one_line() -> None:
+    outcome = Outcome("trixie", "24.11.5", "3.13.5", Counts(118, 0, 1), timedelta(seconds=470.4))
+    assert outcome.good
+    assert outcome.line() == (
+        "trixie    Slurm 24.11.5  Python 3.13.5   118 passed, 0 failed, 1 skipped   7 min 50 s"
+    )
+
+
+def test_what_did_not_get_to_its_tests_says_why() -> None:
+    outcome = Outcome("sid", trouble="debootstrap failed")
+    assert not outcome.good
+    assert outcome.line().endswith("0 passed, 0 failed, 0 skipped   0 min 0 s   debootstrap failed")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "good"),
+    [
+        (Outcome("a", counts=Counts(passed=1)), True),
+        (Outcome("a", counts=Counts(passed=1, skipped=9)), True),
+        (Outcome("a", counts=Counts(passed=9, failed=1)), False),
+        (Outcome("a", counts=Counts(passed=9), trouble="pytest ended with 3"), False),
+        (Outcome("a", counts=Counts(skipped=9)), False),
+        (Outcome("a"), False),
+    ],
+)
+def test_only_tests_that_ran_and_passed_are_good(outcome: Outcome, *, good: bool) -> None:
+    assert outcome.good is good
+
+
+def test_the_summary_adds_up_alone_on_its_line() -> None:
+    outcomes = [Outcome("a", counts=Counts(1, 2, 3)), Outcome("b", counts=Counts(10, 20, 30))]
+    assert summary(outcomes) == "matrix: 11 passed, 22 failed, 33 skipped"
