@@ -1,6 +1,6 @@
 """sacct's reading: attempts as it prints them, foreign AdminComments, and any text at all."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -211,3 +211,55 @@ def test_runs_of_another_cluster_are_refused_whole() -> None:
     """Kept under this one's name they would be counted twice."""
     with pytest.raises(DataError, match='of cluster "other", not of "toy"'):
         read_runs(printed(DONE | {"Cluster": "other"}), MARK, "toy")
+
+
+# --- what a site kept ---
+
+
+def test_a_header_names_the_columns() -> None:
+    text = "JobIDRaw|User|Submit|State\n7|ada|2026-01-02T03:04:05|COMPLETED\n"
+    runs, unread = read_runs(text, "|", "toy", columns=None, zone=UTC)
+    assert unread == []
+    assert runs[0].key == RunKey("toy", 7, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    assert (runs[0].user, runs[0].account, runs[0].started, runs[0].energy_joules) == ("ada", "", None, None)
+
+
+def test_nothing_kept_is_no_run() -> None:
+    assert read_runs("", "|", "toy", columns=None) == ([], [])
+
+
+def test_local_times_are_read_in_the_zone_that_is_named() -> None:
+    zone = timezone(timedelta(hours=13, minutes=45))
+    text = "JobID|Submit|Start|End|State\n7|2026-01-02T03:04:05|Unknown|None|CANCELLED by 7\n"
+    runs, _ = read_runs(text, "|", "toy", columns=None, zone=zone)
+    assert runs[0].key.submitted == datetime(2026, 1, 1, 13, 19, 5, tzinfo=UTC)
+    assert (runs[0].started, runs[0].ended) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        ("7.batch", "a step"),
+        ("7_1.0", "a step"),
+        ("7_1", "a task of an array without its JobIDRaw"),
+        ("7|8", "3 fields instead of 2"),
+    ],
+)
+def test_a_kept_row_that_is_no_run_is_set_aside_with_the_reason(job: str, reason: str) -> None:
+    runs, unread = read_runs(f"JobID|Submit\n{job}|{EPOCH}\n9|{EPOCH}\n", "|", "toy", columns=None)
+    assert [run.key.job_id for run in runs] == [9]
+    assert len(unread) == 1
+    assert reason in unread[0]
+
+
+@pytest.mark.parametrize("time", ["2026-01-02T03:04:05+01:00", "yesterday", str(EPOCH)])
+def test_a_kept_time_that_is_no_local_one_is_not_guessed(time: str) -> None:
+    runs, unread = read_runs(f"JobID|Submit\n7|{time}\n", "|", "toy", columns=None, zone=UTC)
+    assert runs == []
+    assert len(unread) == 1
+
+
+@pytest.mark.parametrize("columns", [["JobID"], ["Submit"], ["User"]])
+def test_columns_that_tell_no_run_from_another_are_refused(columns: list[str]) -> None:
+    with pytest.raises(DataError, match="without JobID or JobIDRaw, and Submit"):
+        read_runs("7|8\n", "|", "toy", columns)

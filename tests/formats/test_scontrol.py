@@ -1,10 +1,8 @@
 """scontrol, scancel and the look at one job: commands and readings."""
 
 import json
-import os
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,27 +270,3 @@ anything = st.recursive(
 def test_any_bytes_give_a_sight_or_a_data_error(raw: bytes) -> None:
     with suppress(DataError):
         read_look(raw, [7]).get(7)
-
-
-# --- recorded ---
-
-
-def recorded() -> list[Any]:
-    root = os.environ.get("CARBONSLURM_DATA")
-    if not root:
-        return [pytest.param(None, marks=pytest.mark.skip(reason="CARBONSLURM_DATA is not set"))]
-    folder = Path(root) / "slurm-outputs"
-    paths = [*folder.glob("squeue-json/*.json"), *folder.glob("slurmrestd-json/*/slurm-job-*.json")]
-    return [pytest.param(path, id=str(path.relative_to(folder))) for path in sorted(paths)]
-
-
-@pytest.mark.parametrize("path", recorded())
-def test_recorded_answers_of_every_version_are_read(path: Path) -> None:
-    raw = path.read_bytes()
-    jobs = json.loads(raw)
-    jobs = jobs["jobs"] if isinstance(jobs, dict) and "jobs" in jobs else [jobs]
-    for job in jobs:
-        sight = read_look(json.dumps({"jobs": [job]}).encode(), [job["job_id"]]).get(job["job_id"])
-        assert sight is not None
-        assert sight.state in JobState
-        assert sight.eligible is None or sight.eligible.year > 2015
