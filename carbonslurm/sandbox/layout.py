@@ -174,11 +174,12 @@ def check_directory(directory: Path, *, as_root: bool) -> None:
         raise UsageError(f"there is a sandbox in {text} already: `carbonslurm sandbox down {text}` first")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{text} is not an empty folder")
-    if as_root and (closed := _closed_parent(directory)):
+    if as_root and (closed := closed_parent(directory)):
         raise UsageError(f"jobs of other users could not reach {text}: {closed} is closed to them")
 
 
-def _closed_parent(directory: Path) -> Path | None:
+def closed_parent(directory: Path) -> Path | None:
+    """The nearest folder above that other users cannot pass, None where all are open."""
     for parent in directory.parents:
         if parent.is_dir() and not parent.stat().st_mode & 0o001:
             return parent

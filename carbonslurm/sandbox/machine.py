@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from carbonslurm.errors import RefusedError, UnavailableError, UsageError
 from carbonslurm.sandbox import packages, texts
-from carbonslurm.sandbox.layout import make_open
+from carbonslurm.sandbox.layout import closed_parent, make_open
 
 if TYPE_CHECKING:
     from carbonslurm.sandbox.layout import Layout
@@ -82,11 +82,14 @@ def check_root(root: Path) -> None:
     """Refuse a folder that holds no system.
 
     Raises:
-        UsageError: it has no shell or no folders to show /proc, /dev and /sys in.
+        UsageError: it has no shell or no folders to show /proc, /dev and /sys in, or the users of Slurm
+            could not reach it, and so would meet this machine's own Slurm.
     """
     wanted = [root / name for name in ("bin/sh", "proc", "dev", "sys")]
     if not all(path.exists() or path.is_symlink() for path in wanted):
         raise UsageError(f"{root} holds no system: make one with debootstrap")
+    if os.geteuid() == 0 and (closed := closed_parent(root)):
+        raise UsageError(f"other users could not enter {root}: {closed} is closed to them")
 
 
 def devices(count: int) -> tuple[str, ...]:

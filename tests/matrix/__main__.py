@@ -1,4 +1,4 @@
-"""bin/test --matrix [NAME...]: one line per version, and an exit code that says whether all is well."""
+"""bin/test --matrix [NAME...] [-- WORDS]: one line per version, and whether all is well as the exit code."""
 
 import argparse
 import os
@@ -22,32 +22,39 @@ TOP = Path(__file__).parents[2]
 _TAIL = 60
 
 
-def main(words: Sequence[str]) -> int:
+def main(words: list[str]) -> int:
     """Run the versions side by side; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="bin/test --matrix", description="tests/slurm on every supported Slurm."
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
-    parser.add_argument(
-        "--packages", default="", help="Debian's packages that make a Slurm, with blanks between"
-    )
-    parser.add_argument("--at-once", type=int, default=3, help="how many run side by side (default: 3)")
-    arguments = parser.parse_args(words)
+    cut = words.index("--") if "--" in words else len(words)
+    arguments = _parser().parse_args(words[:cut])
     try:
         listed = read_versions((TOP / "tests" / "slurm" / "versions.toml").read_text(encoding="utf-8"))
         versions = chosen(listed, arguments.names)
         _check_rights()
-        outcomes = _run(versions, tuple(arguments.packages.split()), arguments.at_once)
+        tree = TOP / ".matrix" / "tree"
+        copy_tree(TOP, tree)
+        workshop = Workshop(_folder(), tuple(arguments.packages.split()), tree, Children(), _say)
+        runner = Runner(TOP, _own(), workshop, words[cut + 1 :] or ["tests/slurm"])
+        outcomes = _run(runner, versions, arguments.at_once)
     except CarbonslurmError as error:
         print(f"bin/test --matrix: {error}", file=sys.stderr)
         return error.exit_code
     print()
-    for outcome in sorted(
-        outcomes, key=lambda outcome: [version.suite for version in versions].index(outcome.suite)
-    ):
-        print(outcome.line())
-    print(summary(outcomes))
-    return 0 if all(outcome.good for outcome in outcomes) else 1
+    for version in versions:
+        print(outcomes[version.suite].line())
+    print(summary(list(outcomes.values())))
+    return 0 if all(outcome.good for outcome in outcomes.values()) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bin/test --matrix",
+        description="Run tests/slurm on every supported Slurm.",
+        epilog="Words after -- go to pytest, in place of tests/slurm.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
+    parser.add_argument("--packages", default="", help="of Debian, that make a Slurm, with blanks between")
+    parser.add_argument("--at-once", type=int, default=3, help="how many run side by side (default: 3)")
+    return parser
 
 
 def _check_rights() -> None:
@@ -59,24 +66,20 @@ def _check_rights() -> None:
         raise RefusedError(f"this machine lets root make no namespaces: {tried.stderr.strip()}")
 
 
-def _run(versions: Sequence[Version], packages: tuple[str, ...], at_once: int) -> list[Outcome]:
-    tree = TOP / ".matrix" / "tree"
-    copy_tree(TOP, tree)
-    children = Children()
-    runner = Runner(TOP, _own(), Workshop(_folder(), packages, tree, children, _say))
-    outcomes: list[Outcome] = []
+def _run(runner: Runner, versions: Sequence[Version], at_once: int) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
     signal.signal(signal.SIGTERM, _ended)
     with ThreadPoolExecutor(at_once) as pool:
         futures = [pool.submit(runner.run, version) for version in versions]
         try:
             for future in as_completed(futures):
                 outcome = future.result()
-                outcomes.append(outcome)
+                outcomes[outcome.suite] = outcome
                 _report(outcome)
         finally:
             for future in futures:
                 future.cancel()
-            children.end()
+            runner.workshop.children.end()
     return outcomes
 
 

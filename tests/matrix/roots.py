@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from carbonslurm.errors import UnavailableError
-from carbonslurm.sandbox import SandboxSpec, up
 from matrix.children import Children
 from matrix.entering import TREE, Place, paths_in, pip_environment
 from matrix.versions import Version
@@ -43,6 +41,13 @@ apt-get -q "$@" update
 apt-get -q "$@" download "libmariadb3/$suite"
 dpkg-deb -x libmariadb3_*.deb unpacked
 cp unpacked/usr/lib/*/libmariadb.so.3 /var/tmp/
+"""
+_TRIAL = """\
+import pathlib, tempfile
+from carbonslurm.sandbox import SandboxSpec, up
+with tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as name:
+    pathlib.Path(name).chmod(0o755)
+    up(SandboxSpec(pathlib.Path(name) / "s", nodes=1, gpus_per_node=0), print).down()
 """
 _VENV_SCRIPT = """\
 set -e
@@ -90,9 +95,10 @@ class Workshop:
                 if self._is_fresh(folder) and Path(f"{folder}{environment}/.complete").exists():
                     break
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if not self._is_fresh(folder):
-                    self._make(version, folder, log)
-                self._make_environment(version, folder, environment, log)
+                if self._is_fresh(folder):
+                    self._make_environment(folder, environment, log)
+                else:
+                    self._make(version, folder, environment, log)
             yield folder, f"{environment}/bin/python"
 
     def _is_fresh(self, folder: Path) -> bool:
@@ -103,7 +109,7 @@ class Workshop:
         young = time.time() - facts["made"] < KEPT_FOR.total_seconds()
         return young and set(self.packages) <= set(facts["packages"])
 
-    def _make(self, version: Version, folder: Path, log: Path) -> None:
+    def _make(self, version: Version, folder: Path, environment: str, log: Path) -> None:
         """Make it beside its place, see a Slurm come up in it, and move it there."""
         self.say(f"{version.suite}: making {folder}, in about two minutes")
         new, old = folder.with_suffix(".new"), folder.with_suffix(".old")
@@ -115,7 +121,8 @@ class Workshop:
         self._run(argv, log, "debootstrap")
         for inside in (TREE, "/srv/out"):
             Path(f"{new}{inside}").mkdir(parents=True)
-        self._try(version, new, log)
+        self._make_environment(new, environment, log)
+        self._try(version, new, f"{environment}/bin/python", log)
         facts = {"made": time.time(), "packages": packages}
         (new / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
         if folder.exists():
@@ -123,19 +130,20 @@ class Workshop:
         new.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
 
-    def _try(self, version: Version, root: Path, log: Path) -> None:
+    def _try(self, version: Version, root: Path, python: str, log: Path) -> None:
         """Bring a Slurm up; where slurmdbd's database library keeps it from starting, put in another."""
-        try:
-            _bring_up(root)
-        except UnavailableError as error:
-            if version.library_from is None or _BAD_LIBRARY not in str(error):
-                raise
-            self.say(
-                f"{version.suite}: slurmdbd does not start with this suite's libmariadb3 "
-                f"(error {_BAD_LIBRARY}): using {version.library_from}'s"
-            )
-            self._replace_library(version.suite, version.library_from, root, log)
-            _bring_up(root)
+        trial = log.with_name("trial.log")
+        argv = Place(root, {TREE: self.tree, "/etc/hosts": Path("/etc/hosts")}).argv([python, "-c", _TRIAL])
+        if self.children.run(argv, trial, timeout=PATIENCE) == 0:
+            return
+        if version.library_from is None or _BAD_LIBRARY not in trial.read_text(errors="replace"):
+            raise UnavailableError(f"no Slurm comes up in it: see {trial}")
+        self.say(
+            f"{version.suite}: slurmdbd does not start with this suite's libmariadb3 "
+            f"(error {_BAD_LIBRARY}): using {version.library_from}'s"
+        )
+        self._replace_library(version.suite, version.library_from, root, log)
+        self._run(argv, trial, "bringing a Slurm up in it")
 
     def _replace_library(self, suite: str, other: str, root: Path, log: Path) -> None:
         command = ["sh", "-c", _LIBRARY_SCRIPT, "sh", suite, other]
@@ -144,8 +152,8 @@ class Workshop:
         shutil.copyfile(fetched, next(root.glob(_LIBRARY)))
         fetched.unlink()
 
-    def _make_environment(self, version: Version, folder: Path, environment: str, log: Path) -> None:
-        self.say(f"{version.suite}: making the virtual environment in {folder}{environment}")
+    def _make_environment(self, folder: Path, environment: str, log: Path) -> None:
+        self.say(f"{folder.stem}: making its virtual environment {environment}")
         command = ["sh", "-c", _VENV_SCRIPT, "sh", environment]
         self._run(self._online(folder).argv(command, network=True), log, "pip")
 
@@ -164,12 +172,6 @@ class Workshop:
     def _run(self, argv: list[str], log: Path, name: str) -> None:
         if self.children.run(argv, log, timeout=PATIENCE) != 0:
             raise UnavailableError(f"{name} failed: see {log}")
-
-
-def _bring_up(root: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o755)
-        up(SandboxSpec(Path(name) / "s", nodes=1, gpus_per_node=0, root=root)).down()
 
 
 def _make_place(root: Path, path: str) -> None:

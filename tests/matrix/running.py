@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,11 +40,13 @@ class Runner:
         top: the checkout.
         own: the suite that this machine runs, None for none of Debian's.
         workshop: where roots come from; it has its copy of the checkout.
+        words: pytest's, which say what to run.
     """
 
     top: Path
     own: str | None
     workshop: Workshop
+    words: Sequence[str]
 
     def run(self, version: Version) -> Outcome:
         """Run all tests on one version; whatever goes wrong is in the outcome."""
@@ -65,15 +68,8 @@ class Runner:
     def _test(self, version: Version, place: Place, python: str, inside: str, out: Path) -> Outcome:
         slurm, interpreter = _met(place, python)
         self.workshop.say(f"{version.suite}: testing on Slurm {slurm} with Python {interpreter}")
-        words = [
-            python,
-            "-m",
-            "pytest",
-            "tests/slurm",
-            f"--junitxml={inside}/junit.xml",
-            "-p",
-            "no:cacheprovider",
-        ]
+        words = [python, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={inside}/junit.xml"]
+        words += self.words
         started = time.monotonic()
         counts, trouble = Counts(), ""
         try:

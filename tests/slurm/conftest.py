@@ -70,6 +70,8 @@ def _stage(sandbox: Sandbox) -> Iterator[Stage]:
         yield found
     finally:
         found.kill()
+        if found.log.exists():
+            print(found.log.read_text(errors="replace"))  # noqa: T201 - pytest shows it where a test failed
         _cancel_all(sandbox)
         shutil.rmtree(sandbox.directory / "ledger")
         (sandbox.directory / "grid.csv").unlink(missing_ok=True)

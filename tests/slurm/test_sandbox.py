@@ -17,7 +17,17 @@ from click.testing import CliRunner
 import carbonslurm
 from carbonslurm.cli.sandbox import sandbox as command
 from carbonslurm.errors import RefusedError, UsageError
-from carbonslurm.sandbox import Sandbox, SandboxSpec, load, packages, processes, texts, up, wait_until
+from carbonslurm.sandbox import (
+    Sandbox,
+    SandboxSpec,
+    load,
+    machine,
+    packages,
+    processes,
+    texts,
+    up,
+    wait_until,
+)
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
 from carbonslurm.sandbox.layout import DIRECTORY_MAX, Layout, check_directory
 
@@ -156,17 +166,20 @@ def test_status_names_each_daemon_and_down_leaves_nothing_behind(short_directory
 
 @as_root
 def test_a_plain_user_has_a_sandbox_of_their_own(short_directory: Path) -> None:
-    """No root, no other accounts; the package is copied to where that user can read it."""
+    """No root, no other accounts; the package is copied to where that user can read it.
+
+    It is not nobody, whom Slurm 26.05 takes for a user that it could not look up.
+    """
     home = short_directory.parent
     package = Path(carbonslurm.__file__).parent
     shutil.copytree(package, home / "carbonslurm", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(package.parent / "slurm_plugins", home / "slurm_plugins")
-    shutil.chown(home, "nobody")
+    shutil.chown(home, "backup")
     done = subprocess.run(
         ["python3", "-c", PLAIN_USERS_STORY, str(short_directory)],
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1"},
-        user="nobody",
-        group="nogroup",
+        user="backup",
+        group="backup",
         extra_groups=[],
         cwd=home,
         capture_output=True,
@@ -174,7 +187,7 @@ def test_a_plain_user_has_a_sandbox_of_their_own(short_directory: Path) -> None:
         check=False,
     )
     assert done.stderr == ""
-    assert done.stdout.strip() == "nobody"
+    assert done.stdout.strip() == "backup"
     assert mentions(short_directory) == []
 
 
@@ -235,3 +248,13 @@ def test_impossible_wishes_are_refused(wrong: dict[str, Any]) -> None:
 def test_a_recycled_pid_is_not_taken_for_a_daemon(tmp_path: Path) -> None:
     """The pid of some other process in a pid file harms nobody."""
     assert not processes.is_daemon(os.getpid(), Layout(tmp_path / "elsewhere").directory)
+
+
+@as_root
+def test_a_root_folder_that_users_cannot_enter_is_refused(tmp_path: Path) -> None:
+    """They would run this machine's own sbatch against another version's slurmctld."""
+    tmp_path.chmod(0o700)
+    for name in ("bin/sh", "proc", "dev", "sys"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+    with pytest.raises(UsageError, match="closed to them"):
+        machine.check_root(tmp_path / "root")
