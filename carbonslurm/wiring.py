@@ -329,6 +329,8 @@ def doctor(config: Config) -> Doctor:
         Look("hook", partial(looks.hook, slurm, render_hook_settings(hook_settings(config)))),
         Look("accounting", partial(looks.accounting, slurm)),
         Look("clocks", partial(looks.clocks, slurm, now)),
+        Look("share", partial(looks.share, slurm, uid)),
+        Look("rates", partial(looks.rates, slurm, uid, config.cycle.updates, config.cycle.interval)),
         Look("ledger", partial(_look_at_ledger, config)),
         Look("daemon", partial(_look_at_daemon, config)),
     ]

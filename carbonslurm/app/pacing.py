@@ -67,7 +67,7 @@ class Pace:
             self.controller(ask, now)
         reads = SNAPSHOT + (CONTROLLER if self.heard else 0)
         held = None if self.limit is None else level(self.limit, self.last, now)
-        chosen = within(wanted, tokens(updates, reads, held))
+        chosen = within(wanted, tokens(updates, reads, held.calls if held else None))
         if held is not None:
             self.last = Level(max(held.calls - reads - sum(map(cost, chosen)), 0), now)
         return chosen

@@ -55,7 +55,7 @@ def level(limit: RateLimit, last: Level | None, now: datetime) -> Level:
     return Level(min(last.calls + limit.refilled(now - last.at), limit.bucket), now)
 
 
-def tokens(updates: int, reads: int, held: Level | None) -> int:
+def tokens(updates: int, reads: int, held: int | None) -> int:
     """Return how many calls a cycle may make for its actions.
 
     Args:
@@ -67,7 +67,7 @@ def tokens(updates: int, reads: int, held: Level | None) -> int:
     wait for one call.
     """
     own = updates - max(reads - SNAPSHOT, 0)
-    return max(own if held is None else min(own, held.calls - reads), 1)
+    return max(own if held is None else min(own, held - reads), 1)
 
 
 def cost(action: Action) -> int:
@@ -87,6 +87,12 @@ def within(actions: Sequence[Action], given: int) -> list[Action]:
             break
         chosen.append(action)
     return chosen
+
+
+def most_updates(updates: int, limit: RateLimit | None, interval: timedelta) -> int:
+    """Return how many updates each of many cycles can make, one after the other at this interval."""
+    flows_in = None if limit is None else min(limit.refilled(interval), limit.bucket)
+    return tokens(updates, SNAPSHOT, flows_in)
 
 
 def batch_size(limit: RateLimit | None, timeout: timedelta) -> int:

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from carbonslurm.core.budget import most_updates
+from carbonslurm.core.interval import iso
 from carbonslurm.core.job import Queue
 from carbonslurm.errors import DataError, RefusedError, UnavailableError
-from carbonslurm.formats.scontrol import config_argv
+from carbonslurm.formats.scontrol import config_argv, read_rate_limit
+from carbonslurm.formats.sdiag import read_sdiag
 from carbonslurm.slurm.wire import Wire
 
 HOOK_FILES = ("carbonslurm.lua", "carbonslurm_tag.lua", "carbonslurm_licences.lua", "carbonslurm_modify.lua")
@@ -88,6 +91,39 @@ def accounting(wire: Wire) -> str:
     if "gres/gpu" not in tres.split(","):
         raise DataError(f"AccountingStorageTRES={tres}: without gres/gpu no run's GPUs are counted")
     return f"sacct answers, GPUs are counted ({tres})"
+
+
+def share(wire: Wire, uid: int) -> str:
+    """Say how much of slurmctld's calls, and of its time for them, is ours."""
+    told = read_sdiag(wire.read(["sdiag"]).text)
+    since = f"of what slurmctld did since {iso(told.since)}"
+    ours = told.users.get(uid)
+    if ours is None:
+        return f"user {uid} made none of the {told.calls} calls that slurmctld got since {iso(told.since)}"
+    calls = f"{ours.calls} of {told.calls} calls ({_percent(ours.calls, told.calls)})"
+    return f"{ours.name}: {calls}, {ours.seconds:.2f} s ({_percent(ours.seconds, told.seconds)}) {since}"
+
+
+def rates(wire: Wire, uid: int, updates: int, interval: timedelta) -> str:
+    """Say whether slurmctld limits our calls, and how many jobs we can change in a minute.
+
+    Args:
+        wire: to Slurm.
+        uid: of our account.
+        updates: cycle.updates.
+        interval: cycle.interval.
+    """
+    limit = read_rate_limit(wire.read(config_argv()).text, uid)
+    most = most_updates(updates, limit, interval)
+    result = f"at most {most} updates in a cycle, {most * timedelta(minutes=1) / interval:.0f} in a minute"
+    if limit is None:
+        return f"slurmctld does not limit our calls: {result}"
+    flow = f"{limit.refill} more each {limit.period.total_seconds():.0f} s"
+    return f"rl_enable gives us {limit.bucket} calls at once and {flow}: {result}"
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "0 %"
 
 
 def clocks(wire: Wire, now: Callable[[], datetime]) -> str:

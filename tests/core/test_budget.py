@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonslurm.core.budget import CONTROLLER, SNAPSHOT, Level, RateLimit, batch_size, level, tokens
+from carbonslurm.core.budget import (
+    CONTROLLER,
+    SNAPSHOT,
+    Level,
+    RateLimit,
+    batch_size,
+    level,
+    most_updates,
+    tokens,
+)
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -24,15 +33,15 @@ def test_a_look_at_the_settings_is_paid_from_the_site_s_limit() -> None:
 
 
 def test_reads_are_taken_from_the_bucket() -> None:
-    assert tokens(500, SNAPSHOT, Level(30, NOW)) == 28
+    assert tokens(500, SNAPSHOT, 30) == 28
 
 
 def test_the_smaller_limit_counts() -> None:
-    assert tokens(10, SNAPSHOT, Level(30, NOW)) == 10
+    assert tokens(10, SNAPSHOT, 30) == 10
 
 
 def test_a_bucket_that_is_too_small_for_our_reads_does_not_stop_us() -> None:
-    assert tokens(500, SNAPSHOT + CONTROLLER, Level(2, NOW)) == 1
+    assert tokens(500, SNAPSHOT + CONTROLLER, 2) == 1
 
 
 @pytest.mark.parametrize(("seconds", "held"), [(0, 4), (0.9, 4), (1, 6), (10, 24), (60, 30), (-60, 4)])
@@ -50,6 +59,16 @@ def test_a_batch_ends_in_half_its_timeout_with_an_empty_bucket() -> None:
     assert batch_size(RateLimit(refill=1, period=60 * SECOND), 30 * SECOND) == 1
 
 
+@pytest.mark.parametrize(
+    ("limit", "seconds", "most"),
+    [(None, 60, 500), (RateLimit(), 60, 28), (RateLimit(), 10, 18), (RateLimit(1000), 60, 118)],
+)
+def test_in_the_long_run_a_cycle_has_what_flows_in_between_two(
+    limit: RateLimit | None, seconds: int, most: int
+) -> None:
+    assert most_updates(500, limit, seconds * SECOND) == most
+
+
 @given(limits, st.integers(1, 10_000), st.lists(st.integers(0, 600), min_size=1, max_size=20))
 def test_no_sequence_of_cycles_takes_more_than_the_bucket_gives(
     limit: RateLimit, updates: int, pauses: list[int]
@@ -59,7 +78,7 @@ def test_no_sequence_of_cycles_takes_more_than_the_bucket_gives(
     for pause in pauses:
         now += pause * SECOND
         held = level(limit, last, now)
-        given_now = tokens(updates, SNAPSHOT, held)
+        given_now = tokens(updates, SNAPSHOT, held.calls)
         spent += SNAPSHOT + given_now
         forced += max(SNAPSHOT + given_now - held.calls, 0)
         last = Level(max(held.calls - SNAPSHOT - given_now, 0), now)
