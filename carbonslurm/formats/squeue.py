@@ -4,7 +4,9 @@ The text form is a tenth of the JSON form's time, bytes and memory. It asks for 
 (a newline in a job's name or comment would forge a row for somebody else's job): what we need of the owner
 comes from AdminComment, which only the hook and admins write. A delimiter and an end mark made anew for each
 call, and the exact number of fields, are checked on each row; ``-r`` gives each array task a row of its own,
-since a merged row hides an owner's change to one task.
+since a merged row hides an owner's change to one task. The tasks that Slurm keeps in one record, the array's,
+show the array's id as their JobID; a task with a record of its own (it has run, or its owner changed it)
+shows its own.
 """
 
 from collections import defaultdict
@@ -46,6 +48,7 @@ FIELDS = (
     "BatchFlag",
     "Reservation",
     "HetJobID",
+    "Origin",
     "tres-alloc",
     "admin_comment",
 )
@@ -172,15 +175,20 @@ def _obstacle(fields: dict[str, str]) -> str | None:
         return "in a reservation"
     if fields["HetJobID"] not in _NONE and fields["HetJobID"] != "0":
         return "part of a het job"
+    if fields["Origin"] not in _NONE and fields["Origin"] != "NA":
+        return "federated"
     return None
 
 
 def gather_arrays(rows: Iterable[Row]) -> list[QueuedJob]:
-    """Fold the pending tasks of each array into one job, since Slurm must not be made to split them."""
+    """Fold the tasks that wait in their array's own record into one job: Slurm must not be made to split it.
+
+    A task with a record of its own is a job of its own: to change it splits nothing.
+    """
     jobs: list[QueuedJob] = []
     pending: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        if row.array_id is not None and row.job.state is JobState.PENDING:
+        if row.job.key.job_id == row.array_id and row.job.state is JobState.PENDING:
             pending[row.array_id].append(row)
         else:
             jobs.append(row.job)
@@ -190,7 +198,7 @@ def gather_arrays(rows: Iterable[Row]) -> list[QueuedJob]:
 def _fold_array(array_id: int, rows: list[Row]) -> QueuedJob:
     first = rows[0].job
     spec = f"{array_id}_{write_id_ranges([row.task for row in rows if row.task is not None])}"
-    whole = replace(first, key=JobKey(first.key.cluster, array_id), spec=spec)
+    whole = replace(first, spec=spec)
     alike = {
         (job.submitted, job.eligible, job.held, job.restarts, job.needs, job.tag, job.obstacle)
         for job in (row.job for row in rows)

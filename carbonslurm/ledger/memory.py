@@ -26,16 +26,33 @@ class Memory(Room):
             arrays = current_jobs(connection, [_its_array(job) for job in queue.jobs if "_" in job.spec])
             deeds = deeds_of(connection, {row.id for row in (*rows.values(), *arrays.values())})
         known = {key: _known(row.first_eligible, deeds.get(row.id, [])) for key, row in rows.items()}
+        whole = {key: _known(row.first_eligible, deeds.get(row.id, [])) for key, row in arrays.items()}
         for job in queue.jobs:
-            array = arrays.get(_its_array(job).key) if "_" in job.spec else None
-            if array is not None and any(map(_is_final, deeds.get(array.id, []))):
-                known[job.key] = replace(known.get(job.key, UNKNOWN), hands_off=True)
+            array = whole.get(_its_array(job).key) if "_" in job.spec else None
+            if array is not None and job.key not in whole:
+                known[job.key] = _as_task(known.get(job.key, UNKNOWN), array, job)
         return known
 
 
 def _its_array(job: QueuedJob) -> QueuedJob:
-    """A task under its array's number, by which the owner's word was kept while it waited."""
+    """A task under its array's number, by which our claim and the owner's word were kept while it waited."""
     return replace(job, key=JobKey(job.key.cluster, int(job.spec.partition("_")[0])))
+
+
+def _as_task(own: Known, array: Known, job: QueuedJob) -> Known:
+    """What is known of a task with a record of its own, which waited with its array before.
+
+    A change of the array from after the task had started was none of the task.
+    """
+    claim = array.claim
+    if claim is not None and job.started is not None and (claim.at is None or claim.at >= job.started):
+        claim = None
+    return replace(
+        own,
+        first_eligible=own.first_eligible or array.first_eligible,
+        hands_off=own.hands_off or array.hands_off,
+        claim=own.claim or claim,
+    )
 
 
 def _is_final(deed: Deed) -> bool:

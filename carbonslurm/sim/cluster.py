@@ -98,7 +98,10 @@ class SimulatedCluster:
 
     def update_begin(self, spec: str, moment: datetime) -> str | None:
         """Set a begin time; return Slurm's refusal, if it refuses."""
-        answers = [self._set_begin(job, moment) for job in self._named(spec)] or [INVALID]
+        named = self._named(spec)
+        answers = [self._set_begin(job, moment) for job in named] or [INVALID]
+        if len(named) == 1 and "[" not in spec:
+            named[0].alone = True
         self.commands.append(("begin", spec))
         self._start_what_fits()
         return next((answer for answer in answers if answer is not None), None)

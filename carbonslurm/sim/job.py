@@ -61,6 +61,7 @@ class SimulatedJob:
 
     Attributes:
         begin: Slurm's begin time; None while dependencies are unmet and nobody gave one.
+        alone: a task of an array with a record of its own, since it started or was changed by itself.
         waits_for: the needed jobs that have not completed.
         leaves_at: when COMPLETING ends, for a job that is being requeued.
         reacts_at: when the process acts on its signal.
@@ -75,6 +76,7 @@ class SimulatedJob:
     begin: datetime | None
     array_id: int | None = None
     task: int | None = None
+    alone: bool = False
     waits_for: set[int] = field(default_factory=set)
     state: JobState = JobState.PENDING
     word: str = "PENDING"
@@ -124,7 +126,7 @@ class SimulatedJob:
     def start(self, now: datetime) -> None:
         """Begin a run."""
         self.state, self.word, self.started, self.reacts_at = JobState.RUNNING, "RUNNING", now, None
-        self.loaded = self.saved
+        self.loaded, self.alone = self.saved, True
 
     def end(self, word: str, at: datetime) -> None:
         """Come to the end for good."""
@@ -157,8 +159,9 @@ class SimulatedJob:
 
     def queued(self) -> QueuedJob:
         """Return its row in the queue."""
+        record = self.key.job_id if self.array_id is None or self.alone else self.array_id
         return QueuedJob(
-            key=self.key,
+            key=JobKey(self.key.cluster, record),
             spec=self.spec,
             state=self.state,
             user=self.wants.user,

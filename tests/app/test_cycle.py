@@ -124,7 +124,7 @@ def test_an_array_is_withheld_whole(world: Any) -> None:
     assert [world.job(first + task).started for task in range(4)] == [at(3)] * 4
 
 
-def test_an_array_of_which_the_owner_lifted_one_task_is_left_alone(world: Any) -> None:
+def test_a_task_that_its_owner_lifted_is_left_alone_and_the_rest_of_the_array_is_not(world: Any) -> None:
     world.forecast(*DIRTY_UNTIL_THREE)
     first = world.submit(tasks=4)
     world.live(HOUR)
@@ -132,8 +132,12 @@ def test_an_array_of_which_the_owner_lifted_one_task_is_left_alone(world: Any) -
     world.owner.update_begin(f"{first}_2", world.now)
     world.forecast(300, 20, 300)
     world.live(HOUR)
-    assert world.verbs() == ["withhold"]
-    assert world.job(first + 2).begin == at(1)
+    assert [(row.verb, row.spec) for row in world.actions()] == [
+        ("withhold", f"{first}_[0-3]"),
+        ("leave", f"{first}_2"),
+        ("withhold", f"{first}_[0-1,3]"),
+    ]
+    assert [world.job(first + task).begin for task in range(4)] == [at(2), at(2), at(1), at(2)]
 
 
 # --- the owner's word ---

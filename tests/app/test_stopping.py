@@ -150,6 +150,15 @@ def test_the_owner_may_start_a_stopped_job(world: Any) -> None:
     assert world.verbs()[-2:] == ["stop", "leave"]
 
 
+def test_the_owner_may_start_a_stopped_task_of_an_array(world: Any) -> None:
+    first = stopped(world, OnSignal.SAVE, tasks=2)
+    world.live(HOUR)
+    world.owner.update_begin(f"{first}_1", world.now)
+    world.live(6 * HOUR)
+    assert [world.job(first + task).started for task in range(2)] == [CLEAN, NOON + 2 * HOUR]
+    assert world.verbs()[-3:] == ["stop", "stop", "leave"]
+
+
 def test_the_owner_may_requeue_the_job_first(world: Any) -> None:
     """Between our signal and our requeue; the job goes on at the clean hour all the same."""
     job = stopped(world, OnSignal.SAVE, grace=20 * MINUTE)

@@ -40,6 +40,7 @@ PENDING = {
     "BatchFlag": "1",
     "Reservation": "(null)",
     "HetJobID": "N/A",
+    "Origin": "NA",
     "tres-alloc": "cpu=4,mem=8G,node=1,billing=4,gres/gpu=1",
     "admin_comment": "carbon:v=1,flex=43200,by=owner",
 }
@@ -121,6 +122,7 @@ def test_held_is_priority_zero_whatever_the_reason_says() -> None:
         ({"Reservation": "maintenance"}, "in a reservation"),
         ({"HetJobID": "7"}, "part of a het job"),
         ({"HetJobID": "0"}, None),
+        ({"Origin": "mountain"}, "federated"),
     ],
 )
 def test_what_we_may_not_touch_says_why(changes: dict[str, str], words: str | None) -> None:
@@ -168,10 +170,18 @@ def test_running_tasks_stand_by_themselves() -> None:
     "changes",
     [{"EligibleTime": str(EPOCH)}, {"PriorityLong": "0"}, {"RestartCnt": "1"}, {"Dependency": "afterok:5"}],
 )
-def test_an_array_whose_tasks_differ_is_left_alone(changes: dict[str, str]) -> None:
-    """The owner lifted one of them, say: an update of the whole range would overwrite that."""
+def test_an_array_whose_tasks_differ_within_one_record_is_left_alone(changes: dict[str, str]) -> None:
     job = read(printed(task(2), task(3), task(4, **changes))).jobs[0]
     assert job.obstacle == "tasks of its array differ"
+
+
+def test_a_waiting_task_with_a_record_of_its_own_is_a_job_of_its_own() -> None:
+    """Its owner lifted it, or it was requeued: an update of the others must not reach it, nor split more."""
+    text = printed(
+        task(1, EligibleTime=str(EPOCH + 9)), task(2, job_id=15), task(3, EligibleTime=str(EPOCH + 9))
+    )
+    found = {(job.key.job_id, job.spec, job.obstacle) for job in read(text).jobs}
+    assert found == {(13, "13_[1,3]", None), (15, "13_2", None)}
 
 
 def test_a_task_that_may_not_be_touched_keeps_its_whole_array_untouched() -> None:

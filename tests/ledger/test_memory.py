@@ -176,3 +176,25 @@ def test_intents_are_numbered_in_order(ledger: Ledger, make_job: Any, clock: Hou
     assert sorted(numbers) == list(numbers)
     assert [row.key.job_id for row in ledger.actions("green", clock(0))] == [9, 7, 8, 7]
     assert _change(_known(ledger, make_job())) == (0, clock(5), clock(0), numbers[3])
+
+
+@pytest.mark.parametrize(("changed", "started", "is_its"), [(0, None, True), (0, 1, True), (2, 1, False)])
+def test_a_task_with_a_record_of_its_own_had_what_its_array_had_before_it_started(
+    ledger: Ledger, make_job: Any, clock: Hours, changed: int, started: int | None, is_its: bool
+) -> None:
+    waiting = make_job(spec="7_[1-4]")
+    _do(ledger, Verb.WITHHOLD, waiting, clock(changed), OutcomeState.APPLIED, until=clock(5))
+    task = make_job(9, spec="7_3", started=None if started is None else clock(started))
+    known = ledger.known(Queue(clock(3), (task,)))[task.key]
+    assert (known.claim is not None) == is_its
+    assert not known.hands_off
+
+
+def test_what_we_did_to_a_task_is_none_of_its_array(ledger: Ledger, make_job: Any, clock: Hours) -> None:
+    rest, task = make_job(spec="7_[1-2]"), make_job(9, spec="7_3", started=clock(1))
+    _do(ledger, Verb.STOP, task, clock(2), Phase.SIGNALLED, until=clock(6))
+    _do(ledger, Verb.LEAVE, make_job(10, spec="7_4"), clock(2), final=True)
+    known = ledger.known(Queue(clock(3), (rest, task)))
+    assert known[task.key].stopping
+    assert not known.get(rest.key, Known()).stopping
+    assert not known[task.key].hands_off
