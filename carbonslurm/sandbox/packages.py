@@ -40,6 +40,7 @@ CLIENTS = (
     "sbcast",
     "scancel",
     "scontrol",
+    "scrontab",
     "sdiag",
     "sinfo",
     "sprio",

@@ -2,7 +2,8 @@
 
 The settings that matter to carbonslurm: limits are enforced (so that a changed begin time resets the age of a
 job, as on most sites), priority is multifactor, GPUs are counted by type, requeue is on, and the scheduler
-looks every second or two, so that a job starts soon after it may.
+looks every second or two, so that a job starts soon after it may. Jobs in partition low give way to all
+others; there is a licence, and scrontab where Slurm was built with it.
 """
 
 from __future__ import annotations
@@ -69,6 +70,11 @@ PriorityWeightFairshare=1000
 PriorityWeightPartition=1000
 PriorityWeightQOS=1000
 
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+ScronParameters=enable
+Licenses=app:8
+
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost={address}
 AccountingStoragePort={slurmdbd_port}
@@ -79,6 +85,7 @@ AccountingStorageTRES={tres}
 {nodes}
 PartitionName=main Nodes=ALL Default=YES DefaultTime=10 MaxTime=1-00:00:00 State=UP
 PartitionName=debug Nodes=ALL DefaultTime=1 MaxTime=30 PriorityJobFactor=10 State=UP
+PartitionName=low Nodes=ALL DefaultTime=10 MaxTime=UNLIMITED PriorityTier=0 PreemptMode=REQUEUE State=UP
 """
 
 _SLURMDBD_CONF = """\

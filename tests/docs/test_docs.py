@@ -213,3 +213,18 @@ def test_columns_shown_exist() -> None:
     heads = [line.split() for line in text.splitlines() if re.match(r"JobID +User", line)]
     assert heads
     assert all(set(head) <= set(FIELDS) for head in heads)
+
+
+def test_every_kind_of_job_names_a_test_that_exists() -> None:
+    rows = [
+        line for line in (ROOT / "docs/jobs.md").read_text(encoding="utf-8").splitlines() if "`test_" in line
+    ]
+    named = {re.findall(r"`(test_\w+)`", row)[-1] for row in rows}
+    there = {
+        node.name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert len(rows) > 25
+    assert named - there == set()
