@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from carbonslurm.app.cycle import Memory
-from carbonslurm.core.stop import Command, Phase, Sight, StopInFlight, controller_settled, step
+from carbonslurm.core.stop import Command, Phase, Seen, Sight, StopInFlight, controller_settled, step
 from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.ports import ActionLog, Actuator, QueueReader, RunControl
 
@@ -52,6 +52,9 @@ class Stopping:
     def _advance(self, stop: StopInFlight, sight: Sight | None) -> None:
         """One step of one stop; what Slurm says to it must not keep the others waiting."""
         command, phase, seen = step(stop, sight, self.clock())
+        if (stop.phase, seen) == (Phase.DELAYED, Seen.AGAIN_WAITING):
+            # Did slurmctld crash, or did somebody speak?
+            command, phase, seen = step(stop, sight, self.clock(), self.queue.controller().started)
         if command is Command.REQUEUE and not self._may_requeue():
             return
         if command is Command.SIGNAL:

@@ -23,6 +23,7 @@ from carbonslurm.core.budget import RateLimit
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval, whole_second
 from carbonslurm.core.job import JobKey, JobState, QueuedJob
+from carbonslurm.core.ownership import SAVED_EVERY
 from carbonslurm.core.policies import Question, lowest_window
 from carbonslurm.core.tag import Checkpoint
 
@@ -157,6 +158,7 @@ class Seen(StrEnum):
     SUSPENDED = "suspended"
     AGAIN_WAITING = "again waiting"
     AGAIN_DELAYED = "again delayed"
+    AGAIN_FORGOTTEN = "again waiting, the begin time forgotten"
     AGAIN_RUNNING = "again running"
     ENDED = "ended"
 
@@ -182,6 +184,7 @@ class StopInFlight:
         restarts: of the run that is to be stopped.
         restart_at: when the job is to go on.
         signalled_at: when the signal was sent, or was about to be; None before.
+        delayed_at: when the begin time to go on at was last set; None before.
     """
 
     action: int
@@ -192,6 +195,7 @@ class StopInFlight:
     restart_at: datetime
     phase: Phase
     signalled_at: datetime | None
+    delayed_at: datetime | None = None
 
 
 # Both rules of the module docstring can be checked by reading this table. What is not in it means: wait.
@@ -221,6 +225,8 @@ TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
     # A slurmctld that died just after may have forgotten the requeue.
     (Phase.DELAYED, Seen.OUT_OF_GRACE): (Command.REQUEUE, Phase.DELAYED),
     (Phase.DELAYED, Seen.SAVED): (Command.REQUEUE, Phase.DELAYED),
+    # Likewise the begin time: without it the job would start as soon as Slurm's own delay is over.
+    (Phase.DELAYED, Seen.AGAIN_FORGOTTEN): (Command.DELAY, Phase.DELAYED),
     # Another begin time than ours, once ours was taken, is somebody's word: the next plan reads it as such.
     (Phase.DELAYED, Seen.AGAIN_WAITING): (Command.NOTHING, Phase.DONE),
     (Phase.DELAYED, Seen.AGAIN_DELAYED): (Command.NOTHING, Phase.DONE),
@@ -236,7 +242,9 @@ TABLE: dict[tuple[Phase, Seen], tuple[Command, Phase]] = {
 }
 
 
-def see(stop: StopInFlight, sight: Sight | None, now: datetime) -> Seen:
+def see(
+    stop: StopInFlight, sight: Sight | None, now: datetime, controller_started: datetime | None = None
+) -> Seen:
     """Read what Slurm shows against the run that we meant to stop; a job that it forgot has ended."""
     if sight is None or sight.state is JobState.ENDED:
         return Seen.ENDED
@@ -244,7 +252,16 @@ def see(stop: StopInFlight, sight: Sight | None, now: datetime) -> Seen:
         return _see_same_run(stop, sight, now)
     if sight.state is JobState.RUNNING or sight.state is JobState.SUSPENDED:
         return Seen.AGAIN_RUNNING
-    return Seen.AGAIN_DELAYED if sight.eligible == stop.restart_at else Seen.AGAIN_WAITING
+    if sight.eligible == stop.restart_at:
+        return Seen.AGAIN_DELAYED
+    return Seen.AGAIN_FORGOTTEN if _crashed_since(stop, controller_started) else Seen.AGAIN_WAITING
+
+
+def _crashed_since(stop: StopInFlight, controller_started: datetime | None) -> bool:
+    """Whether slurmctld may have died without what we told it last."""
+    if stop.delayed_at is None or controller_started is None:
+        return False
+    return controller_started > stop.delayed_at - SAVED_EVERY
 
 
 def _see_same_run(stop: StopInFlight, sight: Sight, now: datetime) -> Seen:
@@ -261,8 +278,17 @@ def _see_same_run(stop: StopInFlight, sight: Sight, now: datetime) -> Seen:
     return Seen.RUNNING
 
 
-def step(stop: StopInFlight, sight: Sight | None, now: datetime) -> tuple[Command, Phase, Seen]:
-    """Return what to tell Slurm and the phase that follows once it was told, from what Slurm shows."""
-    seen = see(stop, sight, now)
+def step(
+    stop: StopInFlight, sight: Sight | None, now: datetime, controller_started: datetime | None = None
+) -> tuple[Command, Phase, Seen]:
+    """Return what to tell Slurm and the phase that follows once it was told, from what Slurm shows.
+
+    Args:
+        stop: as the ledger has it.
+        sight: what Slurm shows of the job, None where it knows none.
+        now: the moment of looking.
+        controller_started: when slurmctld was last started, None where nobody asked.
+    """
+    seen = see(stop, sight, now, controller_started)
     command, phase = TABLE.get((stop.phase, seen), (Command.NOTHING, stop.phase))
     return command, phase, seen

@@ -175,4 +175,5 @@ def _in_flight(deed: Deed) -> StopInFlight:
         restart_at=deed.until,
         phase=phase,
         signalled_at=deed.entered(Phase.SIGNALLING, Phase.SIGNALLED),
+        delayed_at=deed.entered(Phase.DELAYED),
     )

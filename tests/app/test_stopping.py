@@ -17,6 +17,7 @@ from carbonslurm.sim.job import OnSignal
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
 TURNS = NOON + HOUR
 CLEAN = NOON + 4 * HOUR
 
@@ -266,6 +267,23 @@ def test_a_begin_time_that_slurmctld_forgot_after_a_stop_is_set_again(world: Any
     world.live(12 * HOUR)
     ran_again(world, job)
     assert "leave" not in world.verbs()
+
+
+def test_a_begin_time_that_slurmctld_forgot_at_once_is_set_again_by_the_next_step(world: Any) -> None:
+    """Before the job shows it: a site's own delay of requeues may be shorter than a cycle."""
+    job = stopped(world, OnSignal.SAVE)
+    world.cycle()
+    while not world.job(job).restarts:
+        world.stops()
+        world.owner.advance(world.now + timedelta(seconds=1))
+    world.owner.crash()
+    world.owner.come_back(forget=10 * SECOND, silence=timedelta())
+    assert world.job(job).begin != CLEAN
+    world.step(6 * SECOND)
+    assert world.job(job).begin == CLEAN
+    world.live(12 * HOUR)
+    ran_again(world, job)
+    assert the_stop(world).state == "confirmed"
 
 
 def test_a_job_that_runs_because_slurmctld_forgot_its_begin_time_is_still_ours(world: Any) -> None:

@@ -165,7 +165,7 @@ def test_a_requeue_is_told_only_to_a_job_that_is_seen_running() -> None:
 
 def test_a_begin_time_is_told_only_to_a_job_that_waits_again() -> None:
     told = {seen for (_, seen), (command, _) in TABLE.items() if command is Command.DELAY}
-    assert told == {Seen.AGAIN_WAITING}
+    assert told == {Seen.AGAIN_WAITING, Seen.AGAIN_FORGOTTEN}
 
 
 def test_a_signal_is_told_only_once() -> None:
@@ -257,6 +257,18 @@ def test_a_suspended_job_is_left_to_whoever_suspended_it() -> None:
 def test_a_requeue_that_a_dead_slurmctld_forgot_is_told_again() -> None:
     told = step(stop_in(Phase.DELAYED, NOW), sight(JobState.RUNNING), NOW + CHECKPOINT.grace)
     assert told == (Command.REQUEUE, Phase.DELAYED, Seen.OUT_OF_GRACE)
+
+
+def test_a_begin_time_that_a_dead_slurmctld_forgot_is_set_again() -> None:
+    stop = replace(stop_in(Phase.DELAYED, NOW - MINUTE), delayed_at=NOW)
+    waits = sight(JobState.PENDING, restarts=1, eligible=NOW + MINUTE)
+    crashed = step(stop, waits, NOW, NOW + timedelta(seconds=3))
+    assert crashed == (Command.DELAY, Phase.DELAYED, Seen.AGAIN_FORGOTTEN)
+    saved = NOW + timedelta(seconds=-9)  # the state that it came back with may be older than our word
+    assert step(stop, waits, NOW, saved)[0] is Command.DELAY
+    for started in (NOW - MINUTE, None):
+        spoken = step(stop, waits, NOW, started)
+        assert spoken == (Command.NOTHING, Phase.DONE, Seen.AGAIN_WAITING)
 
 
 # --- every path ---
