@@ -16,7 +16,16 @@ from carbonslurm.app.pacing import Pace
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.interval import iso
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
-from carbonslurm.core.ownership import UNKNOWN, Claim, Known, back_before, first_eligible, is_ours_still
+from carbonslurm.core.ownership import (
+    UNKNOWN,
+    Claim,
+    Known,
+    back_before,
+    first_eligible,
+    is_ours_still,
+    lacks_before,
+    with_before,
+)
 from carbonslurm.core.planner import PlanRules, Situation, plan
 from carbonslurm.core.stop import ControllerFacts, controller_settled
 from carbonslurm.errors import CarbonslurmError, LedgerError, UnavailableError
@@ -125,7 +134,7 @@ class Cycle:
         waiting = self.jobs.seen_waiting(queue)
         for job in queue.jobs:
             if job.tag is not None:
-                before = known.get(job.key, UNKNOWN)
+                before = self._complete(job, known.get(job.key, UNKNOWN), queue)
                 first = first_eligible(job, before, job.key in waiting, queue.taken_at)
                 known[job.key] = replace(before, first_eligible=first)
         try:
@@ -133,6 +142,11 @@ class Cycle:
         except LedgerError as error:
             logger.warning("%s", error)
         return known
+
+    def _complete(self, job: QueuedJob, known: Known, queue: Queue) -> Known:
+        if not lacks_before(job, known.claim):
+            return known
+        return with_before(job, known, self._controller(queue).requeue_delay)
 
     def _check_claims(self, queue: Queue, known: Mapping[JobKey, Known]) -> None:
         """Confirm what Slurm shows as we set it: each cycle anew, since a slurmctld that dies may forget."""

@@ -5,7 +5,7 @@ Slurm keeps no name of who changed a job, so the ledger does: each change is wri
 final. Slurm's own requeue moves the eligible time too; it is told apart because Restarts rises at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from carbonslurm.core.job import JobState, QueuedJob
@@ -54,7 +54,6 @@ class Known:
 UNKNOWN = Known()
 SAVED_EVERY = timedelta(seconds=10)  # slurmctld saves its state this often, or a little less
 CLOCKS = timedelta(seconds=5)  # how far apart slurmctld's clock and ours may be
-REQUEUE_DELAY = timedelta(seconds=121)  # Slurm's: the default life of a credential (120 s), and one more
 STARTED = "started by its owner or an admin"
 OTHER_TIME = "given another begin time by its owner or an admin"
 
@@ -82,13 +81,24 @@ def is_ours_still(job: QueuedJob, claim: Claim | None) -> bool:
 
 
 def back_before(job: QueuedJob, claim: Claim | None) -> bool:
-    """Tell whether Slurm shows the value from before our change.
-
-    A claim without one was made while Slurm requeued the job; then the value is the requeue's own.
-    """
-    if claim is None or claim.restarts != job.restarts:
+    """Tell whether Slurm shows the value from before our change."""
+    if claim is None or claim.before is None or claim.restarts != job.restarts:
         return False
-    return job.eligible == (claim.before or job.submitted + REQUEUE_DELAY)
+    return job.eligible == claim.before
+
+
+def lacks_before(job: QueuedJob, claim: Claim | None) -> bool:
+    """Tell whether it must be known what Slurm's own requeue had set: another time than ours is shown."""
+    if claim is None or claim.before is not None or job.eligible is None:
+        return False
+    return claim.restarts == job.restarts and claim.set_to != job.eligible
+
+
+def with_before(job: QueuedJob, known: Known, requeue_delay: timedelta) -> Known:
+    """Complete a claim that was made while Slurm requeued the job: the value before is the requeue's own."""
+    if known.claim is None or not lacks_before(job, known.claim):
+        return known
+    return replace(known, claim=replace(known.claim, before=job.submitted + requeue_delay))
 
 
 def forgotten(job: QueuedJob, claim: Claim | None, controller_started: datetime | None) -> bool:

@@ -68,12 +68,14 @@ class ControllerFacts:
         slurmd_timeout: how long it waits for a silent slurmd.
         cluster: its name.
         rate_limit: of our calls, None where they are not limited.
+        requeue_delay: how long after a requeue a job may start again, at the earliest.
     """
 
     started: datetime
     slurmd_timeout: timedelta
     cluster: str = ""
     rate_limit: RateLimit | None = None
+    requeue_delay: timedelta = timedelta(seconds=121)
 
 
 def controller_settled(facts: ControllerFacts, last_failure: datetime | None, now: datetime) -> bool:

@@ -14,6 +14,9 @@ from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import DataError
 
 SAVED = "carbon:saved"
+CREDENTIAL_S = 120  # the life of a credential where AuthInfo does not say
+_REQUEUE_DELAY = re.compile(r"^SchedulerParameters\s*=.*\brequeue_delay=([0-9]{1,9})", re.MULTILINE)
+_CRED_EXPIRE = re.compile(r"^AuthInfo\s*=.*\bcred_expire=([0-9]{1,9})", re.MULTILINE)
 _BOOT = re.compile(r"^BOOT_TIME\s*=\s*([0-9]{1,10})\s*$", re.MULTILINE)
 _CLUSTER = re.compile(r"^ClusterName\s*=\s*(\S+)\s*$", re.MULTILINE)
 _SLURM_USER = re.compile(r"^SlurmUser\s*=\s*\S*\(([0-9]{1,10})\)\s*$", re.MULTILINE)
@@ -55,8 +58,23 @@ def read_controller(text: str, uid: int) -> ControllerFacts:
     if boot is None or timeout is None:
         raise DataError("scontrol show config: no BOOT_TIME or no SlurmdTimeout")
     wait = timedelta(seconds=int(timeout.group(1)))
-    limit = read_rate_limit(text, uid)
-    return ControllerFacts(from_epoch(int(boot.group(1))), wait, name.group(1) if name else "", limit)
+    return ControllerFacts(
+        started=from_epoch(int(boot.group(1))),
+        slurmd_timeout=wait,
+        cluster=name.group(1) if name else "",
+        rate_limit=read_rate_limit(text, uid),
+        requeue_delay=read_requeue_delay(text),
+    )
+
+
+def read_requeue_delay(text: str) -> timedelta:
+    """Read how long after a requeue Slurm itself makes a job wait: SchedulerParameters, else AuthInfo.
+
+    It is one second more than what is set there, by default the life of a credential.
+    """
+    found = [_REQUEUE_DELAY.search(text), _CRED_EXPIRE.search(text)]
+    seconds = next((int(match.group(1)) for match in found if match), CREDENTIAL_S)
+    return timedelta(seconds=seconds + 1)
 
 
 def read_rate_limit(text: str, uid: int) -> RateLimit | None:

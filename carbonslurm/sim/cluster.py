@@ -23,7 +23,7 @@ from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.formats.scontrol import SAVED
 from carbonslurm.formats.squeue import Row, gather_arrays
-from carbonslurm.sim.job import OnSignal, SimulatedJob, Submission
+from carbonslurm.sim.job import REQUEUE_DELAY, OnSignal, SimulatedJob, Submission
 
 if TYPE_CHECKING:
     from carbonslurm.core.budget import RateLimit
@@ -150,7 +150,9 @@ class SimulatedCluster:
     def controller(self) -> ControllerFacts:
         """Show when slurmctld was started."""
         self._answer()
-        return ControllerFacts(self._booted, SLURMD_TIMEOUT, rate_limit=self.rate_limit)
+        return ControllerFacts(
+            self._booted, SLURMD_TIMEOUT, rate_limit=self.rate_limit, requeue_delay=REQUEUE_DELAY
+        )
 
     def withhold(self, specs: Sequence[str], until: datetime) -> Mapping[str, str | None]:
         """Set begin times."""

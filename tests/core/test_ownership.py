@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from carbonslurm.core.job import JobKey, JobState, QueuedJob
 from carbonslurm.core.ownership import (
     OTHER_TIME,
-    REQUEUE_DELAY,
     STARTED,
     UNKNOWN,
     Claim,
@@ -16,7 +16,9 @@ from carbonslurm.core.ownership import (
     first_eligible,
     forgotten,
     is_ours_still,
+    lacks_before,
     overridden,
+    with_before,
 )
 from carbonslurm.core.tag import FlexibleBy, Tag
 from carbonslurm.sim.job import SimulatedJob, Submission
@@ -91,10 +93,26 @@ def test_what_slurm_had_taken_is_forgotten_only_in_a_crash() -> None:
 def test_after_a_stop_slurm_may_be_back_at_the_begin_time_of_its_own_requeue() -> None:
     """Our change came while the job was COMPLETING, so no value from before was seen."""
     claim = Claim(restarts=1, set_to=THEN, before=None, action=7)
-    again = replace(JOB, restarts=1, submitted=NOW, eligible=NOW + REQUEUE_DELAY)
-    assert forgotten(again, claim, None)
-    assert overridden(again, Known(claim=claim), NOW) is None
-    assert overridden(replace(again, eligible=NOW + MINUTE), Known(claim=claim), NOW) == OTHER_TIME
+    again = replace(JOB, restarts=1, submitted=NOW, eligible=NOW + 2 * MINUTE)
+    other = replace(again, eligible=NOW + MINUTE)
+    assert lacks_before(again, claim)
+    assert with_before(again, Known(claim=claim), 2 * MINUTE).claim == replace(claim, before=NOW + 2 * MINUTE)
+    known = with_before(again, Known(claim=claim), 2 * MINUTE)
+    assert forgotten(again, known.claim, None)
+    assert overridden(again, known, NOW) is None
+    assert overridden(other, with_before(other, Known(claim=claim), 2 * MINUTE), NOW) == OTHER_TIME
+
+
+@pytest.mark.parametrize(
+    "changes", [{"eligible": THEN, "restarts": 1}, {"restarts": 2}, {"restarts": 1, "eligible": None}]
+)
+def test_what_slurms_requeue_had_set_is_asked_for_only_where_another_time_than_ours_is_shown(
+    changes: dict[str, Any],
+) -> None:
+    claim = Claim(restarts=1, set_to=THEN, before=None, action=7)
+    job = replace(JOB, **changes)
+    assert not lacks_before(job, claim)
+    assert with_before(job, Known(claim=claim), MINUTE).claim == claim
 
 
 # --- overridden ---

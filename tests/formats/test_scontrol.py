@@ -84,6 +84,26 @@ def test_any_text_gives_facts_or_a_data_error(text: str) -> None:
         read_controller(text, OPERATOR)
 
 
+@pytest.mark.parametrize(
+    ("line", "seconds"),
+    [
+        ("AuthInfo                = (null)", 121),
+        ("AuthInfo                = socket=/run/munge.socket,cred_expire=10", 11),
+        (
+            "AuthInfo                = cred_expire=10\nSchedulerParameters     = bf_continue,requeue_delay=0",
+            1,
+        ),
+        (
+            "SchedulerParameters = requeue_delay=30,bf_continue\nAuthInfo = cred_expire=10",
+            31,
+        ),
+    ],
+)
+def test_slurmctld_says_how_long_after_a_requeue_a_job_waits(line: str, seconds: int) -> None:
+    facts = read_controller(f"{CONFIG}{line}\n", OPERATOR)
+    assert facts.requeue_delay == timedelta(seconds=seconds)
+
+
 def limited(words: str) -> str:
     return CONFIG.replace("SlurmctldParameters     = (null)", f"SlurmctldParameters     = {words}")
 
