@@ -61,9 +61,13 @@ class Daemon:
 
     def cycle(self) -> CycleReport:
         """Run one cycle, then one step of the stops it began; nothing while another daemon acts."""
+        begun = wiring.now()
         report = self._cycle()
         self.stops()
         self.last_cycle = wiring.now()
+        if self.last_cycle - begun > self.config.cycle.interval:
+            took = (self.last_cycle - begun).total_seconds()
+            logger.warning("this cycle took %.0f s, longer than cycle.interval", took)
         return report
 
     def _cycle(self) -> CycleReport:

@@ -162,6 +162,9 @@ class CycleReport:
 class ActionLog(Protocol):
     """The write-ahead log of what we do to jobs, and the memory of what is ours."""
 
+    def stops_begun(self, cluster: str, since: datetime) -> int:
+        """Return how many stops were begun since a moment, whatever became of them."""
+
     def intend(self, cycle: int | None, actions: Sequence[Action], at: datetime) -> Sequence[int]:
         """Write actions before they are done; return their numbers, in order. All or none."""
 
@@ -170,6 +173,10 @@ class ActionLog(Protocol):
 
     def known(self, queue: Queue) -> Mapping[JobKey, Known]:
         """Return what the ledger remembers of the jobs in this queue."""
+
+
+class StopLog(Protocol):
+    """The stops among the actions, each with its phases."""
 
     def stops_in_flight(self, cluster: str) -> Sequence[StopInFlight]:
         """Return the stops that have not come to their end."""

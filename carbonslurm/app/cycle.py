@@ -43,6 +43,8 @@ from carbonslurm.ports import (
 
 logger = logging.getLogger(__name__)
 
+HOUR = timedelta(hours=1)
+
 
 @dataclass(frozen=True, slots=True)
 class CycleRules:
@@ -162,12 +164,14 @@ class Cycle:
     def _plan(self, queue: Queue, known: Mapping[JobKey, Known]) -> list[Action]:
         zones = self.rules.plan.zones.all()
         states = usable_forecasts(self.archive, zones, queue.taken_at, self.rules.forecast_age)
+        may_stop = self._may_stop(queue)
         situation = Situation(
             now=queue.taken_at,
             queue=queue,
             forecasts={zone: state.series for zone, state in states.items()},
             known=known,
-            may_stop=self._may_stop(queue),
+            may_stop=may_stop,
+            stops_begun=self._stops_begun(queue) if may_stop else 0,
             controller_started=self._controller_started(queue, known),
         )
         return plan(situation, self.rules.plan)
@@ -182,6 +186,10 @@ class Cycle:
         if not any(job.tag and job.tag.checkpoint for job in queue.running()):
             return False
         return controller_settled(self._controller(queue), self.memory.last_failure, queue.taken_at)
+
+    def _stops_begun(self, queue: Queue) -> int:
+        clusters = {job.key.cluster for job in queue.running()}
+        return sum(self.actions.stops_begun(name, queue.taken_at - HOUR) for name in clusters)
 
     def _controller(self, queue: Queue) -> ControllerFacts:
         return self.memory.pace.controller(self.queue.controller, queue.taken_at)

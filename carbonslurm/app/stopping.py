@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from carbonslurm.app.cycle import Memory
 from carbonslurm.core.stop import Command, Phase, Seen, Sight, StopInFlight, controller_settled, step
 from carbonslurm.errors import RefusedError, UnavailableError
-from carbonslurm.ports import ActionLog, Actuator, QueueReader, RunControl
+from carbonslurm.ports import Actuator, QueueReader, RunControl, StopLog
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Stopping:
     queue: QueueReader
     control: RunControl
     actuator: Actuator
-    actions: ActionLog
+    actions: StopLog
     memory: Memory
     clock: Callable[[], datetime]
 

@@ -71,7 +71,8 @@ def carbon_sbatch(
     request = read_request(words, script, os.environ)
     ours = _items(given)
     tag = _tag(ours, request)
-    _hint(cut, ours, request)
+    _hint(cut, ours)
+    _hint_at_stops(tag, script, request)
     if plan:
         from carbonslurm.cli.sbatch_plan import show_plan
 
@@ -201,7 +202,7 @@ def _script(word: str | None) -> str | None:
     return text if text.startswith("#!") else None
 
 
-def _hint(cut: Words, ours: Mapping[str, str], request: Request) -> None:
+def _hint(cut: Words, ours: Mapping[str, str]) -> None:
     from carbonslurm.core.interval import from_epoch
     from carbonslurm.formats.times import local_text
 
@@ -211,8 +212,23 @@ def _hint(cut: Words, ours: Mapping[str, str], request: Request) -> None:
     if "finish" in ours:
         finish = from_epoch(int(ours["finish"].removeprefix("finish=")))
         say(f"must have ended by {local_text(finish)}")
-    if "checkpoint" in ours and not request.appends:
+
+
+def _hint_at_stops(tag: str | None, script: str | None, request: Request) -> None:
+    """Say what a job that may be stopped is likely to lack: one line each."""
+    from carbonslurm.core.tag import parse_declaration
+    from carbonslurm.formats.sbatch import lacks_trap
+
+    checkpoint = parse_declaration(tag).checkpoint if tag else None
+    if checkpoint is None:
+        return
+    if not request.appends:
         say("a job that is requeued truncates its output file; --open-mode=append keeps it")
+    if not checkpoint.full and lacks_trap(script, checkpoint.signal):
+        name = checkpoint.signal
+        say(f"no trap for {name} is seen in the script: without one that signal ends the job as FAILED")
+    if request.mails_requeues:
+        say("each stop will send a mail; --mail-type without REQUEUE or ALL sends none")
 
 
 def _sbatch(argv: Sequence[str]) -> int:

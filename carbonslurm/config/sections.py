@@ -102,6 +102,7 @@ class StopConfig(Section, frozen=True):
     enabled: bool = True
     min_run: Duration = duration(minutes=30)
     max_stops: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 2
+    per_hour: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 60
     restart: Duration = duration(minutes=5)
     min_saving: Share = 0.1
     settle: Duration = duration(minutes=1)

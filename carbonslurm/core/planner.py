@@ -79,6 +79,7 @@ class Situation:
         forecasts: by zone; None, or missing, where there is no usable one.
         known: what the ledger remembers, with first eligible times brought up to this snapshot.
         controller_started: when slurmctld was last started; asked for only where one of our changes is gone.
+        stops_begun: within the last hour, in the whole cluster.
         may_stop: False while slurmctld is freshly back and may not have heard of jobs that ended meanwhile.
     """
 
@@ -88,15 +89,28 @@ class Situation:
     known: Mapping[JobKey, Known]
     may_stop: bool = True
     controller_started: datetime | None = None
+    stops_begun: int = 0
 
 
 def plan(situation: Situation, rules: PlanRules) -> list[Action]:
     """Return what to do now, the most urgent first: what must be let go, then what would start soonest."""
     latest = latest_by_deadlines(situation.queue.jobs, rules.bound, situation.now)
     planner = _Planner(situation, rules, latest)
-    actions = [planner.pending(job) for job in situation.queue.pending()]
-    actions += [planner.running(job) for job in situation.queue.running()]
-    return sorted((action for action in actions if action is not None), key=_urgency)
+    found = [planner.pending(job) for job in situation.queue.pending()]
+    found += [planner.running(job) for job in situation.queue.running()]
+    actions = [action for action in found if action is not None]
+    room = rules.stop.per_hour - situation.stops_begun
+    return sorted(_within_budget(actions, room), key=_urgency)
+
+
+def _within_budget(actions: list[Action], stops: int) -> list[Action]:
+    """Leave out the stops for which this hour has no room, those that save least."""
+    wanted = [action for action in actions if action.verb is Verb.STOP]
+    if len(wanted) <= stops:
+        return actions
+    wanted.sort(key=lambda action: (-(action.saving_g or 0), action.job.key.job_id))
+    left_out = {action.job.spec for action in wanted[max(stops, 0) :]}
+    return [action for action in actions if action.verb is not Verb.STOP or action.job.spec not in left_out]
 
 
 def _urgency(action: Action) -> tuple[int, float, int]:

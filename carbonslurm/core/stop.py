@@ -36,6 +36,7 @@ class StopRules:
         enabled: whether running jobs may be stopped at all.
         min_run: a run is left alone for this long after its start, and for as long before its end.
         max_stops: per job, for good.
+        per_hour: for the whole cluster, begun within any hour.
         restart: how long loading a checkpoint takes where the tag does not say.
         min_saving: share of what going on would emit that a stop must save, 0..1.
         settle: time from the kill until Slurm has the job pending again.
@@ -44,6 +45,7 @@ class StopRules:
     enabled: bool = True
     min_run: timedelta = timedelta(minutes=30)
     max_stops: int = 2
+    per_hour: int = 60
     restart: timedelta = timedelta(minutes=5)
     min_saving: float = 0.1
     settle: timedelta = timedelta(minutes=1)

@@ -10,6 +10,7 @@ lines, the last one winning. Only the few options that a plan needs are read; th
 
 import re
 import shlex
+import signal as signals
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +19,8 @@ from carbonslurm.core.job import Tres
 from carbonslurm.core.tag import PREFIX
 from carbonslurm.errors import UsageError
 
+HARMLESS = frozenset({"CONT", "URG", "WINCH"})  # ignored by whoever sets no trap
+_SHELL = re.compile(r"#!\s*\S*(?:/env\s+(?:-S\s+)?)?\b(?:ba|da|k|z|)sh\b")
 MAX_COMMENT = 1024  # bytes; slurmctld refuses a job with a longer one
 # Flags, and what takes a value only behind "=", up to Slurm 25.05.
 _FLAG_NAMES = """
@@ -105,6 +108,7 @@ class Request:
         deadline: as written.
         appends: whether its output file outlives a requeue.
         array: whether it is an array.
+        mails_requeues: whether Slurm sends a mail when it is requeued.
     """
 
     time: timedelta | None = None
@@ -115,6 +119,7 @@ class Request:
     deadline: str | None = None
     appends: bool = False
     array: bool = False
+    mails_requeues: bool = False
 
 
 def read_words(words: Sequence[str]) -> Words:
@@ -148,6 +153,7 @@ def read_request(
         deadline=found.get("deadline"),
         appends=found.get("open-mode", "").startswith("a"),
         array="array" in found,
+        mails_requeues=bool({"ALL", "REQUEUE"} & set(found.get("mail-type", "").upper().split(","))),
     )
 
 
@@ -167,6 +173,21 @@ def read_limit(text: str) -> timedelta | None:
     else:
         limit = timedelta(minutes=first or 0, seconds=second or 0)
     return limit or None
+
+
+def lacks_trap(script: str | None, signal: str) -> bool:
+    """Tell whether a shell script shows nothing that would outlive a signal: a guess, for a hint.
+
+    Nothing is said of scripts that are no shell's, that become another program (``exec``), or read other
+    files which may hold the trap; nor of signals that a shell ignores by itself.
+    """
+    shebang, _, body = (script or "").partition("\n")
+    if signal in HARMLESS or not _SHELL.match(shebang):
+        return False
+    lines = [line for line in body.splitlines() if not line.lstrip().startswith("#")]
+    number = signals.Signals[f"SIG{signal}"].value
+    outlives = re.compile(rf"\btrap\b.*\b(?:SIG)?(?:{signal}|{number})\b|^\s*(?:exec|source|\.)\s")
+    return not any(outlives.search(line) for line in lines)
 
 
 def with_comment(words: Sequence[str], comment: str) -> list[str]:

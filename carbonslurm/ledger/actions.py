@@ -55,6 +55,18 @@ class ActionLog(Room):
         """
         self._add({number: (it.state, it.at, it.detail) for number, it in outcomes.items()}, OutcomeState)
 
+    def stops_begun(self, cluster: str, since: datetime) -> int:
+        """Return how many stops were begun since a moment; what was only observed, or refused, is none.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        wanted = and_(
+            ACTION.c.cluster == cluster, ACTION.c.verb == Verb.STOP.value, ACTION.c.intended_at >= since
+        )
+        with self._database.reading() as connection:
+            return sum(deed.begun for deed in read_deeds(connection, wanted))
+
     def stops_in_flight(self, cluster: str) -> Sequence[StopInFlight]:
         """Return the stops that have not come to their end, oldest first.
 

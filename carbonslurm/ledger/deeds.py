@@ -80,8 +80,12 @@ class Deed:
     @property
     def in_flight(self) -> bool:
         """Whether this is a stop that has not come to its end."""
-        done = not self.observed and self.state not in NEVER_DONE
-        return self.verb is Verb.STOP and done and self.phases[-1][0] not in OVER
+        return self.verb is Verb.STOP and self.begun and self.phases[-1][0] not in OVER
+
+    @property
+    def begun(self) -> bool:
+        """Whether this was to be done, and not refused."""
+        return not self.observed and self.state not in NEVER_DONE
 
     @property
     def set_begin_time(self) -> bool:

@@ -245,6 +245,23 @@ def test_nothing_is_stopped_while_slurmctld_is_freshly_back() -> None:
     assert plan(facing(running(HOUR), series=series, may_stop=False), RULES) == []
 
 
+@pytest.mark.parametrize(
+    ("begun", "stopped"), [(0, {1, 2, 3}), (58, {2, 3}), (59, {3}), (60, set()), (99, set())]
+)
+def test_an_hour_has_room_for_so_many_stops_and_those_that_save_most_go_first(
+    begun: int, stopped: set[int]
+) -> None:
+    series = hourly(500, 500, 50, 50, 50, 50)
+    tres = [replace(running(HOUR).tres, gpus={"a100": count}) for count in (1, 2, 4)]
+    jobs = [
+        replace(running(HOUR), key=JobKey("toy", number), spec=str(number), tres=asked)
+        for number, asked in enumerate(tres, 1)
+    ]
+    situation = replace(facing(*jobs, series=series), stops_begun=begun)
+    found = plan(situation, RULES)
+    assert {action.job.key.job_id for action in found if action.verb is Verb.STOP} == stopped
+
+
 def test_no_job_is_stopped_more_often_than_the_site_allows() -> None:
     series = hourly(*[500] * 3, *[50] * 9)
     known = {1: Known(stops=RULES.stop.max_stops)}

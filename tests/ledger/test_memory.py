@@ -198,3 +198,15 @@ def test_what_we_did_to_a_task_is_none_of_its_array(ledger: Ledger, make_job: An
     assert known[task.key].stopping
     assert not known.get(rest.key, Known()).stopping
     assert not known[task.key].hands_off
+
+
+def test_the_stops_of_the_last_hour_are_counted_whatever_became_of_them(
+    ledger: Ledger, make_job: Any, clock: Hours
+) -> None:
+    _do(ledger, Verb.STOP, make_job(1), clock(0), Phase.ENDED, until=clock(6))
+    _do(ledger, Verb.STOP, make_job(2), clock(2), Phase.ABANDONED, until=clock(6))
+    _do(ledger, Verb.STOP, make_job(3), clock(2), until=clock(6))
+    _do(ledger, Verb.STOP, make_job(4), clock(2), observe=True, until=clock(6))
+    _do(ledger, Verb.WITHHOLD, make_job(5), clock(2), until=clock(6))
+    assert ledger.stops_begun("green", clock(1)) == 2
+    assert ledger.stops_begun("blue", clock(1)) == 0
