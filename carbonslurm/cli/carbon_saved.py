@@ -1,7 +1,7 @@
 """carbon-saved: a job says, through its own record, that it has saved its state. For batch scripts.
 
 It stands alone: a job's environment may have scontrol and little else, so nothing but Python's own library is
-imported, and where there is no Python one shell line does as much (docs/checkpoints.md).
+imported, and where there is no Python one shell line does as much (docs/quickstart.md).
 """
 
 import os

@@ -27,6 +27,9 @@ exit "${CODE:-0}"
 """
 
 
+NO_TRAP = "without one that signal ends the job as FAILED"
+
+
 def run(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "TOLD": str(folder / "told"), **variables}
     argv = [str(BIN / words[0]), *words[1:]]
@@ -139,7 +142,7 @@ def test_one_line_for_each_thing_that_a_job_with_a_checkpoint_lacks(tmp_path: Pa
     assert said.stdout == "Submitted batch job 7\n"
     assert [line.partition(";")[0] for line in said.stderr.splitlines()] == [
         "carbon-sbatch: a job that is requeued truncates its output file",
-        "carbon-sbatch: no trap for USR1 is seen in the script: without one that signal ends the job as FAILED",
+        f"carbon-sbatch: no trap for USR1 is seen in the script: {NO_TRAP}",
         "carbon-sbatch: each stop will send a mail",
     ]
 
