@@ -1,7 +1,11 @@
-"""Stops on a real Slurm, all kinds of jobs side by side: each must end as its owner meant it to."""
+"""The whole stop sequence on a real Slurm, with jobs that really save: each must end as its owner meant it.
+
+All run side by side on a clean grid that turns dirty for a while. What each does when it is asked to save:
+"""
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from carbonslurm import wiring
+from carbonslurm.cli import carbon_saved
 from carbonslurm.core.interval import from_epoch
 from carbonslurm.core.stop import controller_settled
+from carbonslurm.ledger.deeds import read_deeds
 from carbonslurm.ledger.reading import Reading
+from carbonslurm.ledger.tables import ACTION
 from carbonslurm.ports import RunFilter
 from carbonslurm.sandbox.grid import publish
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 
 
 DIRTY, CLEAN = 500.0, 100.0
+OVER = {"done", "ended", "abandoned", "confirmed"}
 WORK_S = 30
 GRACE_S = 5
 
@@ -42,6 +50,27 @@ work() {{
 keep() {{ echo "$count" > "$state"; }}
 """
 SAY = 'scontrol update JobId="$SLURM_JOB_ID" Comment="carbon:saved:${SLURM_RESTART_COUNT:-0}"'
+# The wrapper stands for the installed command, which a Slurm in a root folder of its own cannot see.
+WRAPPER = """#!/bin/sh
+exec python3 -c 'import sys; sys.path.insert(0, "@HERE@"); import carbon_saved; carbon_saved.main()'
+"""
+PYTHON = f"""#!/usr/bin/env python3
+#SBATCH --open-mode=append
+import os, pathlib, signal, subprocess, time
+state = pathlib.Path(f"count.{{os.environ['SLURM_JOB_ID']}}")
+count = int(state.read_text()) if state.exists() else 0
+print("start", os.environ.get("SLURM_RESTART_COUNT", 0), "at", count, flush=True)
+asked = []
+signal.signal(signal.SIGUSR1, lambda *_: asked.append(1))
+while count < {WORK_S}:
+    time.sleep(1)
+    count += 1
+    if asked:
+        state.write_text(str(count))
+        subprocess.run(["./carbon-saved"], check=True)
+        asked.clear()
+print("end at", count, flush=True)
+"""
 SCRIPTS = {
     "saves and goes on": HEAD + "trap keep USR1\nwork\n",
     "says that it saved": HEAD + f"trap 'keep; {SAY}' USR1\nwork\n",
@@ -49,8 +78,27 @@ SCRIPTS = {
     "asks by its exit code": HEAD + f"trap 'keep; exit {REQUEUE_EXIT_CODE}' USR1\nwork\n",
     "ignores the signal": HEAD + "trap '' USR1\nwork\n",
     "saves and ends with 0": HEAD + "trap 'keep; exit 0' USR1\nwork\n",
+    "ends by itself within its grace": HEAD + f"trap 'count={WORK_S}; sleep 1' USR1\nwork\n",
+    "is cancelled meanwhile": HEAD + "trap '' USR1\nwork\n",
+    "is a loop in Python that calls carbon-saved": PYTHON,
 }
-GO_ON = ("saves and goes on", "says that it saved", "requeues itself", "asks by its exit code")
+GO_ON = (
+    "saves and goes on",
+    "says that it saved",
+    "requeues itself",
+    "asks by its exit code",
+    "is a loop in Python that calls carbon-saved",
+)
+ONCE = {
+    "saves and ends with 0": "COMPLETED",
+    "ends by itself within its grace": "COMPLETED",
+    "is cancelled meanwhile": "CANCELLED",
+}
+ASKED = ("intended", "signalling", "signalled")
+PHASES = {
+    **dict.fromkeys([*GO_ON, "ignores the signal"], (*ASKED, "delayed", "done")),
+    **dict.fromkeys(ONCE, (*ASKED, "ended")),
+}
 
 
 def forecast_file(stage: Stage) -> Path:
@@ -75,8 +123,13 @@ class Told:
         self.sandbox: Sandbox = stage.sandbox
         self.jobs: dict[str, str] = {}
         self.clean_again = from_epoch(0)
+        self.held: set[str] = set()
 
     def submit(self) -> None:
+        shutil.copy(carbon_saved.__file__, self.sandbox.work / "carbon_saved.py")
+        wrapper = self.sandbox.work / "carbon-saved"
+        wrapper.write_text(WRAPPER.replace("@HERE@", str(self.sandbox.work)))
+        wrapper.chmod(0o755)
         for number, (name, script) in enumerate(SCRIPTS.items()):
             path = self.sandbox.work / f"stop{number}.sh"
             path.write_text(script)
@@ -94,6 +147,30 @@ class Told:
         names = {number: name for name, number in self.jobs.items()}
         return {names[str(row.key.job_id)]: row for row in rows if row.verb == "stop"}
 
+    def phases(self, name: str) -> tuple[str, ...]:
+        """The phases that a stop went through, each once."""
+        number = self.stops()[name].number
+        book = Reading.open(Path(self.stage.config.ledger))
+        with book as reading, reading._database.reading() as connection:  # noqa: SLF001
+            (deed,) = read_deeds(connection, ACTION.c.id == number)
+        return tuple(str(phase) for phase, _ in deed.phases)
+
+    def look(self) -> dict[str, str]:
+        """Slurm's states by job; what is held at this moment is remembered."""
+        argv = ["squeue", "--noheader", "--states=all", "--Format=JobID:12,PriorityLong:12,State:20"]
+        rows = [line.split() for line in self.sandbox.run(argv).stdout.splitlines()]
+        self.held |= {job for job, priority, state in rows if priority == "0" and state == "PENDING"}
+        return {job: state for job, _, state in rows}
+
+    def cancel_once_signalled(self, name: str) -> bool:
+        """Cancel a job between the signal and its requeue; tell whether that was done."""
+        self.look()
+        stop = self.stops().get(name)
+        if stop is None or self.phases(name)[-1] not in {"signalling", "signalled"}:
+            return False
+        self.sandbox.run(["scancel", self.jobs[name]], user=self.stage.user)
+        return True
+
     def attempts(self, name: str) -> list[list[str]]:
         argv = ["sacct", "-a", "-D", "-X", "-n", "-P", "-j", self.jobs[name], "-o", "State,Start,End"]
         shown = self.sandbox.run(argv, env={"SLURM_TIME_FORMAT": "%s"}).stdout
@@ -104,8 +181,9 @@ class Told:
             rows = reading.runs(RunFilter(ids=(int(self.jobs[name]),)))
         return [row.figure for row in rows if row.figure is not None]
 
-    def ended(self, name: str) -> bool:
-        return fields(self.sandbox, self.jobs[name])["JobState"] == "COMPLETED"
+    def all_ended(self) -> bool:
+        states = self.look()
+        return all(states.get(job) in {"COMPLETED", "CANCELLED"} for job in self.jobs.values())
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +205,13 @@ def told(lasting_stage: Stage) -> Told:
     dirty, clean = ((moment - start).total_seconds() for moment in (turn, found.clean_again))
     publish(forecast_file(stage), start, [(0, CLEAN), (dirty, DIRTY), (clean, CLEAN)])
     wait_until(
+        lambda: found.cancel_once_signalled("is cancelled meanwhile"), 40, "the signal to the one to cancel"
+    )
+    wait_until(
         lambda: set(found.stops()) == set(SCRIPTS), 40, lambda: f"stops of all, there are {found.stops()}"
     )
-    wait_until(lambda: all(found.ended(name) for name in SCRIPTS), 120, "all jobs to end")
+    wait_until(found.all_ended, 120, lambda: f"all jobs to end: {found.look()}")
+    wait_until(lambda: all(found.stops()[name].state in OVER for name in SCRIPTS), 30, "all stops to end")
     return found
 
 
@@ -151,9 +233,29 @@ def test_a_job_that_ignores_the_signal_runs_again_from_the_start(told: Told) -> 
     assert told.output("ignores the signal")[-2:] == ["start 1 at 0", f"end at {WORK_S}"]
 
 
-def test_a_job_that_saves_and_ends_with_0_is_finished(told: Told) -> None:
-    assert [attempt[0] for attempt in told.attempts("saves and ends with 0")] == ["COMPLETED"]
-    assert told.stops()["saves and ends with 0"].state == "ended"
+@pytest.mark.parametrize("name", ONCE)
+def test_a_job_that_has_ended_never_runs_again(told: Told, name: str) -> None:
+    """For Slurm a job that ends with 0 is finished, and one that was cancelled is not wanted."""
+    assert [attempt[0].partition(" ")[0] for attempt in told.attempts(name)] == [ONCE[name]]
+    assert [line for line in told.output(name) if line.startswith("start")] == ["start 0 at 0"]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_each_stop_goes_through_its_phases_once(told: Told, name: str) -> None:
+    assert told.phases(name) == PHASES[name]
+
+
+def test_no_step_of_a_stop_leaves_a_job_held(told: Told) -> None:
+    assert told.held == set()
+
+
+def test_carbon_saved_leaves_a_line_in_the_jobs_output_and_the_tag_in_its_comment(told: Told) -> None:
+    name = "is a loop in Python that calls carbon-saved"
+    job = told.jobs[name]
+    assert any(line.startswith(f"carbon-saved: job {job} has saved") for line in told.output(name))
+    comment = fields(told.sandbox, job)["Comment"]
+    assert comment.startswith("carbon:flex=2h")
+    assert comment.split()[-1] == "carbon:saved:0"
 
 
 def test_lost_work_is_charged_and_nothing_is_counted_twice(told: Told) -> None:
