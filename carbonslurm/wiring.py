@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from carbonslurm.ledger.place import Place
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
-    from carbonslurm.ports import CarbonSource, Lease
-    from carbonslurm.slurm.queue import SlurmQueue
+    from carbonslurm.ports import Actuator, CarbonSource, Lease, QueueReader
     from carbonslurm.slurm.wire import Wire
 
 POSTGRES = "postgresql://"  # how the address of a ledger on a server begins; any other is a file's path
@@ -61,11 +60,24 @@ def wire(config: Config) -> Wire:
     return Wire(config.slurm.timeout, slurm_environment(config))
 
 
-def queue(config: Config) -> SlurmQueue:
+def queue(config: Config) -> QueueReader:
     """Return the reader of the queue."""
+    from carbonslurm.slurm.libslurm import LibraryQueue, library
     from carbonslurm.slurm.queue import SlurmQueue
 
-    return SlurmQueue(wire(config), config.cluster, now, os.geteuid())
+    slurm = wire(config)
+    if config.slurm.backend == "pyslurm":
+        return LibraryQueue(library(slurm), config.cluster, now, os.geteuid())
+    return SlurmQueue(slurm, config.cluster, now, os.geteuid())
+
+
+def begin(config: Config) -> Actuator:
+    """Return what sets begin times."""
+    from carbonslurm.slurm.begin import BeginActuator
+    from carbonslurm.slurm.libslurm import LibraryBegin, library
+
+    commands = BeginActuator(wire(config))
+    return LibraryBegin(library(commands.wire), commands) if config.slurm.backend == "pyslurm" else commands
 
 
 # --- rules ---
@@ -236,11 +248,10 @@ def reading(config: Config) -> Reading:
 def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cycle:
     """Return the cycle."""
     from carbonslurm.app.cycle import Cycle
-    from carbonslurm.slurm.begin import BeginActuator
 
     return Cycle(
         queue=queue(config),
-        actuator=BeginActuator(wire(config)),
+        actuator=begin(config),
         archive=book,
         actions=book,
         jobs=book,
@@ -254,14 +265,13 @@ def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cyc
 def stopping(config: Config, book: Ledger, memory: Memory) -> Stopping:
     """Return the step of the stops in flight."""
     from carbonslurm.app.stopping import Stopping
-    from carbonslurm.slurm.begin import BeginActuator
     from carbonslurm.slurm.stops import SlurmRunControl
 
     return Stopping(
         cluster=config.cluster,
         queue=queue(config),
         control=SlurmRunControl(wire(config)),
-        actuator=BeginActuator(wire(config)),
+        actuator=begin(config),
         actions=book,
         memory=memory,
         clock=now,
@@ -290,7 +300,6 @@ def letting_go(config: Config) -> tuple[LettingGo, Ledger | Reading]:
     """Return the release by an admin, and the ledger to close after it (read-only where it must be)."""
     from carbonslurm.app.letting_go import LettingGo
     from carbonslurm.errors import LedgerError
-    from carbonslurm.slurm.begin import BeginActuator
 
     book: Ledger | Reading
     writer: Ledger | None
@@ -300,7 +309,7 @@ def letting_go(config: Config) -> tuple[LettingGo, Ledger | Reading]:
         book, writer = reading(config), None
     parts = LettingGo(
         queue=queue(config),
-        actuator=BeginActuator(wire(config)),
+        actuator=begin(config),
         known=lambda snapshot: dict(book.known(snapshot)),
         actions=writer,
         clock=now,

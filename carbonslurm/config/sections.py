@@ -128,6 +128,7 @@ class SlurmConfig(Section, frozen=True):
     conf: str | None = None
     path: str | None = None
     timeout: Duration = duration(seconds=30)
+    backend: Literal["scontrol", "pyslurm"] = "scontrol"
     account: Name = "carbonslurm"
 
 

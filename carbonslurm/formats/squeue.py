@@ -10,7 +10,7 @@ shows its own.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -98,15 +98,23 @@ def read_snapshot(text: str, marks: Marks, cluster: str, taken_at: datetime) -> 
     *rows, rest = text.split(f"{marks.end}\n")
     if rest.strip():
         raise DataError(f'squeue: output ends without its end mark: "{rest[:80]}"')
+    split = [row.split(marks.field) for row in rows]
+    wrong = next((len(values) for values in split if len(values) != len(FIELDS)), None)
+    if wrong is not None:
+        raise DataError(f"squeue: a row has {wrong} fields instead of {len(FIELDS)}")
+    named = (dict(zip(FIELDS, (value.strip() for value in values), strict=True)) for values in split)
+    return read_rows(named, cluster, taken_at)
+
+
+def read_rows(rows: Iterable[Mapping[str, str]], cluster: str, taken_at: datetime) -> Queue:
+    """Read rows of squeue's fields, whoever says them; one with ``error`` could not be told."""
     jobs: list[Row] = []
     unread: list[str] = []
     broken: set[str] = set()
-    for row in rows:
-        values = row.split(marks.field)
-        if len(values) != len(FIELDS):
-            raise DataError(f"squeue: a row has {len(values)} fields instead of {len(FIELDS)}")
-        fields = dict(zip(FIELDS, (value.strip() for value in values), strict=True))
+    for fields in rows:
         try:
+            if "error" in fields:
+                raise DataError(fields["error"])  # noqa: TRY301 - as good as unreadable
             jobs.append(_read_row(fields, cluster))
         except (DataError, ValueError) as error:
             unread.append(f"job {fields['JobID'][:20]}: {error}")
@@ -129,7 +137,7 @@ def _spared(row: Row) -> Row:
     return replace(row, job=replace(row.job, obstacle="a task of its array cannot be read"))
 
 
-def _read_row(fields: dict[str, str], cluster: str) -> Row:
+def _read_row(fields: Mapping[str, str], cluster: str) -> Row:
     job_id = read_number(fields["JobID"])
     array_task = None if fields["ArrayTaskID"] in _NONE else read_number(fields["ArrayTaskID"])
     array_id = None if array_task is None else read_number(fields["ArrayJobID"])
@@ -168,7 +176,7 @@ def _read_tag(text: str) -> Tag | None:
     return None if text in _NONE else parse_tag(text)
 
 
-def _obstacle(fields: dict[str, str]) -> str | None:
+def _obstacle(fields: Mapping[str, str]) -> str | None:
     if fields["BatchFlag"] != "1":
         return "not a batch job"
     if fields["Reservation"] not in _NONE:

@@ -48,16 +48,23 @@ class SlurmQueue:
 
     def _compare(self) -> None:
         facts = self.controller()
-        if facts.cluster != self.cluster:
-            raise ConfigError(
-                f'cluster: slurmctld serves "{facts.cluster}", the configuration says "{self.cluster}"'
-            )
+        check_cluster(facts, self.cluster)
         self._compared, self._just_read = True, facts
 
     def controller(self) -> ControllerFacts:
         """Return what slurmctld says of itself; what the first snapshot asked is not asked again for it."""
         facts, self._just_read = self._just_read, None
         return facts or read_controller(self.wire.read(config_argv()).text, self.uid)
+
+
+def check_cluster(facts: ControllerFacts, cluster: str) -> None:
+    """Refuse a Slurm that is another than the configuration means.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if facts.cluster != cluster:
+        raise ConfigError(f'cluster: slurmctld serves "{facts.cluster}", the configuration says "{cluster}"')
 
 
 def look(wire: Wire, job_ids: Sequence[int]) -> Mapping[int, Sight]:

@@ -5,8 +5,12 @@ Where the simulated cluster behaves otherwise than Slurm, every story told on it
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -20,14 +24,18 @@ from carbonslurm.sandbox.waiting import wait_until
 from carbonslurm.sim.cluster import SimulatedCluster
 from carbonslurm.sim.job import Submission
 from carbonslurm.slurm.begin import BeginActuator
+from carbonslurm.slurm.child import Child
+from carbonslurm.slurm.libslurm import WORKER, LibraryBegin, LibraryQueue
 from carbonslurm.slurm.stops import SlurmRunControl
+from carbonslurm.slurm.wire import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from carbonslurm.ports import Actuator, QueueReader, RunControl
     from carbonslurm.sandbox.stage import Stage
 
+STAND_IN = Path(__file__).with_name("stand_in")
 NOBODY = 4_000_000
 LATER = timedelta(hours=1)
 PATIENCE = timedelta(seconds=40)
@@ -73,6 +81,19 @@ class RealWorld:
         wait_until(condition, PATIENCE.total_seconds(), "the cluster to get there")
 
 
+class LibraryWorld(RealWorld):
+    """The sandbox again, read and told by pyslurm in a process of its own, or by what stands in for it."""
+
+    def __init__(self, stage: Stage, packages: Path | None = None) -> None:
+        super().__init__(stage)
+        wire = wiring.wire(stage.config)
+        argv = [sys.executable, "-m", WORKER]
+        python = {} if packages is None else {"PYTHONPATH": str(packages)}
+        self.child = Child(argv, clean_environment(wire.environment or {}) | python, wire.timeout)
+        self.queue = LibraryQueue(self.child, stage.config.cluster, wiring.now, os.geteuid())
+        self.actuator = LibraryBegin(self.child, BeginActuator(wire))
+
+
 class SimulatedWorld:
     """The simulated cluster, whose time passes as fast as it is asked to."""
 
@@ -97,9 +118,20 @@ class SimulatedWorld:
         pytest.fail("the cluster did not get there")
 
 
-@pytest.fixture(params=["real", "simulated"])
-def world(request: pytest.FixtureRequest) -> World:
-    return RealWorld(request.getfixturevalue("stage")) if request.param == "real" else SimulatedWorld()
+@pytest.fixture(params=["real", "simulated", "stand-in", "pyslurm"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    if request.param == "simulated":
+        yield SimulatedWorld()
+        return
+    if request.param == "pyslurm" and find_spec("pyslurm") is None:
+        pytest.skip("pyslurm is not importable here (it builds against the one Slurm of its own version)")
+    stage = request.getfixturevalue("stage")
+    if request.param == "real":
+        yield RealWorld(stage)
+        return
+    library = LibraryWorld(stage, STAND_IN if request.param == "stand-in" else None)
+    yield library
+    library.child.close()
 
 
 def job(world: World, number: int) -> QueuedJob | None:
