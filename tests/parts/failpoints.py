@@ -9,8 +9,8 @@ Protocols: a new port, or a new method of one, is a new failpoint without a word
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, Self, TypeVar, get_type_hints
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any, Protocol, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from carbonslurm.app.cycle import Cycle
 from carbonslurm.app.stopping import Stopping
@@ -18,7 +18,7 @@ from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.stop import Phase
 from carbonslurm.ports import Outcome, OutcomeState
 
-Parts = TypeVar("Parts", Cycle, Stopping)
+Parts = TypeVar("Parts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +65,57 @@ class Failpoint:
 
 
 def behind(parts: Parts, watch: Watch) -> Parts:
-    """Return a use case with all of its ports watched."""
-    return replace(parts, **{name: _Watched(getattr(parts, name), watch) for name in ports(type(parts))})
+    """Return a use case, or a part of one, with all of its ports watched."""
+    return replace(parts, **{name: _behind(getattr(parts, name), watch) for name in _hands(type(parts))})
 
 
-def ports(parts: type[Cycle | Stopping]) -> Mapping[str, type]:
-    """Return the fields of a use case that are ports, each with its Protocol."""
-    hints = get_type_hints(parts)
-    return {it.name: hints[it.name] for it in fields(parts) if getattr(hints[it.name], "_is_protocol", False)}
+def _behind(value: Any, watch: Watch) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return {key: _behind(each, watch) for key, each in value.items()}
+    return behind(value, watch) if _hands(type(value)) else _Watched(value, watch)
 
 
 def calls() -> frozenset[str]:
     """Return the name of every call that a cycle or a stop could make."""
-    protocols = {port for parts in (Cycle, Stopping) for port in ports(parts).values()}
-    return frozenset(name for port in protocols for name in _methods(port))
+    return frozenset(name for port in {*ports(Cycle), *ports(Stopping)} for name in _methods(port))
+
+
+def ports(parts: type) -> Iterator[type]:
+    """Yield the Protocols of a use case's ports, and of its parts'."""
+    for hints in _hands(parts).values():
+        for hint in hints:
+            yield from ports(hint) if _hands(hint) else (hint,)
+
+
+def _hands(kind: type) -> dict[str, list[type]]:
+    """Return the fields of a dataclass that are ports, or hold some, each with what it can be."""
+    if not is_dataclass(kind):
+        return {}
+    found = {name: list(_named_in(hint)) for name, hint in get_type_hints(kind).items()}
+    hands = {name: [it for it in hints if _is_port(it) or _hands(it)] for name, hints in found.items()}
+    return {name: hints for name, hints in hands.items() if hints}
+
+
+def _named_in(hint: Any) -> Iterator[type]:
+    """Yield the types in an annotation: of a mapping's values, of what may be None."""
+    inner = get_args(hint)
+    if isinstance(get_origin(hint), type) and issubclass(get_origin(hint), Callable):
+        return
+    if not inner and isinstance(hint, type):
+        yield hint
+    for each in inner:
+        yield from _named_in(each)
+
+
+def _is_port(kind: type) -> bool:
+    return bool(getattr(kind, "_is_protocol", False))
 
 
 def _methods(port: type) -> Iterator[str]:
     for kind in port.__mro__:
-        if getattr(kind, "_is_protocol", False):
+        if _is_port(kind):
             yield from (name for name, value in vars(kind).items() if callable(value) and name[0] != "_")
 
 
