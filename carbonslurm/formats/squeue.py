@@ -48,11 +48,13 @@ FIELDS = (
     "BatchFlag",
     "Reservation",
     "HetJobID",
+    "HetJobOffset",
     "Origin",
     "tres-alloc",
     "admin_comment",
 )
 
+_COMPONENT = "a component of a heterogeneous job: its leader stands for it"
 _STATES = {
     "PENDING": JobState.PENDING,
     "RUNNING": JobState.RUNNING,
@@ -120,16 +122,18 @@ def read_rows(rows: Iterable[Mapping[str, str]], cluster: str, taken_at: datetim
             unread.append(f"job {fields['JobID'][:20]}: {error}")
             broken.add(fields["ArrayJobID"])
     whole = [_spared(row) if str(row.array_id) in broken else row for row in jobs]
-    return Queue(taken_at, tuple(gather_arrays(whole)), tuple(unread))
+    return Queue(taken_at, tuple(gather_arrays(_heed_components(whole))), tuple(unread))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: a job, or one task of an array with its number in it."""
+    """One row: a job, one task of an array with its number in it, or one component of a heterogeneous job."""
 
     job: QueuedJob
     array_id: int | None
     task: int | None
+    leader: int | None = None
+    """The job whose component this is; its own, for the leader itself."""
 
 
 def _spared(row: Row) -> Row:
@@ -169,7 +173,7 @@ def _read_row(fields: Mapping[str, str], cluster: str) -> Row:
         tres=read_tres(fields["tres-alloc"]),
         obstacle=_obstacle(fields),
     )
-    return Row(job, array_id, array_task)
+    return Row(job, array_id, array_task, _leader(fields))
 
 
 def _read_tag(text: str) -> Tag | None:
@@ -181,11 +185,44 @@ def _obstacle(fields: Mapping[str, str]) -> str | None:
         return "not a batch job"
     if fields["Reservation"] not in _NONE:
         return "in a reservation"
-    if fields["HetJobID"] not in _NONE and fields["HetJobID"] != "0":
-        return "part of a het job"
     if fields["Origin"] not in _NONE and fields["Origin"] != "NA":
         return "federated"
+    if _leader(fields) is not None and fields["HetJobOffset"] != "0":
+        return _COMPONENT
     return None
+
+
+def _leader(fields: dict[str, str]) -> int | None:
+    text = fields["HetJobID"]
+    return None if text in _NONE or text == "0" else read_number(text)
+
+
+def _heed_components(rows: list[Row]) -> list[Row]:
+    """Let each leader of a heterogeneous job carry what stands in the way of any of its components.
+
+    What is done to the leader's id, Slurm does to all of them.
+    """
+    others: defaultdict[int, list[QueuedJob]] = defaultdict(list)
+    for row in rows:
+        if row.leader is not None and row.leader != row.job.key.job_id:
+            others[row.leader].append(row.job)
+    return [_heed(row, others[row.leader]) if row.leader == row.job.key.job_id else row for row in rows]
+
+
+def _heed(leader: Row, others: list[QueuedJob]) -> Row:
+    obstacle = next((it.obstacle for it in others if it.obstacle != _COMPONENT), leader.job.obstacle)
+    if obstacle is None and any(_differs(it, leader.job) for it in others):
+        obstacle = "components of its heterogeneous job differ"
+    return replace(leader, job=replace(leader.job, obstacle=obstacle))
+
+
+def _differs(component: QueuedJob, leader: QueuedJob) -> bool:
+    """Whether a begin time for all would move one that the owner set for this component alone."""
+    if component.eligible is None or leader.eligible is None:
+        later = False
+    else:
+        later = component.eligible > leader.eligible
+    return later or (component.state, component.held) != (leader.state, leader.held)
 
 
 def gather_arrays(rows: Iterable[Row]) -> list[QueuedJob]:
