@@ -249,9 +249,13 @@ local function flexible(facts, settings, now)
   if declared.now then return {} end
   refuse_unless_possible(facts, settings)
   declared.flex = declared.flex or settings.max_wait_s
-  -- Stopped and requeued it would be in parts.
-  if facts.component then declared.signal = nil end
   local watched = count_in(facts.partitions, settings.observe_partitions) > 0
+  local gated = not watched and all_in(facts.partitions, settings.gate_partitions)
+  if facts.component then
+    -- The leader's licence alone would leave the other components eligible, and their nodes idle.
+    if gated then refuse("heterogeneous jobs cannot wait behind the gate") end
+    declared.signal = nil -- it is never stopped
+  end
   local begin = facts.begin and facts.begin > now and facts.begin or nil
   local latest = latest_start(declared, facts, settings, begin or now)
   local window = now + settings.window_s
@@ -261,7 +265,7 @@ local function flexible(facts, settings, now)
   return {
     tag = text,
     begin_time = known.window,
-    gated = not watched and all_in(facts.partitions, settings.gate_partitions),
+    gated = gated,
     say = not watched and announce(declared, settings, latest) or nil,
     log = text,
   }

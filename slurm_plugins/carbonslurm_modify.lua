@@ -65,17 +65,28 @@ return function(tag, licences)
   -- a passer-by must neither keep the daemon off a job for good nor make us forget what is certain.
   local certain, doubtful = new_memory(10000), new_memory(1000)
   local before = nil -- the Comment that we assigned last, and for whom
+  local leader = nil -- the last leader that the daemon changed; its tag, unless that was refused
 
   local function given(number, slurm)
     return type(number) == "number" and number ~= slurm.NO_VAL
   end
 
-  -- Of a heterogeneous job only the leader carries the tag, and it speaks for all components.
-  local function tag_of(record, slurm)
-    local own = tag.read_tag(record.admin_comment)
-    if own or (record.het_job_offset or 0) == 0 then return own end
-    local leader = slurm.jobs and slurm.jobs[digits(record.het_job_id)]
-    return leader and tag.read_tag(leader.admin_comment)
+  local function is_component(record) return (record.het_job_offset or 0) > 0 end
+
+  -- Of a heterogeneous job only the leader carries the tag. What is done to its id, Slurm does to all components,
+  -- the leader first (after a restart perhaps not), so they follow what was said of it. slurm.jobs alone will not do:
+  -- it may lack a job of this very second.
+  local function tag_of(record, slurm, now)
+    if not is_component(record) then return tag.read_tag(record.admin_comment) end
+    if leader and leader.id == record.het_job_id and now - leader.at <= 1 then return leader.tag end
+    local found = slurm.jobs and slurm.jobs[digits(record.het_job_id)]
+    return found and tag.read_tag(found.admin_comment)
+  end
+
+  local function lead(record, job_tag, now)
+    if (record.het_job_id or 0) ~= 0 and not is_component(record) then
+      leader = { id = record.het_job_id, at = now, tag = job_tag }
+    end
   end
 
   local function remember(record, by, now)
@@ -161,7 +172,7 @@ return function(tag, licences)
   end
 
   local function judge_daemon(desc, record, by, slurm, settings, now)
-    local job = { tag = tag_of(record, slurm), now = now, theirs = is_theirs(record, now) }
+    local job = { tag = tag_of(record, slurm, now), now = now, theirs = is_theirs(record, now) }
     if not job.tag then refuse("it carries no tag") end
     local field = forbidden_field(desc, record, slurm)
     local comment, assign = given_comment(desc, record, by, now)
@@ -182,6 +193,7 @@ return function(tag, licences)
     local whole = with_mark(text, held)
     if not whole then refuse("its comment leaves no room for a mark") end
     if whole ~= with_mark(record.comment or "", nil, true) or desc.comment ~= nil then assign(whole) end
+    lead(record, job.tag, now)
   end
 
   -- An owner gets our licence once on a tagged job behind the gate, and not at all elsewhere.
@@ -205,7 +217,7 @@ return function(tag, licences)
 
   -- What anybody else does makes the job his: its mark goes with the hold, and whoever starts it himself does not
   -- wait and is not compensated for waiting. (Slurm hides from us that a caller sets SiteFactor.)
-  local function follow(desc, record, by, job_tag, slurm, settings, now)
+  local function follow(desc, record, by, ours, slurm, settings, now)
     local comment, assign = given_comment(desc, record, by, now)
     local _, held = tag.split_mark(record.comment)
     local text = tag.split_mark(comment or record.comment)
@@ -213,7 +225,7 @@ return function(tag, licences)
     local asked = desc.licenses
     local _, count = licences.split(asked, settings.licence)
     local _, old_count = licences.split(record.licenses, settings.licence)
-    if job_tag and (begins or holds or (asked ~= nil and count ~= old_count)) then remember(record, by, now) end
+    if ours and (begins or holds or (asked ~= nil and count ~= old_count)) then remember(record, by, now) end
     if holds then held = nil end
     if begins and settings.compensates and record.site_factor ~= 0 and is_alone(record) then desc.site_factor = 0 end
     local whole = with_mark(text, held, true)
@@ -227,16 +239,18 @@ return function(tag, licences)
       local fine, problem = pcall(judge_daemon, desc, record, by, slurm, settings, now)
       if fine then return false end
       if type(problem) ~= "table" or not problem.refused then error(problem, 0) end
+      lead(record, nil, now)
       local line = "carbonslurm: job " .. digits(record.job_id) .. ": " .. problem.refused
-      slurm.log_user("%s", line)
+      -- 22.05, which does not know the names of errors either, would log it as an error.
+      if slurm.ESLURM_JOB_HELD then slurm.log_user("%s", line) end
       slurm.log_info("%s", line)
       return true
     end
-    local job_tag = tag_of(record, slurm)
+    local job_tag = tag_of(record, slurm, now)
     if settings.gated and by == record.user_id and by ~= 0 then clamp(desc, record, job_tag, settings) end
-    local written = desc.comment
-    if job_tag or (written and written:find("carbon:", 1, true)) then
-      follow(desc, record, by, job_tag, slurm, settings, now)
+    local written, ours = desc.comment, job_tag ~= nil or is_component(record)
+    if ours or (written and written:find(tag.PREFIX, 1, true)) then
+      follow(desc, record, by, ours, slurm, settings, now)
     end
     return false
   end

@@ -50,7 +50,7 @@ end
 -- Slurm's numbers are doubles, on every Lua.
 slurm = {
   SUCCESS = 0, ERROR = -1, NO_VAL = 4294967294.0, NO_VAL16 = 65534.0, NO_VAL64 = 18446744073709551614.0,
-  INFINITE = 4294967295.0,
+  INFINITE = 4294967295.0, ESLURM_JOB_HELD = 2028.0,
   log_user = recorder(did.said), log_info = recorder(did.logged), log_error = recorder(did.logged),
 }
 

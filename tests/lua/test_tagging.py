@@ -223,6 +223,12 @@ def test_the_leader_of_a_heterogeneous_job_is_tagged_but_never_to_be_stopped(sub
     assert tag == f"carbon:v=1,flex=3600,latest={NOW + 3600},window={NOW + 120},by=owner"
 
 
+def test_a_heterogeneous_job_does_not_wait_behind_the_gate(submit: Submit) -> None:
+    did = submit(settings={"gate_partitions": ["*"]}, het_job_offset=0, licenses="carbon:3,x:1")
+    assert did.assigned == {"licenses": "x:1"}
+    assert did.said == ["carbon: not flexible: heterogeneous jobs cannot wait behind the gate"]
+
+
 def test_components_wait_as_long_as_their_leader(lua: Any) -> None:
     """Else an eligible one would keep its nodes idle. Only the leader has a script."""
     leader = {"script": "x", "comment": "carbon:flex=1h", "gres": "gres:gpu:1", "het_job_offset": 0}

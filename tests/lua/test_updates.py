@@ -381,6 +381,21 @@ def test_components_of_a_heterogeneous_job_are_changed_by_the_tag_of_their_leade
         assert update(step(DAEMON, BEGIN, component), jobs=jobs)[0].refused
 
 
+def test_components_follow_what_was_said_of_their_leader(update: Update) -> None:
+    """slurm.jobs may be a second old, and the leader's owner may have been faster."""
+    leader = job(job_id=7, het_job_id=7)
+    component = job(job_id=8, het_job_id=7, het_job_offset=1, admin_comment=None, comment=None)
+    together = update(step(DAEMON, BEGIN, leader, component))
+    assert [answer.refused for answer in together] == [False, False]
+    late = update(step(OWNER, BEGIN, leader), step(DAEMON, BEGIN, leader, component), jobs={"7": leader})
+    assert [answer.refused for answer in late] == [False, True, True]
+
+
+def test_a_release_takes_the_mark_off_a_component_too(update: Update) -> None:
+    component = job(job_id=8, het_job_id=7, het_job_offset=1, admin_comment=None) | OURS_HELD
+    assert update(step(OWNER, RELEASE, component))[0].assigned == {"comment": "run"}
+
+
 def test_a_bug_of_ours_refuses_nothing(lua: Any) -> None:
     for raises in ("admin_comment", "comment", "bitflags"):
         answer = lua.submit(
