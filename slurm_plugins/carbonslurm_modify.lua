@@ -89,15 +89,20 @@ return function(tag, licences)
     end
   end
 
-  local function remember(record, by, now)
+  -- A task that leaves its array's record later on has another job_id, and was changed with it all the same.
+  local function array_of(record) return "array " .. digits(record.array_job_id or 0) end
+
+  local function remember(record, by, slurm, now)
     local known = (by == 0 or by == record.user_id) and certain or doubtful
     known.keep(record.job_id, record.restart_cnt or 0, now)
+    if (record.array_job_id or 0) ~= 0 and record.array_task_id == slurm.NO_VAL then
+      known.keep(array_of(record), record.restart_cnt or 0, now)
+    end
   end
 
-  -- A task that left its array's record after that was changed has another job_id.
   local function is_theirs(record, now)
     local restarts = record.restart_cnt or 0
-    for _, id in ipairs { record.job_id, record.array_job_id or 0 } do
+    for _, id in ipairs { record.job_id, array_of(record) } do
       if certain.has(id, restarts, 0) or doubtful.has(id, restarts, now - DOUBT_LASTS) then return true end
     end
     return false
@@ -225,7 +230,9 @@ return function(tag, licences)
     local asked = desc.licenses
     local _, count = licences.split(asked, settings.licence)
     local _, old_count = licences.split(record.licenses, settings.licence)
-    if ours and (begins or holds or (asked ~= nil and count ~= old_count)) then remember(record, by, now) end
+    if ours and (begins or holds or (asked ~= nil and count ~= old_count)) then
+      remember(record, by, slurm, now)
+    end
     if holds then held = nil end
     if begins and settings.compensates and record.site_factor ~= 0 and is_alone(record) then desc.site_factor = 0 end
     local whole = with_mark(text, held, true)

@@ -264,11 +264,16 @@ def test_other_changes_leave_the_job_ours(update: Update, change: dict[str, obje
 
 
 def test_a_task_is_known_by_its_array_too(update: Update) -> None:
-    array = job(job_id=7, array_job_id=7)
-    task = job(job_id=9, array_job_id=7)
-    other = job(job_id=10, array_job_id=10)
+    """Slurm gives a task a record and a job_id of its own when it starts, or is changed alone."""
+    array = job(job_id=7, array_job_id=7, array_task_id=NO_VAL)
+    task = job(job_id=9, array_job_id=7, array_task_id=3)
+    last = job(job_id=7, array_job_id=7, array_task_id=5)
+    other = job(job_id=10, array_job_id=10, array_task_id=NO_VAL)
     answers = update(step(OWNER, BEGIN, array), step(DAEMON, BEGIN, task), step(DAEMON, BEGIN, other))
     assert [answer.refused for answer in answers] == [False, True, False]
+    for changed in (task, last):
+        answers = update(step(OWNER, BEGIN, changed), step(DAEMON, BEGIN, task), step(DAEMON, BEGIN, last))
+        assert [answer.refused for answer in answers[1:]] == [changed is task, changed is last]
 
 
 def test_a_passer_by_is_soon_forgotten_and_an_owner_is_not(update: Update) -> None:
