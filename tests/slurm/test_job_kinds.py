@@ -297,7 +297,7 @@ def test_a_job_of_scrontab_is_left_alone(kinds: Kinds) -> None:
         pytest.skip("this Slurm was built without scrontab")
     sandbox.run(["scrontab", "-"], user=user, input=CRONTAB)
     try:
-        argv = ["squeue", "--noheader", "--states=PENDING", "--name=true", "--format=%i"]
+        argv = ["squeue", "--noheader", "--states=PENDING", "--name=/bin/true", "--format=%i"]
         wait_until(lambda: sandbox.run(argv).stdout, 20, "scrontab's job")
         job = sandbox.run(argv).stdout.strip()
         wait_for_cycles(kinds.stage, 2)
