@@ -48,7 +48,6 @@ FIELDS = (
     "BatchFlag",
     "Reservation",
     "HetJobID",
-    "HetJobOffset",
     "Origin",
     "tres-alloc",
     "admin_comment",
@@ -187,12 +186,12 @@ def _obstacle(fields: Mapping[str, str]) -> str | None:
         return "in a reservation"
     if fields["Origin"] not in _NONE and fields["Origin"] != "NA":
         return "federated"
-    if _leader(fields) is not None and fields["HetJobOffset"] != "0":
+    if _leader(fields) not in {None, read_number(fields["JobID"])}:
         return _COMPONENT
     return None
 
 
-def _leader(fields: dict[str, str]) -> int | None:
+def _leader(fields: Mapping[str, str]) -> int | None:
     text = fields["HetJobID"]
     return None if text in _NONE or text == "0" else read_number(text)
 

@@ -40,7 +40,6 @@ PENDING = {
     "BatchFlag": "1",
     "Reservation": "(null)",
     "HetJobID": "N/A",
-    "HetJobOffset": "N/A",
     "Origin": "NA",
     "tres-alloc": "cpu=4,mem=8G,node=1,billing=4,gres/gpu=1",
     "admin_comment": "carbon:v=1,flex=43200,by=owner",
@@ -122,8 +121,8 @@ def test_held_is_priority_zero_whatever_the_reason_says() -> None:
     [
         ({"BatchFlag": "0"}, "not a batch job"),
         ({"Reservation": "maintenance"}, "in a reservation"),
-        ({"HetJobID": "7", "HetJobOffset": "0"}, None),
-        ({"HetJobID": "6", "HetJobOffset": "1"}, COMPONENT),
+        ({"HetJobID": "7"}, None),
+        ({"HetJobID": "6"}, COMPONENT),
         ({"HetJobID": "0"}, None),
         ({"Origin": "mountain"}, "federated"),
     ],
@@ -147,8 +146,8 @@ def test_what_we_may_not_touch_says_why(changes: dict[str, str], words: str | No
 def test_the_leader_carries_what_stands_in_the_way_of_its_components(
     changes: dict[str, str], words: str | None
 ) -> None:
-    leader = PENDING | {"HetJobID": "7", "HetJobOffset": "0"}
-    component = PENDING | {"JobID": "8", "HetJobID": "7", "HetJobOffset": "1", "admin_comment": "(null)"}
+    leader = PENDING | {"HetJobID": "7"}
+    component = PENDING | {"JobID": "8", "HetJobID": "7", "admin_comment": "(null)"}
     for rows in ((leader, component | changes), (component | changes, leader)):
         found = {job.key.job_id: job.obstacle for job in read(printed(*rows)).jobs}
         assert found == {7: words, 8: (changes.get("Reservation") and "in a reservation") or COMPONENT}
