@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from importlib.util import find_spec
 
 from carbonslurm.core.interval import to_epoch
@@ -30,7 +31,7 @@ BATCH = 30  # jobs in one question, each with a call of its own to slurmctld
 
 
 def library(wire: Wire) -> Child:
-    """Return the process with pyslurm in it, not yet started.
+    """Return the process with pyslurm in it: one for all who ask the same Slurm, started when first asked.
 
     Raises:
         ConfigError: there is no pyslurm.
@@ -42,7 +43,12 @@ def library(wire: Wire) -> Child:
         )
     given = os.environ if wire.environment is None else wire.environment
     python = {name: os.environ[name] for name in PYTHON if name in os.environ}
-    return Child([sys.executable, "-m", WORKER], clean_environment(given) | python, wire.timeout)
+    return _child(wire.timeout, frozenset((clean_environment(given) | python).items()))
+
+
+@cache
+def _child(timeout: timedelta, environment: frozenset[tuple[str, str]]) -> Child:
+    return Child([sys.executable, "-m", WORKER], dict(environment), timeout)
 
 
 @dataclass(slots=True)
