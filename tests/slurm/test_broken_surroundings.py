@@ -1,0 +1,122 @@
+"""The disk full, slurmdbd away, the daemon asleep: what happens to jobs, on a real Slurm."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from lives import Lives
+
+from carbonslurm.core.interval import from_epoch, iso
+from carbonslurm.ledger.reading import Reading
+from carbonslurm.ports import RunFilter
+from carbonslurm.sandbox.jobs import wait_for_state
+from carbonslurm.sandbox.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from carbonslurm.sandbox.stage import Stage
+
+DIRTY, CLEAN = 500.0, 100.0
+LATER = timedelta(seconds=300)
+QUICK = {"interval": "2s", "fetch": "2s", "reconcile": "2s", "stop_step": "1s"}
+
+
+@pytest.fixture
+def lives(stage: Stage) -> Lives:
+    found = Lives(stage)
+    found.site(stops=False, cycle=QUICK)
+    found.grid("other", (0, DIRTY), (LATER.total_seconds(), CLEAN))
+    return found
+
+
+def wait_for_begin(lives: Lives, job: str, when: datetime) -> None:
+    wait_until(lambda: lives.begin(job) == when, 20, lambda: f"{iso(when)}, it is {iso(lives.begin(job))}")
+
+
+def figures(lives: Lives, job: str) -> bool:
+    """Whether the emissions of a job were worked out."""
+    with Reading.open(Path(lives.stage.config.ledger)) as reading:
+        return any(row.figure is not None for row in reading.runs(RunFilter(ids=(int(job),))))
+
+
+# --- the disk of the ledger ---
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[bool]:
+    """Give a folder a disk of its own, 2 MB large; False where we may not mount one."""
+    argv = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0777", "tmpfs", str(folder)]
+    mounted = subprocess.run(argv, check=False, capture_output=True).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
+def no_room(ledger: Path, daemon: subprocess.Popen[bytes], *, own_disk: bool) -> Iterator[None]:
+    """Fill the disk; where it is not our own, keep the daemon's files from growing, as a quota does."""
+    filler = ledger.with_name("filler")
+    if own_disk:
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(512))
+    else:
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    yield
+    if own_disk:
+        filler.unlink()
+    else:
+        limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, limit)
+
+
+def test_with_a_full_disk_nothing_new_waits_and_what_is_due_goes(lives: Lives) -> None:
+    """No forecast can be kept either: what waits is let go when the last one is too old."""
+    lives.site(stops=False, cycle=QUICK, policy={"margin": "1s", "forecast_age": "10s"})
+    ledger = Path(lives.stage.config.ledger)
+    with small_disk(ledger.parent) as own_disk:
+        planned = lives.grid("grid", (0, DIRTY), (300, CLEAN)) + LATER
+        lives.live()
+        due = lives.submit(2)
+        wait_for_begin(lives, due, planned)
+        assert lives.stage.process is not None
+        with no_room(ledger, lives.stage.process, own_disk=own_disk):
+            new = lives.submit(2)
+            wait_for_state(lives.stage.sandbox, new, "RUNNING", "COMPLETED", timeout=30)
+            lives.wait_for([due], "COMPLETED", timeout=40)
+            assert [row.verb for row in lives.actions(due)] == ["withhold"]
+        planned = lives.grid("grid", (0, DIRTY), (300, CLEAN)) + LATER
+        later = lives.submit(2)
+        wait_for_begin(lives, later, planned)
+        withheld, released = lives.actions(due)
+        assert (withheld.verb, released.verb, released.state) == ("withhold", "release", "applied")
+        assert lives.actions(new) == []
+        lives.stage.kill()
+
+
+# --- slurmdbd ---
+
+
+def test_while_slurmdbd_is_away_jobs_wait_and_start_as_planned(lives: Lives) -> None:
+    clean = lives.grid("grid", (0, DIRTY), (12, CLEAN)) + timedelta(seconds=12)
+    lives.live()
+    lives.stage.sandbox.stop("slurmdbd")
+    try:
+        job = lives.submit(2)
+        wait_for_begin(lives, job, clean)
+        wait_until(lambda: "reconcile: " in lives.stage.log.read_text(), 30, "sacct to fail")
+        started = wait_for_state(lives.stage.sandbox, job, "COMPLETED", timeout=40)["StartTime"]
+        assert from_epoch(int(started)) >= clean
+        assert lives.last_cycle() is not None
+    finally:
+        lives.stage.sandbox.start("slurmdbd")
+    wait_until(lambda: figures(lives, job), 40, "sacct to be read again")
