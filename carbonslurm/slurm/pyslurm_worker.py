@@ -141,16 +141,22 @@ def tres(job: Any) -> str:
 def settings(pyslurm: Any, _: dict[str, Any]) -> str:
     """Return what we need of slurmctld's own settings."""
     found = pyslurm.slurmctld.Config.load()
-    given = found.slurmctld_parameters or {}
-    parameters = ",".join(name if value is True else f"{name}={value}" for name, value in given.items())
     lines = {
+        "AuthInfo": ",".join(found.auth_info or []) or "(null)",
         "BOOT_TIME": found.slurmctld_boot_time,
         "ClusterName": found.cluster_name,
+        "SchedulerParameters": parameters(found.scheduler_parameters),
         "SlurmUser": f"{found.slurm_user_name}({found.slurm_user_id})",
-        "SlurmctldParameters": parameters or "(null)",
+        "SlurmctldParameters": parameters(found.slurmctld_parameters),
         "SlurmdTimeout": f"{found.slurmd_timeout} sec",
     }
     return "".join(f"{name} = {value}\n" for name, value in lines.items())
+
+
+def parameters(given: dict[str, Any] | None) -> str:
+    """Return a list of settings as slurm.conf has it."""
+    words = [name if value is True else f"{name}={value}" for name, value in (given or {}).items()]
+    return ",".join(words) or "(null)"
 
 
 def begin(pyslurm: Any, request: dict[str, Any]) -> dict[str, str | None]:

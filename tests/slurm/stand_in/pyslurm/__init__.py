@@ -164,6 +164,11 @@ def _settings() -> Iterator[tuple[str, str]]:
             yield name.strip(), value.strip()
 
 
+def _parameters(words: str) -> dict[str, Any]:
+    pairs = [word.partition("=") for word in words.split(",") if words != "(null)"]
+    return {key: value or True for key, _, value in pairs}
+
+
 class Config(SimpleNamespace):
     """slurmctld's settings."""
 
@@ -172,13 +177,14 @@ class Config(SimpleNamespace):
         """Ask for them."""
         found = dict(_settings())
         name, _, uid = found["SlurmUser"].rstrip(")").partition("(")
-        words = [word.partition("=") for word in found["SlurmctldParameters"].split(",")]
         return Config(
             slurmctld_boot_time=int(found["BOOT_TIME"]),
             cluster_name=found["ClusterName"],
             slurm_user_name=name,
             slurm_user_id=int(uid),
-            slurmctld_parameters={key: value or True for key, _, value in words if key != "(null)"},
+            auth_info=found["AuthInfo"].split(","),
+            scheduler_parameters=_parameters(found["SchedulerParameters"]),
+            slurmctld_parameters=_parameters(found["SlurmctldParameters"]),
             slurmd_timeout=int(found["SlurmdTimeout"].split()[0]),
         )
 
