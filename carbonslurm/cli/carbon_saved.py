@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-SAVED = "carbon:saved"  # as formats.scontrol reads it
+SAVED = "carbon:saved"  # as formats.look reads it
 MAX_COMMENT = 1023  # Slurm refuses more than 1024 bytes with the end mark
 TIMEOUT_S = 30
 UNAVAILABLE, USAGE = 69, 64  # as in carbonslurm.errors

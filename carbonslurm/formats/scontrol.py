@@ -1,19 +1,14 @@
-"""scontrol, scancel and the look at single jobs: argv out, answers in. Pure in both directions."""
+"""scontrol and scancel: argv out, answers in. Pure in both directions."""
 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
-
-import msgspec
 
 from carbonslurm.core.budget import RateLimit
 from carbonslurm.core.interval import from_epoch, to_epoch
-from carbonslurm.core.job import JobState
-from carbonslurm.core.stop import ControllerFacts, Sight
+from carbonslurm.core.stop import ControllerFacts
 from carbonslurm.errors import DataError
 
-SAVED = "carbon:saved"
 CREDENTIAL_S = 120  # the life of a credential where AuthInfo does not say
 _REQUEUE_DELAY = re.compile(r"^SchedulerParameters\s*=.*\brequeue_delay=([0-9]{1,9})", re.MULTILINE)
 _CRED_EXPIRE = re.compile(r"^AuthInfo\s*=.*\bcred_expire=([0-9]{1,9})", re.MULTILINE)
@@ -120,70 +115,3 @@ def _line_about(spec: str, lines: list[str]) -> str | None:
     base = spec.split("_", maxsplit=1)[0]
     pattern = re.compile(rf"(?<!\d){re.escape(base)}(?!\d)")
     return next((line for line in lines if pattern.search(line)), None)
-
-
-def look_argv(job_ids: Sequence[int]) -> list[str]:
-    """Return the command that shows jobs as JSON: the form in which a Comment cannot forge anything."""
-    return ["squeue", "--json", f"--jobs={','.join(map(str, job_ids))}"]
-
-
-def read_look(raw: bytes, job_ids: Sequence[int]) -> dict[int, Sight]:
-    """Read what look_argv printed; a job that Slurm does not know is missing. 22.05 prints others, too.
-
-    One byte of user text that is not UTF-8 would make all of it undecodable, so bytes are repaired first.
-
-    Raises:
-        DataError: it is not squeue's JSON.
-    """
-    repaired = raw.decode("utf-8", errors="replace").encode()
-    try:
-        jobs = msgspec.json.decode(repaired)["jobs"]
-        return {job["job_id"]: _sight(job) for job in jobs if job["job_id"] in job_ids}
-    except (DataError, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"squeue --json: cannot be read: {error!r}") from error
-
-
-def _sight(job: Mapping[str, Any]) -> Sight:
-    restarts = _number(job["restart_cnt"]) or 0
-    words = job["job_state"]
-    states = {words} if isinstance(words, str) else set(words)
-    return Sight(
-        state=_folded(states),
-        restarts=restarts,
-        eligible=_moment(job["eligible_time"]),
-        started=_moment(job["start_time"]),
-        saved=says_saved(str(job.get("comment") or ""), restarts),
-    )
-
-
-def says_saved(comment: str, restarts: int) -> bool:
-    """Tell whether a job's Comment says that this run has saved its state.
-
-    Slurm keeps a Comment across requeues, so a later run has to name itself: ``carbon:saved:1`` after the
-    first restart, which scripts write as ``carbon:saved:${SLURM_RESTART_COUNT:-0}``.
-    """
-    words = comment.split()
-    return f"{SAVED}:{restarts}" in words or (restarts == 0 and SAVED in words)
-
-
-def _folded(states: set[str]) -> JobState:
-    """Flags first: a job that is COMPLETING or being REQUEUED may show any base state beside it."""
-    if states & {"COMPLETING", "REQUEUED", "REQUEUE_FED"}:
-        return JobState.COMPLETING
-    if "PENDING" in states:
-        return JobState.PENDING
-    if "SUSPENDED" in states:
-        return JobState.SUSPENDED
-    return JobState.RUNNING if "RUNNING" in states else JobState.ENDED
-
-
-def _number(value: Any) -> int | None:
-    """22.05 writes plain numbers, newer versions {set, infinite, number}."""
-    if isinstance(value, Mapping):
-        return int(value["number"]) if value.get("set") and not value.get("infinite") else None
-    return None if value is None else int(value)
-
-
-def _moment(value: Any) -> datetime | None:
-    seconds = _number(value)
-    return from_epoch(seconds) if seconds else None

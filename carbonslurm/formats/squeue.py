@@ -54,7 +54,7 @@ FIELDS = (
 )
 
 _COMPONENT = "a component of a heterogeneous job: its leader stands for it"
-_STATES = {
+STATES = {
     "PENDING": JobState.PENDING,
     "RUNNING": JobState.RUNNING,
     "CONFIGURING": JobState.RUNNING,
@@ -147,7 +147,7 @@ def _read_row(fields: Mapping[str, str], cluster: str) -> Row:
     submitted = read_time(fields["SubmitTime"])
     if submitted is None:
         raise DataError("no submit time")
-    state = _STATES.get(fields["State"], JobState.ENDED)
+    state = STATES.get(fields["State"], JobState.ENDED)
     needs, singleton = read_dependency(fields["Dependency"])
     job = QueuedJob(
         key=JobKey(cluster, job_id),

@@ -21,7 +21,7 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, Queue, QueuedJob
 from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import RefusedError, UnavailableError
-from carbonslurm.formats.scontrol import SAVED
+from carbonslurm.formats.look import SAVED
 from carbonslurm.formats.squeue import Row, gather_arrays
 from carbonslurm.sim.job import REQUEUE_DELAY, OnSignal, SimulatedJob, Submission
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, QueuedJob, RunKey, Tres
 from carbonslurm.core.stop import Sight
 from carbonslurm.core.tag import Tag
-from carbonslurm.formats.scontrol import says_saved
+from carbonslurm.formats.look import says_saved
 
 COMPLETING = timedelta(seconds=5)  # from the kill until the epilog is done
 REQUEUE_DELAY = timedelta(seconds=121)  # Slurm's: the default life of a credential (120 s), and one more

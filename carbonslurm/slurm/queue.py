@@ -9,8 +9,9 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, Queue
 from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import ConfigError
+from carbonslurm.formats.look import look_argv, pin_for, read_look, version_argv
 from carbonslurm.formats.sacct import read_runs, runs_argv
-from carbonslurm.formats.scontrol import config_argv, look_argv, read_controller, read_look
+from carbonslurm.formats.scontrol import config_argv, read_controller
 from carbonslurm.formats.squeue import Marks, read_snapshot, snapshot_argv
 from carbonslurm.slurm.wire import Wire, failure, is_away
 
@@ -41,7 +42,7 @@ class SlurmQueue:
         self._just_read = None
         if not self._compared:
             self._compare()
-        marks = Marks(field=f"~{secrets.token_hex(4)}~", end=f"~{secrets.token_hex(4)}.")
+        marks = _marks()
         taken_at = self.clock()
         answer = self.wire.read(snapshot_argv(marks))
         return read_snapshot(answer.text, marks, self.cluster, taken_at)
@@ -67,15 +68,20 @@ def check_cluster(facts: ControllerFacts, cluster: str) -> None:
         raise ConfigError(f'cluster: slurmctld serves "{facts.cluster}", the configuration says "{cluster}"')
 
 
+def _marks() -> Marks:
+    return Marks(field=f"~{secrets.token_hex(4)}~", end=f"~{secrets.token_hex(4)}.")
+
+
 def look(wire: Wire, job_ids: Sequence[int]) -> Mapping[int, Sight]:
     """Return what Slurm shows of some jobs, by one call; one that it has forgotten is missing.
 
     Raises:
         UnavailableError: Slurm is away.
     """
-    answer = wire.ask(look_argv(job_ids))
+    form = pin_for(wire.read(version_argv()).text) or _marks()
+    answer = wire.ask(look_argv(job_ids, form))
     if answer.returncode == 0:
-        return read_look(answer.stdout, job_ids)
+        return read_look(answer.stdout, job_ids, form)
     if is_away(answer.stderr):
         raise failure("squeue", answer)
     if len(job_ids) == 1:

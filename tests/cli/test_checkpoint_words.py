@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.cli.carbon_saved import MAX_COMMENT, comment_of, with_saved
+from carbonslurm.formats.look import says_saved
 from carbonslurm.formats.sbatch import lacks_trap
-from carbonslurm.formats.scontrol import says_saved
 
 BIN = Path(sys.executable).parent
 SCONTROL = """#!/bin/sh

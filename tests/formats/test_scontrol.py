@@ -1,22 +1,18 @@
-"""scontrol, scancel and the look at one job: commands and readings."""
+"""scontrol and scancel: commands and readings."""
 
-import json
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.core.budget import RateLimit
-from carbonslurm.core.job import JobState
-from carbonslurm.core.stop import ControllerFacts, Sight
+from carbonslurm.core.stop import ControllerFacts
 from carbonslurm.errors import DataError
 from carbonslurm.formats.scontrol import (
     begin_argv,
     read_controller,
-    read_look,
     read_refusals,
     requeue_argv,
     signal_argv,
@@ -159,134 +155,3 @@ def test_every_job_has_an_answer(specs: list[str], returncode: int, stderr: str)
     answers = read_refusals(specs, returncode, stderr)
     assert list(answers) == specs
     assert returncode == 0 or any(answer is not None for answer in answers.values())
-
-
-# --- the look at one job ---
-
-OLD = {  # as 22.05 writes it
-    "job_id": 7,
-    "job_state": "RUNNING",
-    "restart_cnt": 1,
-    "eligible_time": EPOCH,
-    "start_time": EPOCH + 5,
-    "comment": "",
-}
-NEW = {  # as 24.05 and later do
-    "job_id": 7,
-    "job_state": ["PENDING"],
-    "restart_cnt": 0,
-    "eligible_time": {"set": True, "infinite": False, "number": EPOCH},
-    "start_time": {"set": False, "infinite": False, "number": 0},
-    "comment": "",
-}
-
-
-def shown(*jobs: dict[str, Any]) -> bytes:
-    return json.dumps({"jobs": jobs}).encode()
-
-
-def test_the_old_shape() -> None:
-    start = NOW + timedelta(seconds=5)
-    assert read_look(shown(OLD), [7]).get(7) == Sight(JobState.RUNNING, 1, NOW, start, saved=False)
-
-
-def test_the_new_shape() -> None:
-    assert read_look(shown(NEW), [7]).get(7) == Sight(JobState.PENDING, 0, NOW, None, saved=False)
-
-
-@pytest.mark.parametrize(
-    ("words", "state"),
-    [
-        (["RUNNING"], JobState.RUNNING),
-        (["RUNNING", "CONFIGURING"], JobState.RUNNING),
-        (["RUNNING", "COMPLETING"], JobState.COMPLETING),
-        (["PENDING", "COMPLETING"], JobState.COMPLETING),
-        (["PENDING", "REQUEUED"], JobState.COMPLETING),
-        (["COMPLETED", "COMPLETING"], JobState.COMPLETING),
-        (["SUSPENDED"], JobState.SUSPENDED),
-        (["COMPLETED"], JobState.ENDED),
-        (["A_STATE_OF_LATER_VERSIONS"], JobState.ENDED),
-        ("COMPLETING", JobState.COMPLETING),
-    ],
-)
-def test_a_flag_beside_a_state_comes_first(words: object, state: JobState) -> None:
-    sight = read_look(shown(NEW | {"job_state": words}), [7]).get(7)
-    assert sight is not None
-    assert sight.state is state
-
-
-def test_a_job_that_slurm_has_forgotten_is_none() -> None:
-    assert read_look(shown(), [7]).get(7) is None
-    assert read_look(shown(OLD | {"job_id": 8}), [7]).get(7) is None
-
-
-@pytest.mark.parametrize(
-    ("comment", "restarts", "saved"),
-    [
-        ("carbon:saved", 0, True),
-        ("carbon:saved:0", 0, True),
-        ("my run; carbon:saved", 0, True),
-        ("carbon:saved\nJobId=8", 0, True),
-        ("carbon:saved", 1, False),  # kept from the run before: Slurm clears no Comment at a requeue
-        ("carbon:saved:0", 1, False),
-        ("carbon:saved:1", 1, True),
-        ("carbon:flex=12h", 0, False),
-        ("not-carbon:saved", 0, False),
-        ("carbon:saved?", 0, False),
-        ("", 0, False),
-        (None, 0, False),
-        ({"set": True}, 0, False),
-    ],
-)
-def test_a_run_says_by_one_word_that_it_saved(comment: object, restarts: int, saved: bool) -> None:
-    sight = read_look(shown(OLD | {"comment": comment, "restart_cnt": restarts}), [7]).get(7)
-    assert sight is not None
-    assert sight.saved is saved
-
-
-def test_bytes_that_are_not_utf8_hide_no_job() -> None:
-    raw = shown(OLD | {"comment": "@@"}).replace(b"@@", b"\xff\xfe carbon:saved:1")
-    sight = read_look(raw, [7]).get(7)
-    assert sight is not None
-    assert sight.saved
-
-
-def test_rows_and_jobs_in_a_comment_forge_nothing() -> None:
-    forged = '"}, {"job_id": 7, "job_state": "COMPLETED"}]'
-    sight = read_look(shown(OLD | {"comment": forged}), [7]).get(7)
-    assert sight is not None
-    assert sight.state is JobState.RUNNING
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"",
-        b"slurm_load_jobs error: Invalid job id specified",
-        b"[]",
-        b"{}",
-        b'{"jobs": 7}',
-        b'{"jobs": [7]}',
-        b'{"jobs": [{"job_id": 7}]}',
-        shown(OLD | {"eligible_time": "soon"}),
-        shown(OLD | {"eligible_time": 10**18}),
-        shown(OLD | {"restart_cnt": []}),
-        shown(OLD | {"job_state": 4}),
-    ],
-)
-def test_what_is_not_squeues_json_is_refused(raw: bytes) -> None:
-    with pytest.raises(DataError, match="squeue --json"):
-        read_look(raw, [7]).get(7)
-
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(st.binary() | st.dictionaries(st.sampled_from(list(OLD)), anything).map(lambda job: shown(OLD | job)))
-def test_any_bytes_give_a_sight_or_a_data_error(raw: bytes) -> None:
-    with suppress(DataError):
-        read_look(raw, [7]).get(7)

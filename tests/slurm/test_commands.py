@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from forecasts import announce
 
 from carbonslurm import wiring
 from carbonslurm.core.interval import from_epoch, iso
@@ -55,9 +56,9 @@ def test_squeue_says_why_a_job_waits_and_what_that_saves(stage: Stage, clean_at:
 
 
 def test_sacct_accounts_for_a_run_and_its_saving(stage: Stage) -> None:
-    start = from_epoch(int(wiring.now().timestamp()))
-    publish(stage.sandbox.directory / "grid.csv", start, [(0, DIRTY), (10, CLEAN)])
+    publish(stage.sandbox.directory / "grid.csv", wiring.now(), [(0, DIRTY)])
     stage.start()
+    announce(stage, [(0, DIRTY), (20, CLEAN)])
     job = submit(stage.sandbox, *FLEXIBLE, "--wrap=sleep 4", user=stage.user)
     wait_for_state(stage.sandbox, job, "COMPLETED", timeout=60)
 
