@@ -33,8 +33,10 @@ except ImportError as missing:
 
 WRITERS = 7_021_789_403  # the advisory lock of all writers of a ledger; a number of ours
 CONNECT_S = 10
-# Both sides look for the other after 20 s of silence, and give up after three looks 10 s apart.
+# Both sides look for the other after 20 s of silence, and give up after three looks 10 s apart; on what was
+# sent and not acknowledged, which keepalives do not watch, after 30 s.
 KEEPALIVES = {"idle": 20, "interval": 10, "count": 3}
+UNHEARD_MS = 30_000
 NAME_BYTES = 63  # PostgreSQL cuts longer application names
 
 # What the server says of rights and missing tables is not our bug, although psycopg files it under those.
@@ -105,10 +107,12 @@ class PostgresServer:
         """
         words = conninfo_to_dict(self.url)
         server = {f"tcp_keepalives_{what}": str(number) for what, number in KEEPALIVES.items()}
+        server["tcp_user_timeout"] = str(UNHEARD_MS)
         options = [f"-c {key}={value}" for key, value in {**server, **(settings or {})}.items()]
         words["options"] = " ".join([*options, str(words.get("options") or "")]).strip()
         ours: dict[str, Any] = {f"keepalives_{what}": number for what, number in KEEPALIVES.items()}
-        ours |= {"connect_timeout": CONNECT_S, "application_name": name[:NAME_BYTES]}
+        ours |= {"connect_timeout": CONNECT_S, "tcp_user_timeout": UNHEARD_MS}
+        ours["application_name"] = name[:NAME_BYTES]
         if self.password_file is not None:
             words["password"] = self._password(self.password_file)
         return psycopg.connect("", autocommit=autocommit, **(ours | words))

@@ -221,8 +221,10 @@ def test_a_dead_hosts_lease_ends_within_a_minute(empty_tables: PostgresServer) -
             connection.execute(f"SELECT current_setting('tcp_keepalives_{what}')".encode()).fetchone()
             for what in ("idle", "interval", "count")
         ]
+        unheard = connection.execute(b"SELECT current_setting('tcp_user_timeout')").fetchone()
     idle, interval, count = (int(row[0]) for row in settings if row)
     assert idle + interval * count <= 60
+    assert unheard == ("30000",)
 
 
 def test_nobody_has_the_lease_of_a_server_that_is_away(own_postgres: PrivatePostgres) -> None:
