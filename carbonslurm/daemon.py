@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm import wiring
-from carbonslurm.app.cycle import Cycle, Memory
+from carbonslurm.app.cycle import Cycle
 from carbonslurm.app.fetch import fetch_all
 from carbonslurm.app.stopping import Stopping
+from carbonslurm.app.telling import Memory
 from carbonslurm.app.turn import Turn
 from carbonslurm.config import Config
 from carbonslurm.errors import CarbonslurmError, UnavailableError

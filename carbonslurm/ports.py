@@ -17,6 +17,7 @@ from carbonslurm.core.footprint import BeginChange, Figure
 from carbonslurm.core.forecast import Issue, Nature, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
+from carbonslurm.core.means import MarkedHold
 from carbonslurm.core.ownership import Known
 from carbonslurm.core.stop import ControllerFacts, Phase, Sight, StopInFlight
 
@@ -33,14 +34,49 @@ class QueueReader(Protocol):
         """Return what slurmctld says of itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What some jobs are told together.
+
+    Attributes:
+        until: withhold: when they are to start.
+        site_factor: the priority that they get for the waiting; None leaves it as it is.
+        other_licences: what licences they have beside the gate's.
+    """
+
+    until: datetime | None = None
+    site_factor: int | None = None
+    other_licences: str = ""
+
+
 class Actuator(Protocol):
     """Makes pending jobs wait, or lets them go; answers with job spec -> None, or Slurm's refusal."""
 
-    def withhold(self, specs: Sequence[str], until: datetime) -> Mapping[str, str | None]:
-        """Make these jobs wait until a moment; they start by themselves then, whoever is alive."""
+    def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
+        """Make these jobs wait."""
 
-    def release(self, specs: Sequence[str]) -> Mapping[str, str | None]:
+    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Let these jobs start as soon as Slurm has room."""
+
+
+class Gate(Protocol):
+    """Keeps all jobs that carry its licence from starting, for as long as it is kept shut."""
+
+    def shut(self, until: datetime) -> None:
+        """Shut it, or keep it shut: it opens by itself at that moment."""
+
+    def open(self) -> None:
+        """Open it; an open one stays so."""
+
+
+class HoldReader(Protocol):
+    """What a rescue sees of us, from any host."""
+
+    def marked(self) -> Sequence[MarkedHold]:
+        """Return the held jobs that carry the hook's mark."""
+
+    def calls_of(self, uid: int) -> int:
+        """Return how many calls slurmctld has had from a user, as far as it counts."""
 
 
 class RunControl(Protocol):
@@ -167,6 +203,9 @@ class ActionLog(Protocol):
 
     def intend(self, cycle: int | None, actions: Sequence[Action], at: datetime) -> Sequence[int]:
         """Write actions before they are done; return their numbers, in order. All or none."""
+
+    def observe(self, cycle: int | None, actions: Sequence[Action], at: datetime) -> None:
+        """Write actions that would be done, and are not. All or none."""
 
     def settle(self, outcomes: Mapping[int, Outcome]) -> None:
         """Add what became of actions, by their numbers. All or none."""

@@ -7,6 +7,7 @@ for a database. Nothing is built twice and nothing is kept here.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,22 +17,29 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from carbonslurm.app.cycle import Cycle, CycleRules, Memory
+    from carbonslurm.app.cycle import Cycle, CycleRules
     from carbonslurm.app.doctor import Doctor
     from carbonslurm.app.ingest import Ingest
     from carbonslurm.app.letting_go import LettingGo
+    from carbonslurm.app.rescue import Rescue
     from carbonslurm.app.stopping import Stopping
+    from carbonslurm.app.telling import Memory, Telling
     from carbonslurm.config import Config
-    from carbonslurm.core.planner import PlanRules, Zones
+    from carbonslurm.core.means import Means, MeansRules
     from carbonslurm.core.power import PowerModel
+    from carbonslurm.core.situation import PlanRules, Zones
     from carbonslurm.formats.hook import HookSettings
     from carbonslurm.ledger.place import Place
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
     from carbonslurm.ports import Actuator, CarbonSource, Lease, QueueReader
+    from carbonslurm.slurm.gate import SlurmGate
     from carbonslurm.slurm.wire import Wire
 
 POSTGRES = "postgresql://"  # how the address of a ledger on a server begins; any other is a file's path
+GATE_CYCLES = 3  # a shut gate opens so many cycles after the last one that moved it on
+RESCUE_CYCLES = 3  # a daemon that lives calls slurmctld in each cycle
+SHORTEST_GATE = timedelta(minutes=1)  # no reservation of Slurm's is shorter
 WINDOW_CYCLES = 2  # the hook gives the daemon this many cycles to see a job before Slurm may start it
 
 
@@ -66,9 +74,11 @@ def queue(config: Config) -> QueueReader:
     from carbonslurm.slurm.queue import SlurmQueue
 
     slurm = wire(config)
+    # The licence's name is known even where no gate is used now: one that was has to be undone.
+    licence = config.withhold.gate.licence
     if config.slurm.backend == "pyslurm":
-        return LibraryQueue(library(slurm), config.cluster, now, os.geteuid())
-    return SlurmQueue(slurm, config.cluster, now, os.geteuid())
+        return LibraryQueue(library(slurm), config.cluster, now, os.geteuid(), licence)
+    return SlurmQueue(slurm, config.cluster, now, os.geteuid(), licence)
 
 
 def begin(config: Config) -> Actuator:
@@ -80,12 +90,50 @@ def begin(config: Config) -> Actuator:
     return LibraryBegin(library(commands.wire), commands) if config.slurm.backend == "pyslurm" else commands
 
 
+def actuators(config: Config) -> dict[Means, Actuator]:
+    """Return all of them, whichever the site uses now: what another one did has to be undone."""
+    from carbonslurm.core.means import Means
+    from carbonslurm.slurm.gate import GateActuator
+    from carbonslurm.slurm.hold import HoldActuator
+
+    slurm = wire(config)
+    return {
+        Means.BEGIN: begin(config),
+        Means.HOLD: HoldActuator(slurm),
+        Means.GATE: GateActuator(slurm, config.withhold.gate.licence),
+    }
+
+
+def gate(config: Config) -> SlurmGate | None:
+    """Return the gate, None where no partition uses one."""
+    import pwd
+
+    from carbonslurm.slurm.gate import SlurmGate
+
+    rules = means(config).gate
+    return SlurmGate(wire(config), rules, pwd.getpwuid(os.geteuid()).pw_name) if rules else None
+
+
 # --- rules ---
+
+
+def means(config: Config) -> MeansRules:
+    """Return by what means jobs wait in each partition."""
+    from carbonslurm.core.means import GateRules, Means, MeansRules
+
+    chosen = config.withhold
+    partitions = {name: Means(word) for name, word in chosen.partitions.items()}
+    rules = MeansRules(Means(chosen.by), partitions)
+    if Means.GATE not in rules.in_use():
+        return rules
+    life = max(config.cycle.interval * GATE_CYCLES + config.slurm.timeout, SHORTEST_GATE)
+    settings = msgspec.structs.asdict(chosen.gate)
+    return replace(rules, gate=GateRules(**settings, life=timedelta(seconds=life.total_seconds())))
 
 
 def zones(config: Config) -> Zones:
     """Return where each partition stands."""
-    from carbonslurm.core.planner import Zones
+    from carbonslurm.core.situation import Zones
 
     return Zones(config.zone, dict(config.zones))
 
@@ -102,7 +150,7 @@ def power(config: Config) -> PowerModel:
 def plan_rules(config: Config) -> PlanRules:
     """Return the site's choices for planning."""
     from carbonslurm.core.bound import BoundRules
-    from carbonslurm.core.planner import PlanRules
+    from carbonslurm.core.situation import PlanRules
     from carbonslurm.core.stop import StopRules
 
     policy = config.policy
@@ -116,6 +164,7 @@ def plan_rules(config: Config) -> PlanRules:
         bound=BoundRules(policy.max_wait, policy.margin, dict(policy.queue_wait)),
         stop=StopRules(**msgspec.structs.asdict(config.stop)),
         power=power(config),
+        means=means(config),
     )
 
 
@@ -127,8 +176,8 @@ def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
         plan_rules(config),
         config.policy.forecast_age,
         config.cycle.updates,
-        observe,
-        timedelta(seconds=config.slurm.timeout.total_seconds()),
+        frozenset({"*"}) if observe else frozenset(config.observe),
+        config.withhold.age_compensation == "site_factor",
     )
 
 
@@ -159,8 +208,20 @@ def hook_settings(config: Config) -> HookSettings:
         exclude_qos=exclude.qos,
         share=config.flexible.share,
         observe_partitions=config.observe,
+        hold_partitions=_partitions_by(config, "hold"),
+        gate_partitions=_partitions_by(config, "gate"),
+        gate_licence=config.withhold.gate.licence,
+        compensates=config.withhold.age_compensation == "site_factor",
         daemon_uid=account_uid(config.slurm.account),
     )
+
+
+def _partitions_by(config: Config, means: str) -> tuple[str, ...]:
+    """Return the partitions in which jobs wait by some means, as the hook reads them."""
+    named = config.withhold.partitions
+    if config.withhold.by != means:
+        return tuple(name for name, word in named.items() if word == means)
+    return ("*", *(f"-{name}" for name, word in named.items() if word != means))
 
 
 def account_uid(name: str) -> int | None:
@@ -251,7 +312,7 @@ def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cyc
 
     return Cycle(
         queue=queue(config),
-        actuator=begin(config),
+        telling=telling(config, book, memory),
         archive=book,
         actions=book,
         jobs=book,
@@ -259,6 +320,22 @@ def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cyc
         rules=cycle_rules(config, observe=observe),
         clock=now,
         memory=memory,
+    )
+
+
+def telling(config: Config, book: Ledger, memory: Memory) -> Telling:
+    """Return what tells Slurm what was planned."""
+    from carbonslurm.app.telling import Telling
+
+    rules = means(config).gate
+    return Telling(
+        actuators=actuators(config),
+        gate=gate(config),
+        life=rules.life if rules else timedelta(),
+        timeout=timedelta(seconds=config.slurm.timeout.total_seconds()),
+        actions=book,
+        memory=memory,
+        clock=now,
     )
 
 
@@ -271,7 +348,7 @@ def stopping(config: Config, book: Ledger, memory: Memory) -> Stopping:
         cluster=config.cluster,
         queue=queue(config),
         control=SlurmRunControl(wire(config)),
-        actuator=begin(config),
+        begin=begin(config),
         actions=book,
         memory=memory,
         clock=now,
@@ -309,12 +386,40 @@ def letting_go(config: Config) -> tuple[LettingGo, Ledger | Reading]:
         book, writer = reading(config), None
     parts = LettingGo(
         queue=queue(config),
-        actuator=begin(config),
+        actuators=actuators(config),
+        gate=means(config).gate is not None,
         known=lambda snapshot: dict(book.known(snapshot)),
         actions=writer,
         clock=now,
     )
     return parts, book
+
+
+def rescue(config: Config, *, at_once: bool) -> Rescue:
+    """Return the release of what a dead daemon holds; ``at_once`` without listening for it.
+
+    Raises:
+        ConfigError: there is no such account as the daemon's on this host.
+    """
+    import time
+
+    from carbonslurm.app.rescue import Rescue
+    from carbonslurm.errors import ConfigError
+    from carbonslurm.slurm.hold import HoldActuator, SlurmHolds
+
+    uid = account_uid(config.slurm.account)
+    if uid is None and not at_once:
+        raise ConfigError(f'slurm.account: no account "{config.slurm.account}" on this host, or it is root')
+    return Rescue(
+        holds=SlurmHolds(wire(config)),
+        hold=HoldActuator(wire(config)),
+        uid=None if at_once else uid,
+        own_uid=os.geteuid(),
+        listen=timedelta(seconds=(RESCUE_CYCLES * config.cycle.interval).total_seconds()),
+        updates=config.cycle.updates,
+        wait=lambda length: time.sleep(length.total_seconds()),
+        clock=now,
+    )
 
 
 # --- doctor ---

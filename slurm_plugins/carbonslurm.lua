@@ -41,7 +41,15 @@ local LISTS = {
   "exclude_users", "exclude_accounts", "exclude_partitions", "exclude_qos",
   "observe_partitions", "hold_partitions", "gate_partitions",
 }
-local EVERYTHING = setmetatable({}, { __index = function() return true end })
+
+-- "*" is every name but those with a minus before them.
+local function everything_but(names)
+  local found = setmetatable({}, { __index = function() return true end })
+  for name in pairs(names) do
+    if name:sub(1, 1) == "-" then found[name:sub(2)] = false end
+  end
+  return found
+end
 
 local function number_or(value, spec)
   if type(value) ~= "number" or value ~= value then return spec[1] end
@@ -77,14 +85,14 @@ function M.settings(raw)
   for name, spec in pairs(NUMBERS) do clean[name] = number_or(raw[name], spec) end
   for _, name in ipairs(LISTS) do
     local names = set(type(raw[name]) == "table" and raw[name] or {})
-    clean[name] = names["*"] and EVERYTHING or names
+    clean[name] = names["*"] and everything_but(names) or names
   end
   local share, uid, licence = raw.share, raw.daemon_uid, raw.gate_licence
   clean.share = type(share) == "number" and share == share and math.max(0, math.min(1, share)) or 1
   -- root is never confined: it is what admins are.
   clean.daemon_uid = type(uid) == "number" and uid >= 1 and uid or nil
   clean.licence = type(licence) == "string" and licence:match("^[%w_.@-]+$") or "carbon"
-  clean.gated = clean.gate_partitions == EVERYTHING or next(clean.gate_partitions) ~= nil
+  clean.gated = clean.gate_partitions["*"] or next(clean.gate_partitions) ~= nil
   clean.within = function(text, partitions) return all_in(names_of(text), partitions) end
   for _, rule in ipairs(type(raw.defaults) == "table" and raw.defaults or {}) do
     if type(rule) == "table" and type(rule.tag) == "string" then

@@ -6,15 +6,13 @@ jobs go needs no permission. If Slurm is away the cycle is recorded as failed an
 """
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from carbonslurm.app.fetch import usable_forecasts
-from carbonslurm.app.pacing import Pace
+from carbonslurm.app.telling import Intent, Memory, Telling, describe
 from carbonslurm.core.action import Action, Verb
-from carbonslurm.core.interval import iso
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
 from carbonslurm.core.ownership import (
     UNKNOWN,
@@ -26,12 +24,13 @@ from carbonslurm.core.ownership import (
     lacks_before,
     with_before,
 )
-from carbonslurm.core.planner import PlanRules, Situation, plan
+from carbonslurm.core.planner import Plan, plan
+from carbonslurm.core.priority import AgeWeight
+from carbonslurm.core.situation import PlanRules, Situation
 from carbonslurm.core.stop import ControllerFacts, controller_settled
 from carbonslurm.errors import CarbonslurmError, LedgerError, UnavailableError
 from carbonslurm.ports import (
     ActionLog,
-    Actuator,
     CycleLog,
     CycleReport,
     IntensityArchive,
@@ -54,32 +53,19 @@ class CycleRules:
         plan: how to plan.
         forecast_age: a forecast older than this is not used.
         updates: the most jobs that one cycle changes; fewer where slurmctld limits rates.
-        observe: write what would be done, and do nothing.
-        timeout: of one call to Slurm.
+        observe: the partitions for which is written what would be done, and nothing is done; ``*`` is all.
+        compensate: give jobs back what waiting cost them in priority.
     """
 
     plan: PlanRules
     forecast_age: timedelta = timedelta(hours=12)
     updates: int = 500
-    observe: bool = False
-    timeout: timedelta = timedelta(seconds=30)
+    observe: frozenset[str] = frozenset()
+    compensate: bool = False
 
-
-@dataclass(slots=True)
-class Memory:
-    """What a daemon remembers from cycle to cycle; a restarted one does well without.
-
-    Attributes:
-        last_failure: when a snapshot last failed.
-        unwritten: releases that were done while the ledger could not be written.
-        resting: stops whose last command got no answer, and until when they are left alone.
-        pace: what slurmctld's rate limit leaves us.
-    """
-
-    last_failure: datetime | None = None
-    unwritten: list[tuple[Action, datetime]] = field(default_factory=list)
-    resting: dict[int, datetime] = field(default_factory=dict)
-    pace: Pace = field(default_factory=Pace)
+    def watches(self, job: QueuedJob) -> bool:
+        """Whether nothing is to be done to a job: one of its partitions is only watched."""
+        return "*" in self.observe or not self.observe.isdisjoint((job.partition, *job.partitions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +73,7 @@ class Cycle:
     """The parts of a cycle, and its story in ``run``."""
 
     queue: QueueReader
-    actuator: Actuator
+    telling: Telling
     archive: IntensityArchive
     actions: ActionLog
     jobs: JobBook
@@ -115,16 +101,24 @@ class Cycle:
         late = self._write_late_releases()
         known = self._recall(queue)
         wanted = self._plan(queue, known)
-        chosen = pace.choose(wanted, self.rules.updates, self.queue.controller, queue.taken_at)
+        watched = [action for action in wanted.actions if self.rules.watches(action.job)]
+        ours = [action for action in wanted.actions if not self.rules.watches(action.job)]
+        chosen = pace.choose(ours, self.rules.updates, self.queue.controller, queue.taken_at)
         intents, notes = self._intend(number, chosen) if late is None else _releases(chosen, late)
-        refused = 0 if self.rules.observe else self._carry_out(intents, known, queue.taken_at)
+        if late is None:
+            self._watch(number, [action for action in watched if _is_news(action, known)])
+        self._give_up_forgotten(intents, known, queue.taken_at)
+        # A gate that nobody can account for is left to open by itself.
+        trouble = self.telling.turn_gate(None if notes and wanted.shut else wanted.shut)
+        notes = (*notes, trouble) if trouble else notes
+        refused = self.telling.tell(intents)
         return CycleReport(
             pending=len(queue.pending()),
             flexible=sum(job.tag is not None for job in queue.pending()),
             running=len(queue.running()),
-            actions=len(intents),
+            actions=len(intents) + len(watched),
             refused=refused,
-            notes=(*queue.unread, *notes, *_left_over(wanted, chosen)),
+            notes=(*queue.unread, *notes, *_left_over(ours, chosen)),
         )
 
     # --- what is ours ---
@@ -146,7 +140,7 @@ class Cycle:
         return known
 
     def _complete(self, job: QueuedJob, known: Known, queue: Queue) -> Known:
-        if not lacks_before(job, known.claim):
+        if not any(lacks_before(job, claim) for claim in known.claims):
             return known
         return with_before(job, known, self._controller(queue).requeue_delay)
 
@@ -154,14 +148,14 @@ class Cycle:
         """Confirm what Slurm shows as we set it: each cycle anew, since a slurmctld that dies may forget."""
         shown: dict[int, Outcome] = {}
         for job in queue.jobs:
-            claim = known.get(job.key, UNKNOWN).claim
-            if claim is not None and is_ours_still(job, claim):
+            ours = [it for it in known.get(job.key, UNKNOWN).claims if is_ours_still(job, it)]
+            for claim in ours:
                 shown[claim.action] = Outcome(OutcomeState.CONFIRMED, queue.taken_at)
         self._settle(shown)
 
     # --- deciding ---
 
-    def _plan(self, queue: Queue, known: Mapping[JobKey, Known]) -> list[Action]:
+    def _plan(self, queue: Queue, known: Mapping[JobKey, Known]) -> Plan:
         zones = self.rules.plan.zones.all()
         states = usable_forecasts(self.archive, zones, queue.taken_at, self.rules.forecast_age)
         may_stop = self._may_stop(queue)
@@ -173,12 +167,13 @@ class Cycle:
             may_stop=may_stop,
             stops_begun=self._stops_begun(queue) if may_stop else 0,
             controller_started=self._controller_started(queue, known),
+            age=self._age(queue),
         )
         return plan(situation, self.rules.plan)
 
     def _controller_started(self, queue: Queue, known: Mapping[JobKey, Known]) -> datetime | None:
         """Asked only where one of our changes is gone: did slurmctld crash, or did the owner speak?"""
-        gone = any(_is_gone(job, known.get(job.key, UNKNOWN).claim) for job in queue.jobs)
+        gone = any(_is_gone(job, claim) for job in queue.jobs for claim in known.get(job.key, UNKNOWN).claims)
         return self._controller(queue).started if gone else None
 
     def _may_stop(self, queue: Queue) -> bool:
@@ -194,11 +189,16 @@ class Cycle:
     def _controller(self, queue: Queue) -> ControllerFacts:
         return self.memory.pace.controller(self.queue.controller, queue.taken_at)
 
+    def _age(self, queue: Queue) -> AgeWeight | None:
+        if not self.rules.compensate:
+            return None
+        return self.memory.pace.recent(self.queue.controller, queue.taken_at).age
+
     # --- writing ---
 
     def _begin(self) -> int | None:
         try:
-            return self.cycles.begin_cycle(self.clock(), observe=self.rules.observe)
+            return self.cycles.begin_cycle(self.clock(), observe="*" in self.rules.observe)
         except LedgerError as error:
             logger.warning("%s", error)
             return None
@@ -211,9 +211,7 @@ class Cycle:
         except LedgerError as error:
             logger.warning("%s", error)
 
-    def _intend(
-        self, number: int | None, wanted: Sequence[Action]
-    ) -> tuple[list[tuple[int | None, Action]], tuple[str, ...]]:
+    def _intend(self, number: int | None, wanted: Sequence[Action]) -> tuple[list[Intent], tuple[str, ...]]:
         """Write the actions; where that fails only releases are left, without a number."""
         if not wanted:
             return [], ()
@@ -221,11 +219,19 @@ class Cycle:
             numbers = self.actions.intend(number, wanted, self.clock())
         except LedgerError as error:
             return _releases(wanted, error)
-        if self.rules.observe:
-            self._settle(dict.fromkeys(numbers, Outcome(OutcomeState.OBSERVED, self.clock())))
-            for action in wanted:
-                logger.info("would %s", describe(action))
         return list(zip(numbers, wanted, strict=True)), ()
+
+    def _watch(self, number: int | None, wanted: Sequence[Action]) -> None:
+        """Write what would be done; what stands there already is no news."""
+        if not wanted:
+            return
+        try:
+            self.actions.observe(number, wanted, self.clock())
+        except LedgerError as error:
+            logger.warning("%s", error)
+            return
+        for action in wanted:
+            logger.info("would %s", describe(action))
 
     def _settle(self, outcomes: Mapping[int, Outcome]) -> None:
         try:
@@ -250,96 +256,36 @@ class Cycle:
 
     # --- acting ---
 
-    def _carry_out(
-        self, intents: Sequence[tuple[int | None, Action]], known: Mapping[JobKey, Known], at: datetime
-    ) -> int:
-        """Let new claims take the place of forgotten ones, then tell Slurm.
+    def _give_up_forgotten(
+        self, intents: Sequence[Intent], known: Mapping[JobKey, Known], at: datetime
+    ) -> None:
+        """Let new claims take the place of forgotten ones.
 
         Only now: until its new claim is written, the forgotten one is all that tells what Slurm shows from
         the owner's word.
         """
         gone: dict[int, Outcome] = {}
         for number, action in intents:
-            claim = known.get(action.job.key, UNKNOWN).claim
+            claim = known.get(action.job.key, UNKNOWN).claim(action.means, action.job.restarts)
             lost = action.verb is not Verb.LEAVE and _is_gone(action.job, claim)
             if claim is not None and number is not None and lost:
                 gone[claim.action] = Outcome(OutcomeState.FORGOTTEN, at)
         self._settle(gone)
-        return self._apply(intents)
-
-    def _apply(self, intents: Sequence[tuple[int | None, Action]]) -> int:
-        """Tell Slurm, jobs with the same new begin time together; return how many it refused.
-
-        A stop needs nothing here: it is in flight as soon as it is written. A ``leave`` is only a record.
-        """
-        refused = 0
-        for until, group in _by_begin_time(intents, self.memory.pace.batch(self.rules.timeout)):
-            specs = [action.job.spec for _, action in group]
-            try:
-                answers = (
-                    self.actuator.release(specs) if until is None else self.actuator.withhold(specs, until)
-                )
-            except UnavailableError as error:
-                self._record(group, dict.fromkeys(specs, str(error)), OutcomeState.UNCERTAIN)
-                raise
-            refused += sum(answer is not None for answer in answers.values())
-            self._record(group, answers, OutcomeState.REFUSED)
-        return refused
-
-    def _record(
-        self,
-        group: Sequence[tuple[int | None, Action]],
-        answers: Mapping[str, str | None],
-        failed: OutcomeState,
-    ) -> None:
-        at = self.clock()
-        outcomes: dict[int, Outcome] = {}
-        for number, action in group:
-            words = answers.get(action.job.spec)
-            if number is not None:
-                state = OutcomeState.APPLIED if words is None else failed
-                outcomes[number] = Outcome(state, at, words or "")
-            elif words is None:
-                self.memory.unwritten.append((action, at))
-            logger.info("%s", describe(action, words))
-        self._settle(outcomes)
 
 
-def _releases(
-    wanted: Sequence[Action], error: LedgerError
-) -> tuple[list[tuple[int | None, Action]], tuple[str, ...]]:
+def _releases(wanted: Sequence[Action], error: LedgerError) -> tuple[list[Intent], tuple[str, ...]]:
     """What is left of a plan that cannot be written: the releases, without a number."""
-    releases: list[tuple[int | None, Action]] = [
-        (None, action) for action in wanted if action.verb is Verb.RELEASE
-    ]
+    releases: list[Intent] = [(None, action) for action in wanted if action.verb is Verb.RELEASE]
     return releases, (f"nothing withheld or stopped: {error}",)
+
+
+def _is_news(action: Action, known: Mapping[JobKey, Known]) -> bool:
+    return known.get(action.job.key, UNKNOWN).watched != (action.verb, action.until, action.job.restarts)
 
 
 def _is_gone(job: QueuedJob, claim: Claim | None) -> bool:
     """Whether Slurm shows the value from before our change, and not ours."""
     return back_before(job, claim) and not is_ours_still(job, claim)
-
-
-def describe(action: Action, refusal: str | None = None) -> str:
-    """Return an action as one line for the log."""
-    until = f" until {iso(action.until)}" if action.until else ""
-    end = f" (refused: {refusal})" if refusal else ""
-    return f"{action.verb} job {action.job.spec}{until}: {action.reason}{end}"
-
-
-def _by_begin_time(
-    intents: Sequence[tuple[int | None, Action]], size: int
-) -> Iterator[tuple[datetime | None, list[tuple[int | None, Action]]]]:
-    """Gather what one call can say: jobs with the same new begin time, at most ``size`` of them."""
-    groups: defaultdict[datetime | None, list[tuple[int | None, Action]]] = defaultdict(list)
-    for number, action in intents:
-        if action.verb is Verb.RELEASE:
-            groups[None].append((number, action))
-        elif action.verb is Verb.WITHHOLD:
-            groups[action.until].append((number, action))
-    for until, group in groups.items():
-        for first in range(0, len(group), size):
-            yield until, group[first : first + size]
 
 
 def _left_over(wanted: Sequence[Action], chosen: Sequence[Action]) -> tuple[str, ...]:

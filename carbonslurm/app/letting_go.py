@@ -4,15 +4,16 @@ Which jobs are withheld by us is what the ledger says and Slurm still shows. Let
 ledger cannot be written, too: then the daemon reads the change as an admin's word, which it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
-from carbonslurm.core.ownership import UNKNOWN, Known, is_ours_still
+from carbonslurm.core.means import Means
+from carbonslurm.core.ownership import UNKNOWN, Known, standing
 from carbonslurm.errors import LedgerError
-from carbonslurm.ports import ActionLog, Actuator, Outcome, OutcomeState, QueueReader
+from carbonslurm.ports import ActionLog, Actuator, Outcome, OutcomeState, QueueReader, Setting
 
 REASON = "released by an admin"
 
@@ -30,12 +31,14 @@ class LettingGo:
     """The parts, and the story in ``run``.
 
     Attributes:
+        gate: whether the site uses one: then its licence is ours, on whatever job.
         known: the ledger's memory of a queue.
         actions: where it is written; None where the caller may only read.
     """
 
     queue: QueueReader
-    actuator: Actuator
+    actuators: Mapping[Means, Actuator]
+    gate: bool
     known: Callable[[Queue], dict[JobKey, Known]]
     actions: ActionLog | None
     clock: Callable[[], datetime]
@@ -44,62 +47,78 @@ class LettingGo:
         """Let go of these jobs, of all that are ours where None."""
         queue = self.queue.snapshot()
         known = self.known(queue)
-        ours = [job for job in queue.pending() if self._waits_for_us(job, known, queue.taken_at)]
-        wanted = [job for job in ours if ids is None or job.key.job_id in ids]
-        chosen = [job for job in wanted if job.obstacle is None]
+        found = [(job, self._kept_by(job, known, queue.taken_at)) for job in queue.pending()]
+        ours = {job.key.job_id: (job, means) for job, means in found if means}
+        wanted = [it for number, it in ours.items() if ids is None or number in ids]
         outcome = Released()
-        for missing in sorted((ids or frozenset()) - {job.key.job_id for job in wanted}):
+        for missing in sorted((ids or frozenset()) - ours.keys()):
             outcome.failures.append(f"job {missing} is not withheld by us")
-        for job in wanted:
+        for job, _ in wanted:
             if job.obstacle is not None:
                 outcome.failures.append(f"job {job.spec}: {job.obstacle}: release its tasks with scontrol")
+        chosen = [(job, means) for job, means in wanted if job.obstacle is None]
         if chosen:
             self._release(chosen, outcome)
         elif ids is None and not wanted:
             outcome.lines.append("no job is withheld by us")
         return outcome
 
-    def _waits_for_us(self, job: QueuedJob, known: dict[JobKey, Known], now: datetime) -> bool:
-        if job.tag is None or job.held or known.get(job.key, UNKNOWN).hands_off:
-            return False
-        if job.eligible is None or job.eligible <= now or job.eligible == job.tag.begin:
-            return False
-        return job.eligible == job.tag.window or is_ours_still(job, known.get(job.key, UNKNOWN).claim)
+    def _kept_by(self, job: QueuedJob, known: Mapping[JobKey, Known], now: datetime) -> list[Means]:
+        """Return by what means of ours a job is kept: the hook's window and its licence count too."""
+        memory = known.get(job.key, UNKNOWN)
+        if job.tag is None or memory.hands_off:
+            return []
+        means = {claim.means for claim in standing(job, memory)}
+        if job.held and Means.HOLD not in means:
+            return []
+        begins_later = job.eligible is not None and job.eligible > now
+        if begins_later and job.eligible == job.tag.window and job.eligible != job.tag.begin:
+            means.add(Means.BEGIN)
+        if not begins_later:
+            means.discard(Means.BEGIN)
+        if job.gated and self.gate:
+            means.add(Means.GATE)
+        return sorted(means)
 
-    def _release(self, jobs: list[QueuedJob], outcome: Released) -> None:
-        numbers = self._write(jobs, outcome)
-        answers = self._tell(jobs)
+    def _release(self, jobs: Sequence[tuple[QueuedJob, Sequence[Means]]], outcome: Released) -> None:
+        parts = [Action(Verb.RELEASE, job, REASON, means=way) for job, means in jobs for way in means]
+        numbers = self._write(parts, [job for job, _ in jobs], outcome)
+        refusals: dict[str, str] = {}
         outcomes: dict[int, Outcome] = {}
-        for job, number in zip(jobs, numbers, strict=True):
-            refusal = answers[job.spec]
+        for part, number in zip(parts, numbers, strict=True):
+            refusal = self._tell(part)
+            if refusal is not None:
+                refusals[part.job.spec] = refusal
             if number is not None:
                 state = OutcomeState.APPLIED if refusal is None else OutcomeState.REFUSED
                 outcomes[number] = Outcome(state, self.clock(), refusal or "")
-            if refusal is None:
-                outcome.lines.append(f"job {job.spec}: released")
+        for job, _ in jobs:
+            if job.spec in refusals:
+                outcome.failures.append(f"job {job.spec}: {refusals[job.spec]}")
             else:
-                outcome.failures.append(f"job {job.spec}: {refusal}")
+                outcome.lines.append(f"job {job.spec}: released")
         if self.actions is not None:
             self.actions.settle(outcomes)
 
-    def _tell(self, jobs: list[QueuedJob]) -> dict[str, str | None]:
+    def _tell(self, part: Action) -> str | None:
         """Take away what we added: a job with a begin time of its owner's own goes back to that."""
-        now = self.clock()
-        own = {job.spec: job.tag.begin for job in jobs if job.tag and job.tag.begin and job.tag.begin > now}
-        answers = dict(self.actuator.release([job.spec for job in jobs if job.spec not in own]))
-        for spec, begin in own.items():
-            answers.update(self.actuator.withhold([spec], begin))
-        return answers
+        job, actuator = part.job, self.actuators[part.means]
+        setting = Setting(other_licences=job.other_licences)
+        own = job.tag.begin if job.tag else None
+        if part.means is Means.BEGIN and own is not None and own > self.clock():
+            return actuator.withhold([job.spec], Setting(until=own))[job.spec]
+        return actuator.release([job.spec], setting)[job.spec]
 
-    def _write(self, jobs: list[QueuedJob], outcome: Released) -> list[int | None]:
-        unwritten: list[int | None] = [None for _ in jobs]
+    def _write(
+        self, parts: Sequence[Action], jobs: Sequence[QueuedJob], outcome: Released
+    ) -> list[int | None]:
+        unwritten: list[int | None] = [None for _ in parts]
         if self.actions is None:
             return unwritten
-        wanted = [Action(Verb.RELEASE, job, REASON) for job in jobs]
-        wanted += [Action(Verb.LEAVE, job, REASON, final=True) for job in jobs]
+        wanted = [*parts, *(Action(Verb.LEAVE, job, REASON, final=True) for job in jobs)]
         try:
             numbers: list[int | None] = [*self.actions.intend(None, wanted, self.clock())]
         except LedgerError as error:
             outcome.lines.append(f"not written: {error}")
             return unwritten
-        return numbers[: len(jobs)]
+        return numbers[: len(parts)]

@@ -15,7 +15,6 @@ from carbonslurm.core.budget import (
     Level,
     RateLimit,
     batch_size,
-    cost,
     level,
     tokens,
     within,
@@ -31,12 +30,14 @@ class Pace:
 
     Attributes:
         heard: slurmctld's word in this cycle, None while it was not asked.
+        settings: its last word, however old.
     """
 
     limit: RateLimit | None = None
     asked: datetime | None = None
     last: Level | None = None
     heard: ControllerFacts | None = None
+    settings: ControllerFacts | None = None
 
     def begin(self) -> None:
         """Begin a cycle: what was heard in the last one is no longer fresh."""
@@ -46,8 +47,14 @@ class Pace:
         """Return what slurmctld says of itself, asked once in a cycle."""
         if self.heard is None:
             self.heard = ask()
-            self.limit, self.asked = self.heard.rate_limit, now
+            self.limit, self.asked, self.settings = self.heard.rate_limit, now, self.heard
         return self.heard
+
+    def recent(self, ask: Callable[[], ControllerFacts], now: datetime) -> ControllerFacts:
+        """Return slurmctld's settings, as it said them not long ago."""
+        if self.settings is None or self._is_old(now):
+            return self.controller(ask, now)
+        return self.settings
 
     def choose(
         self, wanted: Sequence[Action], updates: int, ask: Callable[[], ControllerFacts], now: datetime
@@ -63,13 +70,13 @@ class Pace:
         Raises:
             UnavailableError: slurmctld was to be asked for its settings, and is away.
         """
-        if any(cost(action) for action in wanted) and self._is_old(now):
+        if any(action.calls for action in wanted) and self._is_old(now):
             self.controller(ask, now)
         reads = SNAPSHOT + (CONTROLLER if self.heard else 0)
         held = None if self.limit is None else level(self.limit, self.last, now)
         chosen = within(wanted, tokens(updates, reads, held.calls if held else None))
         if held is not None:
-            self.last = Level(max(held.calls - reads - sum(map(cost, chosen)), 0), now)
+            self.last = Level(max(held.calls - reads - sum(action.calls for action in chosen), 0), now)
         return chosen
 
     def batch(self, timeout: timedelta) -> int:

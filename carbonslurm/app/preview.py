@@ -10,8 +10,9 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob, Tres
 from carbonslurm.core.length import predicted_length
 from carbonslurm.core.ownership import Known
-from carbonslurm.core.planner import PlanRules, Situation, plan
+from carbonslurm.core.planner import plan
 from carbonslurm.core.power import PowerModel
+from carbonslurm.core.situation import PlanRules, Situation
 from carbonslurm.core.tag import Declaration, FlexibleBy, Tag
 from carbonslurm.core.units import kwh_from_watts
 
@@ -84,9 +85,8 @@ def preview(
     queue = Queue(now, (job,))
     known = {job.key: Known(first_eligible=_earliest(job, now))}
     # A lead of nothing: planned to the second, as the daemon does from its next cycle on.
-    (action,) = plan(
-        Situation(now, queue, {rules.zones.of(job): series}, known), replace(rules, lead=timedelta())
-    )
+    situation = Situation(now, queue, {rules.zones.of(job): series}, known)
+    (action,) = plan(situation, replace(rules, lead=timedelta())).actions
     return _preview(job, action, series, rules, now)
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.app.cycle import Memory
+from carbonslurm.app.telling import Memory
 from carbonslurm.core.stop import Command, Phase, Seen, Sight, StopInFlight, controller_settled, step
 from carbonslurm.errors import RefusedError, UnavailableError
-from carbonslurm.ports import Actuator, QueueReader, RunControl, StopLog
+from carbonslurm.ports import Actuator, QueueReader, RunControl, Setting, StopLog
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +22,16 @@ REST = timedelta(minutes=1)  # for a stop whose command got no answer: it must n
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """The parts of the step, and its story in ``run``."""
+    """The parts of the step, and its story in ``run``.
+
+    Attributes:
+        begin: sets begin times: whatever makes pending jobs wait, a stopped one goes on by itself.
+    """
 
     cluster: str
     queue: QueueReader
     control: RunControl
-    actuator: Actuator
+    begin: Actuator
     actions: StopLog
     memory: Memory
     clock: Callable[[], datetime]
@@ -84,7 +88,7 @@ class Stopping:
         return phase
 
     def _delay(self, stop: StopInFlight) -> bool:
-        return self.actuator.withhold([stop.spec], stop.restart_at)[stop.spec] is None
+        return self.begin.withhold([stop.spec], Setting(stop.restart_at))[stop.spec] is None
 
     def _may_requeue(self) -> bool:
         """``requeue Incomplete`` can run a finished job again while slurmctld has not heard of its end."""

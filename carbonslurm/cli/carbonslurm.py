@@ -17,6 +17,7 @@ from carbonslurm.cli.program import (
     say,
     version_option,
 )
+from carbonslurm.cli.rescue import rescue
 from carbonslurm.cli.sandbox import sandbox
 
 JobIdList = tuple[tuple[int, int | None], ...]
@@ -41,6 +42,7 @@ def carbonslurm() -> None:
 
 carbonslurm.add_command(sandbox)
 carbonslurm.add_command(ledger)
+carbonslurm.add_command(rescue)
 
 
 @carbonslurm.command()

@@ -122,6 +122,25 @@ class PowerConfig(Section, frozen=True):
     pue: Annotated[float, msgspec.Meta(ge=1, le=5)] = 1.3
 
 
+class GateConfig(Section, frozen=True):
+    """The licence of the gate."""
+
+    licence: Annotated[
+        str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}(@[A-Za-z0-9_.-]{1,63})?$")
+    ] = "carbon"
+    count: Annotated[int, msgspec.Meta(ge=1, le=4_000_000_000)] = 100_000
+    keep_open: Annotated[int, msgspec.Meta(ge=0, le=4_000_000_000)] = 0
+
+
+class WithholdConfig(Section, frozen=True):
+    """By what means jobs wait."""
+
+    by: Literal["begin", "hold", "gate"] = "begin"
+    partitions: dict[str, Literal["begin", "hold", "gate"]] = {}
+    gate: GateConfig = GateConfig()
+    age_compensation: Literal["none", "site_factor"] = "none"
+
+
 class SlurmConfig(Section, frozen=True):
     """How to reach Slurm."""
 
@@ -147,6 +166,7 @@ class Config(Section, frozen=True):
     policy: PolicyConfig = PolicyConfig()
     flexible: FlexibleConfig = FlexibleConfig()
     observe: tuple[Name, ...] = ()
+    withhold: WithholdConfig = WithholdConfig()
     stop: StopConfig = StopConfig()
     power: PowerConfig = PowerConfig()
     slurm: SlurmConfig = SlurmConfig()

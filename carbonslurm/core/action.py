@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from carbonslurm.core.job import QueuedJob
+from carbonslurm.core.means import Means
 
 
 class Verb(StrEnum):
@@ -33,6 +34,9 @@ class Action:
         g_per_kwh_then: the same if it starts at ``until``.
         saving_g: grams expected to be saved against starting (or going on) now, None where unknown.
         final: leave: the owner or an admin spoke, and we never touch this job again.
+        means: by what it is withheld or released.
+        site_factor: the priority that it gets for the waiting that we cause; None leaves it as it is.
+        silent: the gate does it for all jobs at once: Slurm need not be told of this one.
     """
 
     verb: Verb
@@ -44,3 +48,17 @@ class Action:
     g_per_kwh_then: float | None = None
     saving_g: float | None = None
     final: bool = False
+    means: Means = Means.BEGIN
+    site_factor: int | None = None
+    silent: bool = False
+
+    @property
+    def calls(self) -> int:
+        """How many calls it costs: one for a job or for the pending range of an array.
+
+        ``leave`` is only a record. A hold with a site factor takes two. The later steps of a stop are made
+        between cycles, one at a time.
+        """
+        if self.silent or self.verb is Verb.LEAVE:
+            return 0
+        return 2 if self.means is Means.HOLD and self.site_factor is not None else 1

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.action import Action
 
 # RPCs of our reads, counted by sdiag on 22.05, 24.11 and 26.05.
 SNAPSHOT = 2  # text squeue: jobs, and partitions whatever it is asked
@@ -70,22 +70,13 @@ def tokens(updates: int, reads: int, held: int | None) -> int:
     return max(own if held is None else min(own, held - reads), 1)
 
 
-def cost(action: Action) -> int:
-    """Return the calls of one action: one for a job or for the pending range of an array.
-
-    ``leave`` is only a record of ours. The later steps of a stop are made between cycles, one at a time.
-    """
-    return 0 if action.verb is Verb.LEAVE else 1
-
-
 def within(actions: Sequence[Action], given: int) -> list[Action]:
-    """Return the first actions, as many as the tokens pay for."""
+    """Return the first actions, as many as the tokens pay for, and those that cost nothing."""
     chosen: list[Action] = []
     for action in actions:
-        given -= cost(action)
-        if given < 0:
-            break
-        chosen.append(action)
+        given -= action.calls
+        if action.calls == 0 or given >= 0:
+            chosen.append(action)
     return chosen
 
 

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from carbonslurm.core.tag import Tag
 
+HELD_BY_USER = "JobHeldUser"  # Slurm's reason of a hold by the owner, or by ``scontrol uhold``
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class JobKey:
@@ -77,6 +79,9 @@ class QueuedJob:
         tag: what the hook wrote, None for a job that is not flexible.
         obstacle: why we may not touch it (a reservation, a het component, ...), None where we may.
         singleton: whether it waits for other jobs of its owner and name, whose ids Slurm does not say.
+        partitions: all that it may start in, its first one ahead.
+        gated: whether it carries the gate's licence.
+        other_licences: the rest of its licences, as Slurm takes them; empty where it has none.
     """
 
     key: JobKey
@@ -100,6 +105,14 @@ class QueuedJob:
     tres: Tres
     obstacle: str | None = None
     singleton: bool = False
+    partitions: tuple[str, ...] = ()
+    gated: bool = False
+    other_licences: str = ""
+
+    @property
+    def held_by_user(self) -> bool:
+        """Whether it is held in the way that its owner can release."""
+        return self.held and self.reason == HELD_BY_USER
 
     @property
     def waits_for_others(self) -> bool:

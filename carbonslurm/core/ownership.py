@@ -2,26 +2,31 @@
 
 Slurm keeps no name of who changed a job, so the ledger does: each change is written before it is made
 (``Claim``). A value that Slurm shows and that nobody of ours set is the owner's or an admin's word, and
-final. Slurm's own requeue moves the eligible time too; it is told apart because Restarts rises at once.
+final. Slurm's own requeue moves the eligible time too; it is told apart because Restarts rises at once. A
+hold or a licence of ours that is gone is such a word, too.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from carbonslurm.core.action import Verb
 from carbonslurm.core.job import JobState, QueuedJob
+from carbonslurm.core.means import Means
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Our last change of a job's begin time.
+    """Our last change of a job by one means.
 
     Attributes:
-        restarts: the job's Restarts when the value was set: another run makes the claim void.
-        set_to: the begin time that we set; None when we released the job.
+        restarts: the job's Restarts when it was made: another run makes the claim void.
+        set_to: until when the job is to wait; None when we released it.
         before: the eligible time that Slurm showed before, to which a slurmctld that forgot may return.
         action: the ledger's number of the action.
         at: when it was made.
         settled: whether Slurm had taken it. One that was never heard of needs no crash to be missing.
+        means: what was changed: its begin time, its hold, or its licence.
+        site_factor: the priority that was given with it for the waiting, None where none was.
     """
 
     restarts: int
@@ -30,6 +35,8 @@ class Claim:
     action: int
     at: datetime | None = None
     settled: bool = False
+    means: Means = Means.BEGIN
+    site_factor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +46,22 @@ class Known:
     Attributes:
         first_eligible: when it could first have started without us; None while its dependencies last.
         hands_off: the owner or an admin overrode us: it is theirs for good.
-        claim: our last change, None where we made none.
+        claims: our last change by each means that we ever used on it.
         stops: how often we have stopped it.
         stopping: whether a stop of it is in flight.
+        watched: verb, time and Restarts of what we last would have done, where we only watch.
     """
 
     first_eligible: datetime | None = None
     hands_off: bool = False
-    claim: Claim | None = None
+    claims: tuple[Claim, ...] = ()
     stops: int = 0
     stopping: bool = False
+    watched: tuple[Verb, datetime | None, int] | None = None
+
+    def claim(self, means: Means, restarts: int) -> Claim | None:
+        """Return our last change of this run by one means, None where we made none."""
+        return next((it for it in self.claims if it.means is means and it.restarts == restarts), None)
 
 
 UNKNOWN = Known()
@@ -76,29 +89,52 @@ def first_eligible(job: QueuedJob, known: Known, seen_waiting: bool, now: dateti
 
 
 def is_ours_still(job: QueuedJob, claim: Claim | None) -> bool:
-    """Tell whether Slurm shows, for this run, the begin time that we set."""
-    return claim is not None and claim.restarts == job.restarts and claim.set_to == job.eligible
+    """Tell whether Slurm shows, for this run, that the job waits as we told it to."""
+    if claim is None or claim.restarts != job.restarts or claim.set_to is None:
+        return False
+    if claim.means is Means.BEGIN:
+        return claim.set_to == job.eligible
+    return job.held_by_user if claim.means is Means.HOLD else job.gated
+
+
+def standing(job: QueuedJob, known: Known) -> list[Claim]:
+    """Return what of ours keeps this job waiting, by each means at most one.
+
+    A begin time that is its owner's own keeps it waiting too, but not for us.
+    """
+    own = job.tag.begin if job.tag else None
+    ours = [claim for claim in known.claims if is_ours_still(job, claim)]
+    return [claim for claim in ours if claim.means is not Means.BEGIN or claim.set_to != own]
+
+
+def is_held_by_us(job: QueuedJob, known: Known, controller_started: datetime | None) -> bool:
+    """Tell whether a hold is ours: set by us, or lifted by us before slurmctld died and forgot that."""
+    claim = known.claim(Means.HOLD, job.restarts)
+    return is_ours_still(job, claim) or (job.held_by_user and forgotten(job, claim, controller_started))
 
 
 def back_before(job: QueuedJob, claim: Claim | None) -> bool:
     """Tell whether Slurm shows the value from before our change."""
-    if claim is None or claim.before is None or claim.restarts != job.restarts:
+    if claim is None or claim.restarts != job.restarts:
         return False
-    return job.eligible == claim.before
+    if claim.means is Means.BEGIN:
+        return claim.before is not None and job.eligible == claim.before
+    waits = job.held_by_user if claim.means is Means.HOLD else job.gated
+    return waits == (claim.set_to is None)
 
 
-def lacks_before(job: QueuedJob, claim: Claim | None) -> bool:
+def lacks_before(job: QueuedJob, claim: Claim) -> bool:
     """Tell whether it must be known what Slurm's own requeue had set: another time than ours is shown."""
-    if claim is None or claim.before is not None or job.eligible is None:
+    if claim.means is not Means.BEGIN or claim.before is not None or job.eligible is None:
         return False
     return claim.restarts == job.restarts and claim.set_to != job.eligible
 
 
 def with_before(job: QueuedJob, known: Known, requeue_delay: timedelta) -> Known:
     """Complete a claim that was made while Slurm requeued the job: the value before is the requeue's own."""
-    if known.claim is None or not lacks_before(job, known.claim):
-        return known
-    return replace(known, claim=replace(known.claim, before=job.submitted + requeue_delay))
+    again = job.submitted + requeue_delay
+    claims = [replace(it, before=again) if lacks_before(job, it) else it for it in known.claims]
+    return replace(known, claims=tuple(claims))
 
 
 def forgotten(job: QueuedJob, claim: Claim | None, controller_started: datetime | None) -> bool:
@@ -126,7 +162,22 @@ def overridden(
 
     Only a change within one run speaks: with another Restarts it was Slurm that requeued.
     """
-    claim = known.claim if known.claim and known.claim.restarts == job.restarts else None
+    for means in (Means.HOLD, Means.GATE):
+        claim = known.claim(means, job.restarts)
+        if _was_lifted(job, claim) and not forgotten(job, claim, controller_started):
+            return STARTED
+    return _other_begin_time(job, known, now, controller_started)
+
+
+def _was_lifted(job: QueuedJob, claim: Claim | None) -> bool:
+    """Whether a hold, or a licence, that we rely on is gone. An admin's hold in its place is left to him."""
+    return claim is not None and claim.set_to is not None and not (job.held or is_ours_still(job, claim))
+
+
+def _other_begin_time(
+    job: QueuedJob, known: Known, now: datetime, controller_started: datetime | None
+) -> str | None:
+    claim = known.claim(Means.BEGIN, job.restarts)
     if job.eligible is None or forgotten(job, claim, controller_started):
         return None
     if claim is not None and claim.set_to is not None and job.eligible != claim.set_to:

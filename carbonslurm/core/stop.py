@@ -25,6 +25,7 @@ from carbonslurm.core.interval import Interval, whole_second
 from carbonslurm.core.job import JobKey, JobState, QueuedJob
 from carbonslurm.core.ownership import SAVED_EVERY
 from carbonslurm.core.policies import Question, lowest_window
+from carbonslurm.core.priority import AgeWeight
 from carbonslurm.core.tag import Checkpoint
 
 
@@ -71,6 +72,7 @@ class ControllerFacts:
         cluster: its name.
         rate_limit: of our calls, None where they are not limited.
         requeue_delay: how long after a requeue a job may start again, at the earliest.
+        age: what a job's age counts and would lose by waiting; None where it loses nothing.
     """
 
     started: datetime
@@ -78,6 +80,7 @@ class ControllerFacts:
     cluster: str = ""
     rate_limit: RateLimit | None = None
     requeue_delay: timedelta = timedelta(seconds=121)
+    age: AgeWeight | None = None
 
 
 def controller_settled(facts: ControllerFacts, last_failure: datetime | None, now: datetime) -> bool:

@@ -41,7 +41,7 @@ class HookSettings:
     share: float = 1.0
     """Share of the users whose jobs can be flexible at all: by name, always the same ones."""
     observe_partitions: tuple[str, ...] = ()
-    """Jobs there are tagged and nothing else. Here and below "*" stands for all partitions."""
+    """Jobs there are tagged and nothing else. Here and below "*" is every partition, "-name" not that one."""
     hold_partitions: tuple[str, ...] = ()
     """Where the daemon may hold jobs."""
     gate_partitions: tuple[str, ...] = ()

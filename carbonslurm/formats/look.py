@@ -111,7 +111,7 @@ def _read_json(text: str, job_ids: Sequence[int]) -> dict[int, Sight]:
 
 
 def _sight(job: Mapping[str, Any]) -> Sight:
-    restarts = _number(job["restart_cnt"]) or 0
+    restarts = number_of(job["restart_cnt"]) or 0
     words = job["job_state"]
     return Sight(
         state=_folded([words] if isinstance(words, str) else words),
@@ -129,7 +129,7 @@ def _folded(words: Sequence[str]) -> JobState:
     return next((state for state in order if state in states), JobState.ENDED)
 
 
-def _number(value: Any) -> int | None:
+def number_of(value: Any) -> int | None:
     """Newer squeues write {set, infinite, number}, older ones plain numbers."""
     if isinstance(value, Mapping):
         return int(value["number"]) if value.get("set") and not value.get("infinite") else None
@@ -137,5 +137,5 @@ def _number(value: Any) -> int | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    seconds = _number(value)
+    seconds = number_of(value)
     return from_epoch(seconds) if seconds else None

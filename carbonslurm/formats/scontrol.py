@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from carbonslurm.core.budget import RateLimit
 from carbonslurm.core.interval import from_epoch, to_epoch
+from carbonslurm.core.priority import AgeWeight
 from carbonslurm.core.stop import ControllerFacts
 from carbonslurm.errors import DataError
+from carbonslurm.formats.slurm_text import read_time_limit
 
 CREDENTIAL_S = 120  # the life of a credential where AuthInfo does not say
 _REQUEUE_DELAY = re.compile(r"^SchedulerParameters\s*=.*\brequeue_delay=([0-9]{1,9})", re.MULTILINE)
@@ -19,13 +21,60 @@ _PARAMETERS = re.compile(r"^SlurmctldParameters\s*=\s*(\S*)\s*$", re.MULTILINE)
 _SLURMD_TIMEOUT = re.compile(r"^SlurmdTimeout\s*=\s*([0-9]{1,10}) sec", re.MULTILINE)
 
 
-def begin_argv(specs: Sequence[str], until: datetime | None) -> list[str]:
-    """Return the command that sets the begin time of jobs; None is now.
+def begin_argv(specs: Sequence[str], until: datetime | None, site_factor: int | None = None) -> list[str]:
+    """Return the command that sets the begin time of jobs; None is now. The site factor goes along with it.
 
     ``uts`` is the one form that needs no time zone; every Slurm from 22.05 to 26.05 takes it.
     """
     moment = "now" if until is None else f"uts{to_epoch(until)}"
-    return ["scontrol", "update", f"JobId={','.join(specs)}", f"StartTime={moment}"]
+    return [*update_argv(specs), f"StartTime={moment}", *_factor(site_factor)]
+
+
+def update_argv(specs: Sequence[str]) -> list[str]:
+    """Return the beginning of an update of jobs."""
+    return ["scontrol", "update", f"JobId={','.join(specs)}"]
+
+
+def factor_argv(specs: Sequence[str], site_factor: int) -> list[str]:
+    """Return the command that sets the site factor of jobs."""
+    return [*update_argv(specs), *_factor(site_factor)]
+
+
+def _factor(site_factor: int | None) -> list[str]:
+    return [] if site_factor is None else [f"SiteFactor={site_factor}"]
+
+
+def hold_argv(specs: Sequence[str]) -> list[str]:
+    """Return the command that holds jobs in the way that their owners can release."""
+    return ["scontrol", "uhold", ",".join(specs)]
+
+
+def release_argv(specs: Sequence[str]) -> list[str]:
+    """Return the command that releases held jobs; on one that is not held it would wipe its Nice."""
+    return ["scontrol", "release", ",".join(specs)]
+
+
+def licences_argv(specs: Sequence[str], licences: str) -> list[str]:
+    """Return the command that sets the licences of jobs; an empty text takes all away."""
+    return [*update_argv(specs), f"Licenses={licences}"]
+
+
+def shut_argv(name: str, licences: str, until: datetime) -> list[str]:
+    """Return the command that moves a reservation's end: a Duration counts from its start and never rolls."""
+    end = f"EndTime=uts{to_epoch(until)}"
+    return ["scontrol", "update", f"ReservationName={name}", end, f"Licenses={licences}"]
+
+
+def reserve_argv(name: str, licences: str, until: datetime, user: str) -> list[str]:
+    """Return the command that takes licences out of use from now until a moment."""
+    span = ["StartTime=now", f"EndTime=uts{to_epoch(until)}"]
+    what = [f"Users={user}", f"Licenses={licences}", "Flags=LICENSE_ONLY"]
+    return ["scontrol", "create", "reservation", f"ReservationName={name}", *span, *what]
+
+
+def unreserve_argv(name: str) -> list[str]:
+    """Return the command that deletes a reservation."""
+    return ["scontrol", "delete", f"ReservationName={name}"]
 
 
 def signal_argv(spec: str, name: str, *, full: bool) -> list[str]:
@@ -59,6 +108,7 @@ def read_controller(text: str, uid: int) -> ControllerFacts:
         cluster=name.group(1) if name else "",
         rate_limit=read_rate_limit(text, uid),
         requeue_delay=read_requeue_delay(text),
+        age=read_age_weight(text),
     )
 
 
@@ -70,6 +120,27 @@ def read_requeue_delay(text: str) -> timedelta:
     found = [_REQUEUE_DELAY.search(text), _CRED_EXPIRE.search(text)]
     seconds = next((int(match.group(1)) for match in found if match), CREDENTIAL_S)
     return timedelta(seconds=seconds + 1)
+
+
+def read_age_weight(text: str) -> AgeWeight | None:
+    """Read from ``scontrol show config`` what age counts, None where it counts nothing or is never lost.
+
+    It is lost where limits are enforced and PriorityFlags has no ACCRUE_ALWAYS (acct_policy.c of Slurm).
+    """
+    if _setting(text, "PriorityType") != "priority/multifactor":
+        return None
+    enforced = {word.strip() for word in _setting(text, "AccountingStorageEnforce").split(",")}
+    flags = {word.strip() for word in _setting(text, "PriorityFlags").split(",")}
+    if not enforced & {"limits", "all", "safe"} or "ACCRUE_ALWAYS" in flags:
+        return None
+    weight, longest = _setting(text, "PriorityWeightAge"), _setting(text, "PriorityMaxAge")
+    full_after = read_time_limit(longest) if weight.isdecimal() else None
+    return AgeWeight(int(weight), full_after) if full_after and int(weight) else None
+
+
+def _setting(text: str, name: str) -> str:
+    found = re.search(rf"^{name}[ \t]*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
+    return found.group(1) if found else ""
 
 
 def read_rate_limit(text: str, uid: int) -> RateLimit | None:

@@ -99,6 +99,18 @@ def read_dependency(text: str) -> tuple[tuple[int, ...], bool]:
     return tuple(sorted(needs)), _SINGLETON.search(text) is not None
 
 
+def read_licences(text: str, gate: str | None) -> tuple[bool, str]:
+    """Read a job's licences: whether the gate's is among them, and the rest as Slurm takes it.
+
+    Alternatives (``a|b``, since 25.05) cannot be taken apart: such a job is not behind the gate.
+    """
+    if text in {"", "(null)", "None", "N/A"} or gate is None or "|" in text:
+        return False, "" if text in {"(null)", "None", "N/A"} else text
+    parts = [part for part in re.split(r"[,;]", text) if part]
+    rest = [part for part in parts if re.split(r"[:=]", part)[0] != gate]
+    return len(rest) < len(parts), ",".join(rest)
+
+
 def write_id_ranges(numbers: list[int]) -> str:
     """Write array task ids as Slurm does: ``[1,3-6]``."""
     parts: list[str] = []

@@ -19,6 +19,7 @@ from carbonslurm.core.tag import Tag, parse_tag
 from carbonslurm.errors import DataError
 from carbonslurm.formats.slurm_text import (
     read_dependency,
+    read_licences,
     read_number,
     read_time,
     read_time_limit,
@@ -50,6 +51,7 @@ FIELDS = (
     "HetJobID",
     "Origin",
     "tres-alloc",
+    "Licenses",
     "admin_comment",
 )
 
@@ -88,10 +90,19 @@ def snapshot_argv(marks: Marks) -> list[str]:
     return ["squeue", "--noheader", "--array", "--all", "--states=all", f"--Format={wanted}"]
 
 
-def read_snapshot(text: str, marks: Marks, cluster: str, taken_at: datetime) -> Queue:
+def read_snapshot(
+    text: str, marks: Marks, cluster: str, taken_at: datetime, gate: str | None = None
+) -> Queue:
     """Read what snapshot_argv printed.
 
     A row that cannot be read is named in ``unread`` and its job left alone; the rest stands.
+
+    Args:
+        text: the whole output.
+        marks: those of the call.
+        cluster: whose queue it is.
+        taken_at: just before it was asked for.
+        gate: the licence by which jobs are behind the gate, None where there is no gate.
 
     Raises:
         DataError: the output breaks off, or a row has not exactly the fields that were asked for.
@@ -104,10 +115,12 @@ def read_snapshot(text: str, marks: Marks, cluster: str, taken_at: datetime) -> 
     if wrong is not None:
         raise DataError(f"squeue: a row has {wrong} fields instead of {len(FIELDS)}")
     named = (dict(zip(FIELDS, (value.strip() for value in values), strict=True)) for values in split)
-    return read_rows(named, cluster, taken_at)
+    return read_rows(named, cluster, taken_at, gate)
 
 
-def read_rows(rows: Iterable[Mapping[str, str]], cluster: str, taken_at: datetime) -> Queue:
+def read_rows(
+    rows: Iterable[Mapping[str, str]], cluster: str, taken_at: datetime, gate: str | None = None
+) -> Queue:
     """Read rows of squeue's fields, whoever says them; one with ``error`` could not be told."""
     jobs: list[Row] = []
     unread: list[str] = []
@@ -116,7 +129,7 @@ def read_rows(rows: Iterable[Mapping[str, str]], cluster: str, taken_at: datetim
         try:
             if "error" in fields:
                 raise DataError(fields["error"])  # noqa: TRY301 - as good as unreadable
-            jobs.append(_read_row(fields, cluster))
+            jobs.append(_read_row(fields, cluster, gate))
         except (DataError, ValueError) as error:
             unread.append(f"job {fields['JobID'][:20]}: {error}")
             broken.add(fields["ArrayJobID"])
@@ -140,7 +153,7 @@ def _spared(row: Row) -> Row:
     return replace(row, job=replace(row.job, obstacle="a task of its array cannot be read"))
 
 
-def _read_row(fields: Mapping[str, str], cluster: str) -> Row:
+def _read_row(fields: Mapping[str, str], cluster: str, gate: str | None) -> Row:
     job_id = read_number(fields["JobID"])
     array_task = None if fields["ArrayTaskID"] in _NONE else read_number(fields["ArrayTaskID"])
     array_id = None if array_task is None else read_number(fields["ArrayJobID"])
@@ -149,6 +162,7 @@ def _read_row(fields: Mapping[str, str], cluster: str) -> Row:
         raise DataError("no submit time")
     state = STATES.get(fields["State"], JobState.ENDED)
     needs, singleton = read_dependency(fields["Dependency"])
+    gated, other_licences = read_licences(fields["Licenses"], gate)
     job = QueuedJob(
         key=JobKey(cluster, job_id),
         spec=fields["JobID"] if array_id is None else f"{array_id}_{array_task}",
@@ -171,6 +185,9 @@ def _read_row(fields: Mapping[str, str], cluster: str) -> Row:
         tag=_read_tag(fields["admin_comment"]),
         tres=read_tres(fields["tres-alloc"]),
         obstacle=_obstacle(fields),
+        partitions=tuple(fields["Partition"].split(",")),
+        gated=gated,
+        other_licences=other_licences,
     )
     return Row(job, array_id, array_task, _leader(fields))
 
@@ -244,7 +261,7 @@ def _fold_array(array_id: int, rows: list[Row]) -> QueuedJob:
     spec = f"{array_id}_{write_id_ranges([row.task for row in rows if row.task is not None])}"
     whole = replace(first, spec=spec)
     alike = {
-        (job.submitted, job.eligible, job.held, job.restarts, job.needs, job.tag, job.obstacle)
+        (job.submitted, job.eligible, job.held, job.restarts, job.needs, job.tag, job.obstacle, job.gated)
         for job in (row.job for row in rows)
     }
     return whole if len(alike) == 1 else replace(whole, obstacle="tasks of its array differ")

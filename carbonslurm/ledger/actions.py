@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, exists, insert, select, update
+from sqlalchemy import Connection, and_, exists, insert, select, update
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.stop import OVER, Phase, StopInFlight
@@ -30,22 +30,22 @@ class ActionLog(Room):
             ValueError: a stop says not when to go on, or its job declared no checkpoint.
             LedgerError: nothing was written, so nothing may be done.
         """
-        for action in actions:
-            _check(action)
         with self._database.writing() as connection:
-            rows = current_jobs(connection, [action.job for action in actions])
-            jobs = [
-                row.id if (row := rows.get(action.job.key)) else job_number(connection, action.job)
-                for action in actions
-            ]
-            return [
-                insert_one(
-                    connection,
-                    ACTION,
-                    {**_action_columns(action), "cycle": cycle, "intended_at": at, "job": job},
-                )
-                for action, job in zip(actions, jobs, strict=True)
-            ]
+            return _write_actions(connection, cycle, actions, at)
+
+    def observe(self, cycle: int | None, actions: Sequence[Action], at: datetime) -> None:
+        """Write actions that would be done, and are not; in one step, so that none is ever taken for done.
+
+        Raises:
+            ValueError: as for intend.
+            LedgerError: nothing was written.
+        """
+        with self._database.writing() as connection:
+            numbers = _write_actions(connection, cycle, actions, at)
+            state = OutcomeState.OBSERVED.value
+            rows = [{"action": number, "state": state, "at": at, "detail": ""} for number in numbers]
+            if rows:
+                connection.execute(insert(OUTCOME), rows)
 
     def settle(self, outcomes: Mapping[int, Outcome]) -> None:
         """Add what became of actions, by their numbers; the state that one is in already adds nothing.
@@ -148,6 +148,24 @@ class CycleLog(Room):
             connection.execute(update(CYCLE).where(CYCLE.c.id == cycle).values(row))
 
 
+def _write_actions(
+    connection: Connection, cycle: int | None, actions: Sequence[Action], at: datetime
+) -> list[int]:
+    for action in actions:
+        _check(action)
+    rows = current_jobs(connection, [action.job for action in actions])
+    jobs = [
+        row.id if (row := rows.get(action.job.key)) else job_number(connection, action.job)
+        for action in actions
+    ]
+    return [
+        insert_one(
+            connection, ACTION, {**_action_columns(action), "cycle": cycle, "intended_at": at, "job": job}
+        )
+        for action, job in zip(actions, jobs, strict=True)
+    ]
+
+
 def _check(action: Action) -> None:
     checkpoint = action.job.tag.checkpoint if action.job.tag else None
     if action.verb is Verb.STOP and (action.until is None or checkpoint is None):
@@ -164,6 +182,8 @@ def _action_columns(action: Action) -> Columns:
         "restarts": action.job.restarts,
         "before": action.job.eligible,
         "tag": tag_text(action.job.tag),
+        "means": action.means.value,
+        "site_factor": action.site_factor,
         "until": action.until,
         "bound": action.bound,
         "reason": action.reason,

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from carbonslurm.core.action import Verb
 from carbonslurm.core.job import JobKey, RunKey
+from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import Claim
 from carbonslurm.core.stop import OVER, Phase, Seen
 from carbonslurm.core.tag import Checkpoint
@@ -52,6 +53,8 @@ class Deed:
     before: datetime | None
     until: datetime | None
     tag: str | None
+    means: Means
+    site_factor: int | None
     final: bool
     intended_at: datetime
     observed: bool
@@ -88,8 +91,8 @@ class Deed:
         return not self.observed and self.state not in NEVER_DONE
 
     @property
-    def set_begin_time(self) -> bool:
-        """Whether this set, or may have set, the job's begin time, whatever became of that."""
+    def changed_job(self) -> bool:
+        """Whether this made, or may have made, the job wait or go, whatever became of that."""
         if self.observed or self.state in WITHOUT_EFFECT or self.verb is Verb.LEAVE:
             return False
         return self.verb is not Verb.STOP or self.phases[-1][0] in {Phase.DELAYED, Phase.DONE}
@@ -114,17 +117,28 @@ class Deed:
         return next((at for phase, at in self.phases if phase in wanted), None)
 
 
-def claim(deeds: Iterable[Deed]) -> Claim | None:
-    """Return our last change of a job's begin time, from its deeds, oldest first."""
-    newest_first = sorted(deeds, key=lambda deed: deed.number, reverse=True)
-    newest = next((deed for deed in newest_first if deed.set_begin_time), None)
-    if newest is None or newest.state not in CLAIMING:
-        return None
-    if newest.verb is Verb.STOP:
-        return Claim(newest.restarts + 1, newest.until, None, newest.number, newest.changed_at, settled=True)
-    set_to = newest.until if newest.verb is Verb.WITHHOLD else None
-    settled = newest.state in DONE
-    return Claim(newest.restarts, set_to, newest.before, newest.number, newest.changed_at, settled=settled)
+def claims(deeds: Iterable[Deed]) -> tuple[Claim, ...]:
+    """Return our last change of a job by each means, from its deeds, oldest first."""
+    newest: dict[Means, Deed] = {}
+    for deed in sorted(deeds, key=lambda deed: deed.number):
+        if deed.changed_job:
+            newest[deed.means] = deed
+    return tuple(_claim(deed) for deed in newest.values() if deed.state in CLAIMING)
+
+
+def _claim(deed: Deed) -> Claim:
+    if deed.verb is Verb.STOP:
+        return Claim(deed.restarts + 1, deed.until, None, deed.number, deed.changed_at, settled=True)
+    return Claim(
+        restarts=deed.restarts,
+        set_to=deed.until if deed.verb is Verb.WITHHOLD else None,
+        before=deed.before,
+        action=deed.number,
+        at=deed.changed_at,
+        settled=deed.state in DONE,
+        means=deed.means,
+        site_factor=deed.site_factor,
+    )
 
 
 def deeds_of(connection: Connection, jobs: Collection[int]) -> dict[int, list[Deed]]:
@@ -158,6 +172,8 @@ def read_deeds(connection: Connection, which: ColumnElement[bool]) -> list[Deed]
             before=row.before,
             until=row.until,
             tag=row.tag,
+            means=Means(row.means),
+            site_factor=row.site_factor,
             final=row.final,
             intended_at=row.intended_at,
             observed=bool(row.observe),

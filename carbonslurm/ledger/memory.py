@@ -8,8 +8,9 @@ from carbonslurm.core.action import Verb
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
 from carbonslurm.core.ownership import UNKNOWN, Known
 from carbonslurm.ledger.database import Room
-from carbonslurm.ledger.deeds import Deed, claim, deeds_of
+from carbonslurm.ledger.deeds import Deed, claims, deeds_of
 from carbonslurm.ledger.jobs import current_jobs
+from carbonslurm.ports import OutcomeState
 
 
 class Memory(Room):
@@ -44,14 +45,17 @@ def _as_task(own: Known, array: Known, job: QueuedJob) -> Known:
 
     A change of the array from after the task had started was none of the task.
     """
-    claim = array.claim
-    if claim is not None and job.started is not None and (claim.at is None or claim.at >= job.started):
-        claim = None
+    before = [
+        claim
+        for claim in array.claims
+        if job.started is None or (claim.at is not None and claim.at < job.started)
+    ]
+    mine = {claim.means for claim in own.claims}
     return replace(
         own,
         first_eligible=own.first_eligible or array.first_eligible,
         hands_off=own.hands_off or array.hands_off,
-        claim=own.claim or claim,
+        claims=(*own.claims, *(claim for claim in before if claim.means not in mine)),
     )
 
 
@@ -59,11 +63,18 @@ def _is_final(deed: Deed) -> bool:
     return deed.verb is Verb.LEAVE and deed.final
 
 
+def _watched(deed: Deed) -> tuple[Verb, datetime | None, int]:
+    return deed.verb, deed.until, deed.restarts
+
+
 def _known(first_eligible: datetime | None, deeds: Sequence[Deed]) -> Known:
     return Known(
         first_eligible=first_eligible,
         hands_off=any(map(_is_final, deeds)),
-        claim=claim(deeds),
+        claims=claims(deeds),
         stops=sum(deed.stopped for deed in deeds),
         stopping=any(deed.in_flight for deed in deeds),
+        watched=next(
+            (_watched(deed) for deed in reversed(deeds) if deed.state is OutcomeState.OBSERVED), None
+        ),
     )

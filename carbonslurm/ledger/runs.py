@@ -234,13 +234,22 @@ def _to_figure(
 
 
 def _begin_changes(run: AccountedRun, deeds: Sequence[Deed]) -> tuple[BeginChange, ...]:
-    """Return the changes of a run's begin time; a task's were made to its array, so the submit time tells."""
+    """Return the changes of a run's start; a task's were made to its array, so the submit time tells.
+
+    A release by other means than made the job wait is no change: it only takes away what came before.
+    """
     mine = [deed for deed in deeds if deed.run.submitted == run.key.submitted]
-    return tuple(
-        BeginChange(deed.intended_at, deed.until if deed.withheld else None)
-        for deed in sorted(mine, key=lambda deed: deed.number)
-        if deed.withheld or deed.verb is Verb.LEAVE or (deed.verb is Verb.RELEASE and deed.set_begin_time)
-    )
+    changes: list[BeginChange] = []
+    means = None
+    for deed in sorted(mine, key=lambda deed: deed.number):
+        if deed.withheld:
+            means = deed.means
+            changes.append(BeginChange(deed.intended_at, deed.until))
+        elif deed.verb is Verb.LEAVE or (
+            deed.verb is Verb.RELEASE and deed.changed_job and means in {deed.means, None}
+        ):
+            changes.append(BeginChange(deed.intended_at, None))
+    return tuple(changes)
 
 
 def _lost_from(run: AccountedRun, stop: Deed | None) -> datetime | None:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from carbonslurm.core.action import Verb
 from carbonslurm.core.forecast import Kind, Scope
+from carbonslurm.core.means import Means
 from carbonslurm.core.stop import Phase
 from carbonslurm.ledger.columns import Moment, Number, Seconds
 from carbonslurm.ports import OutcomeState
@@ -211,6 +212,8 @@ ACTION = Table(
     Column("restarts", Integer, nullable=False, doc="Slurm's count at that time"),
     Column("before", Moment, doc="eligible time that Slurm showed before"),
     Column("tag", Text, doc="as the hook had written it"),
+    Column("means", Text, nullable=False, doc="by what it is withheld or released: begin, hold or gate"),
+    Column("site_factor", Integer, doc="priority given for the waiting, NULL: none"),
     Column("until", Moment, doc="withhold: planned start; stop: planned restart"),
     Column("bound", Moment, doc="latest start promised"),
     Column("reason", Text, nullable=False, doc="one line for people"),
@@ -220,6 +223,7 @@ ACTION = Table(
     Column("final", Boolean, nullable=False, doc="leave: the owner spoke, we never touch this job again"),
     Column("intended_at", Moment, nullable=False, doc="when written, before anything was done"),
     _one_of("verb", Verb),
+    _one_of("means", Means),
     Index("ix_action_job", "job", "id"),
     Index("ix_action_verb", "cluster", "verb"),
     Index("ix_action_key", "cluster", "job_id", "id"),

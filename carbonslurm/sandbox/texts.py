@@ -73,7 +73,7 @@ PriorityWeightQOS=1000
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 ScronParameters=enable
-Licenses=app:8
+Licenses=app:8,carbon:100000
 
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost={address}

@@ -23,6 +23,7 @@ from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.formats.look import SAVED
 from carbonslurm.formats.squeue import Row, gather_arrays
+from carbonslurm.ports import Setting
 from carbonslurm.sim.job import REQUEUE_DELAY, OnSignal, SimulatedJob, Submission
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ INVALID = "Invalid job id specified"
 
 @dataclass(frozen=True, slots=True)
 class _Update:
-    """A change of a begin time, so that a crash can undo it."""
+    """A job before a change, so that a crash can undo it."""
 
     job: SimulatedJob
     at: datetime
     restarts: int
     before: datetime | None
+    held: bool
+    gated: bool
 
 
 class SimulatedCluster:
@@ -52,6 +55,7 @@ class SimulatedCluster:
     Attributes:
         now: the virtual time.
         commands: each command that changed something, for tests: (verb, job spec).
+        gate_shut_until: until when jobs that carry the gate's licence do not start.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class SimulatedCluster:
         self.name = name
         self.now = start
         self.commands: list[tuple[str, str]] = []
+        self.gate_shut_until = start
         self._pools = dict(gpus or {"gpu": 16})
         self._ids = itertools.count(first_id)
         self._jobs: dict[int, SimulatedJob] = {}
@@ -88,6 +93,7 @@ class SimulatedCluster:
                 array_id=None if task is None else first,
                 task=task,
                 waits_for=waits_for,
+                gated=wants.gated,
             )
         self._start_what_fits()
         return first
@@ -108,7 +114,21 @@ class SimulatedCluster:
 
     def hold(self, job_id: int, *, held: bool = True) -> None:
         """Hold a pending job, or let it go again."""
-        self._jobs[job_id].held = held
+        self.update_hold(str(job_id), held=held)
+
+    def update_hold(self, spec: str, *, held: bool) -> str | None:
+        """Hold pending jobs, or let them go again; return Slurm's refusal, if it refuses."""
+        return self._update(spec, "hold" if held else "unhold", lambda job: setattr(job, "held", held))
+
+    def update_licence(self, spec: str, *, gated: bool) -> str | None:
+        """Give pending jobs the gate's licence, or take it away; return Slurm's refusal, if it refuses."""
+        return self._update(spec, "gate" if gated else "ungate", lambda job: setattr(job, "gated", gated))
+
+    def turn_gate(self, shut_until: datetime) -> None:
+        """Keep jobs with the gate's licence from starting until a moment; now opens the gate."""
+        self.answer()
+        self.commands.append(("shut" if shut_until > self.now else "open", "gate"))
+        self.gate_shut_until = shut_until
         self._start_what_fits()
 
     def cancel(self, job_id: int) -> None:
@@ -133,6 +153,7 @@ class SimulatedCluster:
         for update in reversed(self._updates):
             if update.at > since and update.restarts == update.job.restarts:
                 update.job.restore(update.before)
+                update.job.held, update.job.gated = update.held, update.gated
         self._updates.clear()
         self._booted, self._died, self._hears_from = self.now, None, self.now + silence
         self._start_what_fits()
@@ -141,7 +162,7 @@ class SimulatedCluster:
 
     def snapshot(self) -> Queue:
         """Show the queue, with the jobs that ended in the last minutes."""
-        self._answer()
+        self.answer()
         shown = [job for job in self._jobs.values() if not self._is_forgotten(job)]
         rows = [Row(job.queued(), job.array_id, job.task) for job in shown]
         jobs: list[QueuedJob] = gather_arrays(rows)
@@ -149,24 +170,24 @@ class SimulatedCluster:
 
     def controller(self) -> ControllerFacts:
         """Show when slurmctld was started."""
-        self._answer()
+        self.answer()
         return ControllerFacts(
             self._booted, SLURMD_TIMEOUT, rate_limit=self.rate_limit, requeue_delay=REQUEUE_DELAY
         )
 
-    def withhold(self, specs: Sequence[str], until: datetime) -> Mapping[str, str | None]:
+    def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Set begin times."""
-        self._answer()
-        return {spec: self.update_begin(spec, until) for spec in specs}
+        self.answer()
+        return {spec: self.update_begin(spec, setting.until or self.now) for spec in specs}
 
-    def release(self, specs: Sequence[str]) -> Mapping[str, str | None]:
+    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:  # noqa: ARG002 - now
         """Set begin times to now."""
-        self._answer()
+        self.answer()
         return {spec: self.update_begin(spec, self.now) for spec in specs}
 
     def signal(self, spec: str, name: str, *, full: bool) -> None:  # noqa: ARG002 - all act alike here
         """Send a signal; the process acts on it later."""
-        self._answer()
+        self.answer()
         running = [job for job in self._named(str(spec)) if job.state is JobState.RUNNING]
         if not running:
             raise RefusedError("Job/step already completing or completed")
@@ -176,7 +197,7 @@ class SimulatedCluster:
 
     def requeue(self, spec: str) -> None:
         """Requeue a job that, as far as slurmctld knows, has not ended."""
-        self._answer()
+        self.answer()
         for job in self._named(str(spec)):
             if not job.wants.requeueable:
                 raise RefusedError("Requested operation is presently disabled")
@@ -187,7 +208,7 @@ class SimulatedCluster:
 
     def look(self, job_ids: Sequence[int]) -> Mapping[int, Sight]:
         """Show some jobs."""
-        self._answer()
+        self.answer()
         known = [self._jobs[job_id] for job_id in job_ids if job_id in self._jobs]
         return {job.key.job_id: job.sight() for job in known if not self._is_forgotten(job)}
 
@@ -201,12 +222,16 @@ class SimulatedCluster:
 
     def advance(self, to: datetime) -> None:
         """Let everything happen that happens until a moment."""
-        while (moment := min(map(self._next, self._jobs.values()), default=NEVER)) <= to:
+        while (moment := self._next_event()) <= to:
             self.now = max(self.now, moment)
             for job in self._jobs.values():
                 self._turn(job)
             self._start_what_fits()
         self.now = max(self.now, to)
+
+    def _next_event(self) -> datetime:
+        opens = self.gate_shut_until if self.gate_shut_until > self.now else NEVER
+        return min(*map(self._next, self._jobs.values()), opens, NEVER)
 
     def _next(self, job: SimulatedJob) -> datetime:
         """When this job next does something by itself."""
@@ -244,7 +269,8 @@ class SimulatedCluster:
             return
         free = {name: size - self._held(name) for name, size in self._pools.items()}
         for job in self._jobs.values():
-            if job.is_eligible(self.now) and job.wants.gpus <= free[job.wants.partition]:
+            behind_gate = job.gated and self.now < self.gate_shut_until
+            if job.is_eligible(self.now) and not behind_gate and job.wants.gpus <= free[job.wants.partition]:
                 free[job.wants.partition] -= job.wants.gpus
                 job.start(self.now)
 
@@ -264,14 +290,29 @@ class SimulatedCluster:
 
     # --- commands ---
 
-    def _answer(self) -> None:
+    def answer(self) -> None:
+        """Answer, as every command has to.
+
+        Raises:
+            UnavailableError: slurmctld is away.
+        """
         if self._died is not None:
             raise UnavailableError("Unable to contact slurm controller (connect failure)")
+
+    def _update(self, spec: str, word: str, change: Callable[[SimulatedJob], None]) -> str | None:
+        jobs = self._named(spec)
+        waiting = [job for job in jobs if job.state is JobState.PENDING]
+        for job in waiting:
+            self._updates.append(_Update(job, self.now, job.restarts, job.begin, job.held, job.gated))
+            change(job)
+        self.commands.append((word, spec))
+        self._start_what_fits()
+        return None if waiting else NOT_PENDING if jobs else INVALID
 
     def _set_begin(self, job: SimulatedJob, moment: datetime) -> str | None:
         if job.state not in (JobState.PENDING, JobState.COMPLETING):
             return NOT_PENDING
-        self._updates.append(_Update(job, self.now, job.restarts, job.begin))
+        self._updates.append(_Update(job, self.now, job.restarts, job.begin, job.held, job.gated))
         job.begin = max(moment, self.now)
         return None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from carbonslurm.core.job import AccountedRun, JobKey, JobState, QueuedJob, RunKey, Tres
+from carbonslurm.core.job import HELD_BY_USER, AccountedRun, JobKey, JobState, QueuedJob, RunKey, Tres
 from carbonslurm.core.stop import Sight
 from carbonslurm.core.tag import Tag
 from carbonslurm.formats.look import says_saved
@@ -35,6 +35,7 @@ class Submission:
         run_time: from start to end, if nothing comes in between.
         needs: ids of the jobs that must complete first (afterok).
         tasks: of an array; 0 for a plain job.
+        gated: whether the hook gave it the gate's licence.
         saves_in: from the signal until the checkpoint is written.
         reload: what loading it adds to the next run.
     """
@@ -50,6 +51,7 @@ class Submission:
     tag: Tag | None = None
     requeueable: bool = True
     obstacle: str | None = None
+    gated: bool = False
     on_signal: OnSignal = OnSignal.IGNORE
     saves_in: timedelta = timedelta(seconds=20)
     reload: timedelta = timedelta()
@@ -67,6 +69,7 @@ class SimulatedJob:
         reacts_at: when the process acts on its signal.
         saved: work in the newest checkpoint.
         loaded: work that this run began with.
+        gated: whether it carries the gate's licence.
         finished: how often the process came to its end by itself; more than once is work done for nothing.
     """
 
@@ -82,6 +85,7 @@ class SimulatedJob:
     word: str = "PENDING"
     restarts: int = 0
     held: bool = False
+    gated: bool = False
     comment: str = ""
     started: datetime | None = None
     ended: datetime | None = None
@@ -176,12 +180,13 @@ class SimulatedJob:
             needs=tuple(sorted(self.waits_for)),
             singleton=False,
             held=self.held,
-            reason="JobHeldUser" if self.held else "None",
+            reason=HELD_BY_USER if self.held else "None",
             restarts=self.restarts,
             requeueable=self.wants.requeueable,
             tag=self.wants.tag,
             tres=self.tres,
             obstacle=self.wants.obstacle,
+            gated=self.gated,
         )
 
     @property

@@ -1,5 +1,5 @@
 """The wire to Slurm: its own commands, run with a timeout, an argv list and a clean environment.
 
-What is asked and how answers are read is pure and lives in ``formats``; here are only the calls. The begin
-actuator is in ``begin``; further actuators (hold, gate) stand beside it, behind the same port.
+What is asked and how answers are read is pure and lives in ``formats``; here are only the calls. The three
+actuators are ``begin``, ``hold`` and ``gate``, behind one port.
 """

@@ -20,7 +20,7 @@ from carbonslurm.core.stop import ControllerFacts
 from carbonslurm.errors import ConfigError
 from carbonslurm.formats.scontrol import read_controller
 from carbonslurm.formats.squeue import read_rows
-from carbonslurm.ports import Actuator
+from carbonslurm.ports import Actuator, Setting
 from carbonslurm.slurm.child import Child
 from carbonslurm.slurm.queue import check_cluster
 from carbonslurm.slurm.wire import AWAY, Wire, clean_environment
@@ -58,12 +58,14 @@ class LibraryQueue:
     Attributes:
         cluster: as the configuration says.
         uid: the account that we run as.
+        gate: the licence by which jobs are behind the gate, None where there is no gate.
     """
 
     child: Child
     cluster: str
     clock: Callable[[], datetime]
     uid: int
+    gate: str | None = None
     _compared: bool = False
 
     def snapshot(self) -> Queue:
@@ -76,7 +78,7 @@ class LibraryQueue:
             check_cluster(self.controller(), self.cluster)
             self._compared = True
         taken_at = self.clock()
-        return read_rows(self.child.ask({"do": "queue"}), self.cluster, taken_at)
+        return read_rows(self.child.ask({"do": "queue"}), self.cluster, taken_at, self.gate)
 
     def controller(self) -> ControllerFacts:
         """Return what slurmctld says of itself."""
@@ -94,22 +96,23 @@ class LibraryBegin:
     child: Child
     commands: Actuator
 
-    def withhold(self, specs: Sequence[str], until: datetime) -> Mapping[str, str | None]:
+    def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Set the begin time of jobs."""
         arrays = [spec for spec in specs if not spec.isdigit()]
-        answers = self._set([spec for spec in specs if spec.isdigit()], to_epoch(until))
-        return answers | (dict(self.commands.withhold(arrays, until)) if arrays else {})
+        at = None if setting.until is None else to_epoch(setting.until)
+        answers = self._set([spec for spec in specs if spec.isdigit()], at, setting.site_factor)
+        return answers | (dict(self.commands.withhold(arrays, setting)) if arrays else {})
 
-    def release(self, specs: Sequence[str]) -> Mapping[str, str | None]:
+    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Set the begin time of jobs to now."""
         arrays = [spec for spec in specs if not spec.isdigit()]
-        answers = self._set([spec for spec in specs if spec.isdigit()], None)
-        return answers | (dict(self.commands.release(arrays)) if arrays else {})
+        answers = self._set([spec for spec in specs if spec.isdigit()], None, setting.site_factor)
+        return answers | (dict(self.commands.release(arrays, setting)) if arrays else {})
 
-    def _set(self, ids: Sequence[str], at: int | None) -> dict[str, str | None]:
+    def _set(self, ids: Sequence[str], at: int | None, factor: int | None) -> dict[str, str | None]:
         answers: dict[str, str | None] = {}
         for first in range(0, len(ids), BATCH):
             batch = list(ids[first : first + BATCH])
-            question = {"do": "begin", "ids": batch, "at": at, "site_factor": None, "away": list(AWAY)}
+            question = {"do": "begin", "ids": batch, "at": at, "site_factor": factor, "away": list(AWAY)}
             answers.update(self.child.ask(question))
         return answers

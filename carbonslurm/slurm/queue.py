@@ -24,12 +24,14 @@ class SlurmQueue:
         cluster: as the configuration says; compared with Slurm's own word before the first snapshot, since
             everything in the ledger is kept under this name.
         uid: the account that we run as.
+        gate: the licence by which jobs are behind the gate, None where there is no gate.
     """
 
     wire: Wire
     cluster: str
     clock: Callable[[], datetime]
     uid: int
+    gate: str | None = None
     _compared: bool = False
     _just_read: ControllerFacts | None = None
 
@@ -45,7 +47,7 @@ class SlurmQueue:
         marks = _marks()
         taken_at = self.clock()
         answer = self.wire.read(snapshot_argv(marks))
-        return read_snapshot(answer.text, marks, self.cluster, taken_at)
+        return read_snapshot(answer.text, marks, self.cluster, taken_at, self.gate)
 
     def _compare(self) -> None:
         facts = self.controller()

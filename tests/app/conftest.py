@@ -16,18 +16,21 @@ from typing import Any
 import pytest
 from failpoints import Call, Watch, behind
 
-from carbonslurm.app.cycle import Cycle, CycleRules, Memory
+from carbonslurm.app.cycle import Cycle, CycleRules
 from carbonslurm.app.ingest import Ingest, IngestReport
 from carbonslurm.app.stopping import Stopping
+from carbonslurm.app.telling import Memory, Telling
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.planner import PlanRules, Zones
+from carbonslurm.core.means import Means
 from carbonslurm.core.power import PowerModel
+from carbonslurm.core.situation import PlanRules, Zones
 from carbonslurm.core.stop import StopRules
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
 from carbonslurm.errors import CarbonslurmError
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import ActionRow, CycleReport, RunFilter, RunRow
+from carbonslurm.sim.actuators import SimulatedGate, SimulatedHold
 from carbonslurm.sim.cluster import SimulatedCluster
 from carbonslurm.sim.job import SimulatedJob, Submission
 
@@ -147,9 +150,23 @@ class World:
     # --- our daemon ---
 
     def cycle(self, actuator: Any = None) -> CycleReport:
+        gate = SimulatedGate(self.owner)
+        telling = Telling(
+            actuators={
+                Means.BEGIN: actuator or self.owner,
+                Means.HOLD: SimulatedHold(self.owner),
+                Means.GATE: gate,
+            },
+            gate=gate,
+            life=3 * INTERVAL,
+            timeout=timedelta(seconds=30),
+            actions=self.ledger,
+            memory=self.memory,
+            clock=lambda: self.now,
+        )
         cycle = Cycle(
             queue=self.owner,
-            actuator=actuator or self.owner,
+            telling=telling,
             archive=self.ledger,
             actions=self.ledger,
             jobs=self.ledger,
@@ -165,7 +182,7 @@ class World:
             cluster="toy",
             queue=self.owner,
             control=self.owner,
-            actuator=self.owner,
+            begin=self.owner,
             actions=self.ledger,
             memory=self.memory,
             clock=lambda: self.now,

@@ -23,8 +23,8 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
-# Methods of the archive that other use cases call: a cycle never does.
-NOT_CALLED = {"keep_issue", "keep_actual", "intensity", "natures"}
+# Methods that other use cases call; the gate and watching, which no partition of this story has.
+NOT_CALLED = {"keep_issue", "keep_actual", "intensity", "natures", "shut", "open", "observe"}
 # (state in words, held, times it came to its own end, restarts, last start)
 End = tuple[str, bool, int, int, datetime]
 

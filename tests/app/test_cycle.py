@@ -496,7 +496,7 @@ def test_of_jobs_to_be_released_those_closest_to_their_bounds_go_first(world: An
 
 
 def test_observing_writes_and_does_nothing(world: Any) -> None:
-    world.with_rules(observe=True)
+    world.with_rules(observe=frozenset({"*"}))
     world.forecast(*DIRTY_UNTIL_THREE)
     job = world.submit(4 * HOUR, grace=MINUTE)
     world.forecast(*DIRTY_UNTIL_THREE)
@@ -508,11 +508,11 @@ def test_observing_writes_and_does_nothing(world: Any) -> None:
 
 
 def test_what_was_observed_is_not_ours_afterwards(world: Any) -> None:
-    world.with_rules(observe=True)
+    world.with_rules(observe=frozenset({"*"}))
     world.forecast(*DIRTY_UNTIL_THREE)
     job = world.submit()
     world.cycle()
-    world.with_rules(observe=False)
+    world.with_rules(observe=frozenset())
     world.live(4 * HOUR)
     assert "leave" not in world.verbs()
     assert world.job(job).started == at(3)

@@ -15,9 +15,9 @@ from carbonslurm.core.bound import BoundRules
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Tres
-from carbonslurm.core.planner import PlanRules, Zones
 from carbonslurm.core.policies import POLICIES
 from carbonslurm.core.power import PowerModel
+from carbonslurm.core.situation import PlanRules, Zones
 from carbonslurm.core.tag import Declaration
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -35,8 +35,8 @@ JOB = replace(
 THEN = NOW + 5 * HOUR
 WITHHELD = replace(JOB, eligible=THEN)
 CLAIM = Claim(restarts=0, set_to=THEN, before=WINDOW, action=7)
-OURS = Known(first_eligible=SUBMITTED, claim=CLAIM)
-RELEASED = Known(first_eligible=SUBMITTED, claim=Claim(restarts=0, set_to=None, before=THEN, action=8))
+OURS = Known(first_eligible=SUBMITTED, claims=(CLAIM,))
+RELEASED = Known(first_eligible=SUBMITTED, claims=(Claim(restarts=0, set_to=None, before=THEN, action=8),))
 
 WAITS_AGAIN = replace(JOB, restarts=1, submitted=NOW, eligible=NOW + 2 * MINUTE)
 
@@ -96,11 +96,13 @@ def test_after_a_stop_slurm_may_be_back_at_the_begin_time_of_its_own_requeue() -
     again = replace(JOB, restarts=1, submitted=NOW, eligible=NOW + 2 * MINUTE)
     other = replace(again, eligible=NOW + MINUTE)
     assert lacks_before(again, claim)
-    assert with_before(again, Known(claim=claim), 2 * MINUTE).claim == replace(claim, before=NOW + 2 * MINUTE)
-    known = with_before(again, Known(claim=claim), 2 * MINUTE)
-    assert forgotten(again, known.claim, None)
+    assert with_before(again, Known(claims=(claim,)), 2 * MINUTE).claims == (
+        replace(claim, before=NOW + 2 * MINUTE),
+    )
+    known = with_before(again, Known(claims=(claim,)), 2 * MINUTE)
+    assert forgotten(again, known.claims[0], None)
     assert overridden(again, known, NOW) is None
-    assert overridden(other, with_before(other, Known(claim=claim), 2 * MINUTE), NOW) == OTHER_TIME
+    assert overridden(other, with_before(other, Known(claims=(claim,)), 2 * MINUTE), NOW) == OTHER_TIME
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ def test_what_slurms_requeue_had_set_is_asked_for_only_where_another_time_than_o
     claim = Claim(restarts=1, set_to=THEN, before=None, action=7)
     job = replace(JOB, **changes)
     assert not lacks_before(job, claim)
-    assert with_before(job, Known(claim=claim), MINUTE).claim == claim
+    assert with_before(job, Known(claims=(claim,)), MINUTE).claims == (claim,)
 
 
 # --- overridden ---
@@ -170,7 +172,7 @@ def test_somebody_else_decided(job: QueuedJob, known: Known, words: str) -> None
 
 def test_a_replan_that_was_forgotten_is_no_word() -> None:
     """Slurm is back at our own earlier plan: the newest claim's ``before``."""
-    known = Known(first_eligible=SUBMITTED, claim=Claim(0, set_to=THEN + HOUR, before=THEN, action=9))
+    known = Known(first_eligible=SUBMITTED, claims=(Claim(0, set_to=THEN + HOUR, before=THEN, action=9),))
     assert overridden(WITHHELD, known, NOW) is None
 
 

@@ -42,6 +42,7 @@ PENDING = {
     "HetJobID": "N/A",
     "Origin": "NA",
     "tres-alloc": "cpu=4,mem=8G,node=1,billing=4,gres/gpu=1",
+    "Licenses": "(null)",
     "admin_comment": "carbon:v=1,flex=43200,by=owner",
 }
 COMPONENT = "a component of a heterogeneous job: its leader stands for it"
@@ -71,6 +72,7 @@ def test_a_pending_job() -> None:
         user="ada",
         account="science",
         partition="gpu",
+        partitions=("gpu",),
         qos="normal",
         submitted=NOW - timedelta(minutes=1),
         eligible=NOW + timedelta(minutes=1),

@@ -37,8 +37,7 @@ def _known(ledger: Ledger, job: Any) -> Known:
 
 def _change(known: Known) -> tuple[object, ...]:
     """What our last change was: restarts, begin time set, the one before, the action's number."""
-    claim = known.claim
-    assert claim is not None
+    (claim,) = known.claims
     return (claim.restarts, claim.set_to, claim.before, claim.action)
 
 
@@ -74,19 +73,15 @@ def test_what_slurm_forgot_uncovers_the_claim_before_it(ledger: Ledger, make_job
         OutcomeState.FORGOTTEN,
         until=clock(6),
     )
-    claim = _known(ledger, make_job()).claim
-    assert claim is not None
+    (claim,) = _known(ledger, make_job()).claims
     assert claim.set_to == clock(5)
 
 
-@pytest.mark.parametrize("states", [[OutcomeState.OBSERVED], []])
-def test_what_was_only_observed_is_never_ours(
-    ledger: Ledger, make_job: Any, clock: Hours, states: list[OutcomeState]
-) -> None:
-    """Nor where the daemon died before it could write that it had only observed."""
-    _do(ledger, Verb.WITHHOLD, make_job(), clock(0), *states, observe=True, until=clock(5))
-    _do(ledger, Verb.STOP, make_job(), clock(0), *states, observe=True, until=clock(5))
-    assert _known(ledger, make_job()) == Known()
+def test_what_was_only_observed_is_never_ours(ledger: Ledger, make_job: Any, clock: Hours) -> None:
+    cycle = ledger.begin_cycle(clock(0), observe=True)
+    for verb in (Verb.WITHHOLD, Verb.STOP):
+        ledger.observe(cycle, [Action(verb, make_job(), "a reason", until=clock(5))], clock(0))
+    assert _known(ledger, make_job()) == Known(watched=(Verb.STOP, clock(5), 0))
     assert ledger.stops_in_flight("green") == []
 
 
@@ -115,7 +110,7 @@ def test_a_stop_goes_through_its_phases(ledger: Ledger, make_job: Any, clock: Ho
 
     ledger.advance_stop(number, Phase.REQUEUED, clock(4))
     assert (_known(ledger, job).stopping, _known(ledger, job).stops) == (True, 1)
-    assert _known(ledger, job).claim is None
+    assert _known(ledger, job).claims == ()
 
     ledger.advance_stop(number, Phase.DELAYED, clock(4))
     assert _change(_known(ledger, job)) == (1, clock(6), None, number)
@@ -130,7 +125,7 @@ def test_a_stop_goes_through_its_phases(ledger: Ledger, make_job: Any, clock: Ho
     assert ledger.stops_in_flight("blue") == []
 
     ledger.settle({number: Outcome(OutcomeState.FORGOTTEN, clock(7))})
-    assert _known(ledger, job).claim is None
+    assert _known(ledger, job).claims == ()
 
 
 @pytest.mark.parametrize("phase", [Phase.ENDED, Phase.ABANDONED])
@@ -186,7 +181,7 @@ def test_a_task_with_a_record_of_its_own_had_what_its_array_had_before_it_starte
     _do(ledger, Verb.WITHHOLD, waiting, clock(changed), OutcomeState.APPLIED, until=clock(5))
     task = make_job(9, spec="7_3", started=None if started is None else clock(started))
     known = ledger.known(Queue(clock(3), (task,)))[task.key]
-    assert (known.claim is not None) == is_its
+    assert bool(known.claims) == is_its
     assert not known.hands_off
 
 

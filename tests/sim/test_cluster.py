@@ -7,6 +7,7 @@ import pytest
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import JobState
 from carbonslurm.errors import RefusedError, UnavailableError
+from carbonslurm.ports import Setting
 from carbonslurm.sim.cluster import NOT_PENDING, SimulatedCluster
 from carbonslurm.sim.job import OnSignal, Submission
 
@@ -36,7 +37,7 @@ def test_a_begin_time_in_the_past_becomes_now(cluster: SimulatedCluster) -> None
 
 def test_a_running_job_takes_no_begin_time(cluster: SimulatedCluster) -> None:
     job = cluster.submit(Submission(HOUR))
-    assert cluster.withhold([str(job)], NOON + HOUR) == {str(job): NOT_PENDING}
+    assert cluster.withhold([str(job)], Setting(NOON + HOUR)) == {str(job): NOT_PENDING}
 
 
 def test_a_requeue_is_seen_at_once_and_comes_to_its_end_later(cluster: SimulatedCluster) -> None:
@@ -54,7 +55,7 @@ def test_a_requeue_is_seen_at_once_and_comes_to_its_end_later(cluster: Simulated
 def test_a_begin_time_that_is_set_while_completing_is_kept(cluster: SimulatedCluster) -> None:
     job = cluster.submit(Submission(HOUR))
     cluster.requeue(job)
-    assert cluster.withhold([str(job)], NOON + 3 * HOUR) == {str(job): None}
+    assert cluster.withhold([str(job)], Setting(NOON + 3 * HOUR)) == {str(job): None}
     cluster.advance(NOON + 3 * HOUR)
     assert cluster.job(job).started == NOON + 3 * HOUR
 

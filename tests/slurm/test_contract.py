@@ -19,6 +19,7 @@ from carbonslurm import wiring
 from carbonslurm.core.interval import from_epoch
 from carbonslurm.core.job import JobState, QueuedJob
 from carbonslurm.errors import CarbonslurmError
+from carbonslurm.ports import Setting
 from carbonslurm.sandbox.jobs import submit
 from carbonslurm.sandbox.waiting import wait_until
 from carbonslurm.sim.cluster import SimulatedCluster
@@ -150,7 +151,7 @@ def reaches(world: World, number: int, *wanted: JobState) -> None:
 def test_a_job_shows_the_begin_time_that_it_was_told(world: World) -> None:
     number = world.submit(60, begin=True)
     told = world.now() + 2 * LATER
-    assert dict(world.actuator.withhold([str(number)], told)) == {str(number): None}
+    assert dict(world.actuator.withhold([str(number)], Setting(told))) == {str(number): None}
     shown = job(world, number)
     assert shown is not None
     assert (shown.state, shown.eligible, shown.restarts) == (JobState.PENDING, told, 0)
@@ -159,7 +160,7 @@ def test_a_job_shows_the_begin_time_that_it_was_told(world: World) -> None:
 def test_a_job_starts_when_it_was_told_and_not_before(world: World) -> None:
     number = world.submit(60, begin=True)
     told = world.now() + timedelta(seconds=6)
-    world.actuator.withhold([str(number)], told)
+    world.actuator.withhold([str(number)], Setting(told))
     reaches(world, number, JobState.RUNNING)
     shown = job(world, number)
     assert shown is not None
@@ -170,14 +171,14 @@ def test_a_job_starts_when_it_was_told_and_not_before(world: World) -> None:
 
 def test_a_released_job_starts(world: World) -> None:
     number = world.submit(60, begin=True)
-    assert dict(world.actuator.release([str(number)])) == {str(number): None}
+    assert dict(world.actuator.release([str(number)], Setting())) == {str(number): None}
     reaches(world, number, JobState.RUNNING)
 
 
 def test_one_job_that_is_not_there_spoils_nothing_for_the_others(world: World) -> None:
     number = world.submit(60, begin=True)
     told = world.now() + 2 * LATER
-    answers = world.actuator.withhold([str(NOBODY), str(number)], told)
+    answers = world.actuator.withhold([str(NOBODY), str(number)], Setting(told))
     assert answers[str(NOBODY)] is not None
     assert answers[str(number)] is None
     shown = job(world, number)
@@ -189,7 +190,7 @@ def test_a_running_job_cannot_be_withheld(world: World) -> None:
     number = world.submit(60)
     reaches(world, number, JobState.RUNNING)
     before = job(world, number)
-    answers = world.actuator.withhold([str(number)], world.now() + LATER)
+    answers = world.actuator.withhold([str(number)], Setting(world.now() + LATER))
     assert answers[str(number)] is not None
     assert job(world, number) == before
 
@@ -200,7 +201,7 @@ def test_the_pending_tasks_of_an_array_are_one_job(world: World) -> None:
     shown = job(world, number)
     assert shown is not None
     assert shown.spec == f"{number}_[0-3]"
-    assert dict(world.actuator.withhold([shown.spec], told)) == {shown.spec: None}
+    assert dict(world.actuator.withhold([shown.spec], Setting(told))) == {shown.spec: None}
     again = job(world, number)
     assert again is not None
     assert (again.spec, again.eligible) == (shown.spec, told)
@@ -213,7 +214,7 @@ def test_a_requeue_raises_restarts_at_once_and_keeps_a_begin_time_set_then(world
     assert submitted is not None
     told = world.now() + LATER
     world.control.requeue(str(number))
-    assert dict(world.actuator.withhold([str(number)], told)) == {str(number): None}
+    assert dict(world.actuator.withhold([str(number)], Setting(told))) == {str(number): None}
     sight = world.control.look([number])[number]
     assert (sight.restarts, sight.eligible) == (1, told)
     reaches(world, number, JobState.PENDING)

@@ -15,6 +15,7 @@ import pytest
 from carbonslurm import wiring
 from carbonslurm.errors import UnavailableError
 from carbonslurm.formats.squeue import FIELDS
+from carbonslurm.ports import Setting
 from carbonslurm.sandbox.jobs import submit
 from carbonslurm.sandbox.site import config_path
 from carbonslurm.sandbox.stage import COMMANDS
@@ -229,7 +230,7 @@ def test_arrays_and_what_pyslurm_cannot_say_go_through_scontrol(stage: Stage, ch
     array = submit(stage.sandbox, "--array=0-3", *HELD, user=stage.user)
     actuator = LibraryBegin(child, BeginActuator(wiring.wire(stage.config)))
     spec = f"{array}_[0-3]"
-    assert dict(actuator.withhold([spec], wiring.now() + timedelta(hours=1))) == {spec: None}
+    assert dict(actuator.withhold([spec], Setting(wiring.now() + timedelta(hours=1)))) == {spec: None}
     assert child._process is None  # noqa: SLF001 - nobody was asked
 
 

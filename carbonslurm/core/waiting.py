@@ -1,0 +1,259 @@
+"""Pending jobs: should each wait on, wait anew, or go?
+
+First what each job's policy wishes (``Prospect``), then, since one gate serves many jobs, whether the gate is
+shut, and only then what is to be done. A job waits by one means; where it is found waiting by two, because
+the site chose another or because a plan changed, the one that is no longer wanted is taken away once the
+other stands, so that it cannot slip through between them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.bound import bound_of
+from carbonslurm.core.interval import Interval, whole_second
+from carbonslurm.core.job import QueuedJob
+from carbonslurm.core.length import predicted_length
+from carbonslurm.core.means import Means
+from carbonslurm.core.ownership import UNKNOWN, Claim, Known, is_held_by_us, overridden, standing
+from carbonslurm.core.policies import POLICIES, Question, judged_length
+from carbonslurm.core.priority import site_factor
+from carbonslurm.core.situation import PlanRules, Situation
+from carbonslurm.core.units import kwh_from_watts
+
+# What needs us to end is ended so many cycles early: one to act in, and one that may fail.
+EARLY_CYCLES = 2
+GATE_OPEN = "the gate is open: most of those behind it may start"
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What one job's policy wishes, before anything is decided for it.
+
+    Attributes:
+        means: by what it is to wait, if it is.
+        earliest: the first moment at which it could start.
+        bound: the last.
+        start: when it is to start; None for as soon as it may.
+        reason: why.
+        question: what the policy was asked, None where it was not.
+    """
+
+    job: QueuedJob
+    known: Known
+    means: Means
+    earliest: datetime
+    bound: datetime
+    start: datetime | None
+    reason: str
+    question: Question | None = None
+
+
+def gate_shut(prospects: Sequence[Prospect]) -> bool | None:
+    """Tell whether the gate is to be shut: while more of those behind it wish to wait than to go.
+
+    Those in the minority are let through one by one, or not held back. None where nobody is behind it.
+    """
+    behind = [prospect for prospect in prospects if prospect.means is Means.GATE]
+    waiting = sum(prospect.start is not None for prospect in behind)
+    return waiting > len(behind) - waiting if behind else None
+
+
+def bound(
+    job: QueuedJob, known: Known, latest: Mapping[int, datetime], situation: Situation, rules: PlanRules
+) -> datetime:
+    """Return the last moment at which a job may start, in whole seconds, as Slurm takes them."""
+    moment = bound_of(job, known.first_eligible, latest, rules.bound, situation.now)
+    return whole_second(moment, up=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One call of plan(): the situation and the rules, at hand for each pending job's own short story."""
+
+    situation: Situation
+    rules: PlanRules
+    latest: Mapping[int, datetime]
+
+    # --- wishing ---
+
+    def prospect(self, job: QueuedJob) -> Prospect | Action | None:
+        """Return what a job's policy wishes; an Action where it is not asked, None where nothing is ours."""
+        known = self.situation.known.get(job.key, UNKNOWN)
+        if job.tag is None:
+            return None
+        if job.obstacle or known.hands_off or known.stopping:
+            return self._free_of_gate(job, known)
+        if job.held and not is_held_by_us(job, known, self.situation.controller_started):
+            return None
+        word = overridden(job, known, self.situation.now, self.situation.controller_started)
+        if word is not None:
+            return self._leave(job, known, word)
+        return self._wish(job, known)
+
+    def _wish(self, job: QueuedJob, known: Known) -> Prospect:
+        now, means = self.situation.now, self.rules.means.of(job)
+        own = job.tag.begin if job.tag else None
+        earliest = whole_second(max(now, own or now), up=True)
+        last = bound(job, known, self.latest, self.situation, self.rules)
+        go = Prospect(job, known, means, earliest, last, start=None, reason="no usable forecast")
+        series = self.situation.forecasts.get(self.rules.zones.of(job))
+        if series is None or series.at(earliest) is None:
+            return go
+        early = timedelta() if means is Means.BEGIN else EARLY_CYCLES * self.rules.lead
+        if last - early <= earliest:
+            return replace(go, reason="its bound is reached")
+        length = predicted_length(job, self.rules.assumed_length)
+        question = Question(earliest, last - early, length, series, self.rules.threshold)
+        choice = POLICIES[self.rules.policy](question)
+        soon = earliest if means is Means.BEGIN else earliest + self.rules.lead
+        if choice.start <= soon:
+            return replace(go, reason=choice.reason)
+        return replace(go, start=choice.start, reason=choice.reason, question=question)
+
+    def _leave(self, job: QueuedJob, known: Known, word: str) -> Action:
+        """Record that somebody else decided; what of ours still keeps the job is taken away before."""
+        for claim in standing(job, known):
+            if claim.means is not Means.BEGIN:
+                return Action(Verb.RELEASE, job, word, means=claim.means)
+        if job.gated and self.rules.means.gate:
+            return Action(Verb.RELEASE, job, word, means=Means.GATE)
+        return Action(Verb.LEAVE, job, word, final=True)
+
+    def _free_of_gate(self, job: QueuedJob, known: Known) -> Action | None:
+        """A job that is not ours to plan keeps its licence; the gate must not keep it past its bound."""
+        if not job.gated or self.rules.means.gate is None:
+            return None
+        last = bound(job, known, self.latest, self.situation, self.rules)
+        if not known.hands_off and self.situation.now < last - EARLY_CYCLES * self.rules.lead:
+            return None
+        return Action(Verb.RELEASE, job, "the gate is not for it", bound=last, means=Means.GATE)
+
+    # --- deciding ---
+
+    def act(self, prospect: Prospect, shut: bool) -> Action | None:
+        """Return what is to be done for a job, now that it is known whether the gate is shut."""
+        stands = standing(prospect.job, prospect.known)
+        if prospect.start is None:
+            return self._let_go(prospect, stands, shut)
+        if prospect.means is Means.GATE and not shut:
+            passed = any(claim.means is Means.GATE for claim in stands)
+            return self._release(prospect, Means.GATE, GATE_OPEN, silent=True) if passed else None
+        if self._keeps(prospect, stands) or self._is_near(prospect, stands):
+            return self._take_over(prospect, stands)
+        return self._withhold(prospect, prospect.start)
+
+    def _let_go(self, prospect: Prospect, stands: Sequence[Claim], shut: bool) -> Action | None:
+        """Let a job go: it may not start before its owner's own begin time."""
+        job = prospect.job
+        if job.held:
+            return self._release(prospect, Means.HOLD, prospect.reason)
+        gated = any(claim.means is Means.GATE for claim in stands)
+        if gated or (shut and prospect.means is Means.GATE):
+            return self._release(prospect, Means.GATE, prospect.reason, silent=not shut)
+        if job.eligible is None or job.eligible <= max(prospect.earliest, self.situation.now):
+            return None
+        return self._free_begin(prospect, prospect.reason)
+
+    def _free_begin(self, prospect: Prospect, reason: str) -> Action:
+        own = prospect.job.tag.begin if prospect.job.tag else None
+        if own is None or own <= self.situation.now:
+            return self._release(prospect, Means.BEGIN, reason)
+        words = "waits for its own begin time"
+        return Action(Verb.WITHHOLD, prospect.job, words, until=prospect.earliest, bound=prospect.bound)
+
+    def _release(self, prospect: Prospect, means: Means, reason: str, *, silent: bool = False) -> Action:
+        claim = prospect.known.claim(means, prospect.job.restarts)
+        factor = None
+        if claim is not None and claim.site_factor is not None:
+            factor = self._site_factor(prospect, self.situation.now)  # less waiting than was given back
+        return Action(
+            Verb.RELEASE,
+            prospect.job,
+            reason,
+            bound=prospect.bound,
+            means=means,
+            silent=silent,
+            site_factor=factor,
+        )
+
+    def _take_over(self, prospect: Prospect, stands: Sequence[Claim]) -> Action | None:
+        """Where a job waits by two means, take away the one that is not wanted any more."""
+        wanted = prospect.means if any(claim.means is prospect.means for claim in stands) else Means.BEGIN
+        rest = [claim.means for claim in stands if claim.means is not wanted]
+        if not rest or len(rest) == len(stands):
+            return None
+        words = f"it waits by its {wanted} now"
+        return (
+            self._free_begin(prospect, words)
+            if rest[0] is Means.BEGIN
+            else self._release(prospect, rest[0], words)
+        )
+
+    def _is_near(self, prospect: Prospect, stands: Sequence[Claim]) -> bool:
+        """Whether the job starts about then by itself: a few seconds are not worth telling Slurm."""
+        start, job = prospect.start, prospect.job
+        if start is None or start - self.situation.now > self.rules.lead:
+            return False
+        by_itself = all(claim.means is Means.BEGIN for claim in stands)
+        return by_itself and (job.eligible is None or job.eligible <= start)
+
+    def _keeps(self, prospect: Prospect, stands: Sequence[Claim]) -> bool:
+        """Whether the plan that stands is good enough: no flapping for a few grams.
+
+        A begin time serves whatever the means: it needs nobody to end. Another means than the wanted one is
+        replaced.
+        """
+        fitting = [claim for claim in stands if claim.means in {prospect.means, Means.BEGIN}]
+        claim = next((it for it in fitting if it.means is prospect.means), next(iter(fitting), None))
+        question, start = prospect.question, prospect.start
+        if claim is None or claim.set_to is None or question is None or start is None:
+            return False
+        if claim.site_factor is None and self._site_factor(prospect, claim.set_to):
+            return False
+        if claim.set_to == start:
+            return True
+        if not self.situation.now < claim.set_to <= question.bound:
+            return False
+        old, new = _mean(question, claim.set_to), _mean(question, start)
+        if old is None or new is None:
+            return False
+        return (old - new) < self.rules.min_gain * old
+
+    def _withhold(self, prospect: Prospect, start: datetime) -> Action:
+        question = prospect.question
+        now_g = _mean(question, question.earliest) if question else None
+        then_g = _mean(question, start) if question else None
+        saving = None
+        if question is not None and now_g is not None and then_g is not None:
+            energy = kwh_from_watts(self.rules.power.watts(prospect.job.tres), question.length)
+            saving = energy * (now_g - then_g)
+        return Action(
+            Verb.WITHHOLD,
+            prospect.job,
+            prospect.reason,
+            until=start,
+            bound=prospect.bound,
+            g_per_kwh_now=now_g,
+            g_per_kwh_then=then_g,
+            saving_g=saving,
+            means=prospect.means,
+            silent=prospect.means is Means.GATE,
+            site_factor=self._site_factor(prospect, start),
+        )
+
+    def _site_factor(self, prospect: Prospect, until: datetime) -> int | None:
+        """What waiting until then costs in age, from when this run could have started: that is what we cause.
+
+        A gate keeps the age. While its dependencies last a job has none to lose.
+        """
+        first = prospect.known.first_eligible
+        if self.situation.age is None or prospect.means is Means.GATE or first is None:
+            return None
+        return site_factor(self.situation.age, until - max(first, prospect.job.submitted))
+
+
+def _mean(question: Question, start: datetime) -> float | None:
+    """The mean g/kWh of the run from a start, over as much of it as the policy compared."""
+    return question.series.mean(Interval(start, start + judged_length(question)))

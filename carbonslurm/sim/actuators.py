@@ -1,0 +1,50 @@
+"""The hold and gate actuators of a simulated cluster; the cluster itself sets begin times."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from carbonslurm.ports import Setting
+from carbonslurm.sim.cluster import SimulatedCluster
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedHold:
+    """ports.Actuator by user holds."""
+
+    cluster: SimulatedCluster
+
+    def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:  # noqa: ARG002 - port
+        """Hold jobs."""
+        self.cluster.answer()
+        return {spec: self.cluster.update_hold(spec, held=True) for spec in specs}
+
+    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:  # noqa: ARG002 - port
+        """Release jobs."""
+        self.cluster.answer()
+        return {spec: self.cluster.update_hold(spec, held=False) for spec in specs}
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedGate:
+    """ports.Gate, and ports.Actuator by the licence of single jobs."""
+
+    cluster: SimulatedCluster
+
+    def shut(self, until: datetime) -> None:
+        """Shut the gate."""
+        self.cluster.turn_gate(until)
+
+    def open(self) -> None:
+        """Open the gate."""
+        self.cluster.turn_gate(self.cluster.now)
+
+    def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:  # noqa: ARG002 - port
+        """Give jobs the licence."""
+        self.cluster.answer()
+        return {spec: self.cluster.update_licence(spec, gated=True) for spec in specs}
+
+    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:  # noqa: ARG002 - port
+        """Take the licence away."""
+        self.cluster.answer()
+        return {spec: self.cluster.update_licence(spec, gated=False) for spec in specs}

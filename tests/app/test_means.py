@@ -1,0 +1,232 @@
+"""Jobs that wait by a hold or behind the gate: the same promises, kept by other means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from carbonslurm.core.job import JobState
+from carbonslurm.core.means import GateRules, Means, MeansRules
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+INTERVAL = timedelta(minutes=5)
+MINUTE = timedelta(minutes=1)
+DIRTY_UNTIL_THREE = (300, 300, 300, 50)
+EARLY = 2 * INTERVAL
+
+
+def at(hour: float) -> datetime:
+    return NOON + hour * HOUR
+
+
+def by(world: Any, means: Means, **partitions: Means) -> None:
+    used = {means, *partitions.values()}
+    rules = MeansRules(means, partitions, GateRules() if Means.GATE in used else None)
+    world.with_rules(plan=replace(world.rules.plan, means=rules))
+
+
+def rows(world: Any, job: int) -> list[tuple[str, str]]:
+    return [(str(row.verb), str(row.state)) for row in world.actions() if row.key.job_id == job]
+
+
+# --- hold ---
+
+
+def test_a_held_job_is_released_at_its_hour(world: Any) -> None:
+    by(world, Means.HOLD)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.live(5 * MINUTE)
+    assert world.job(job).held
+    world.live(5 * HOUR)
+    started = world.job(job).started
+    assert at(3) - INTERVAL <= started <= at(3)
+    assert rows(world, job) == [("withhold", "confirmed"), ("release", "applied")]
+
+
+def test_a_held_job_is_released_before_its_bound(world: Any) -> None:
+    by(world, Means.HOLD)
+    world.forecast(300, 200, 100, 90, 80, 70, 60, 50)
+    job = world.submit(flex=2 * HOUR)
+    world.live(4 * HOUR)
+    assert at(2) - 2 * EARLY <= world.job(job).started <= at(2)
+
+
+def test_an_owner_who_releases_his_job_is_obeyed(world: Any) -> None:
+    by(world, Means.HOLD)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit(flex=6 * HOUR)
+    world.live(20 * MINUTE)
+    world.owner.hold(job, held=False)
+    world.live(HOUR)
+    assert world.job(job).started == at(1 / 3)
+    assert world.verbs(job) == ["withhold", "leave"]
+
+
+def test_a_job_that_its_owner_holds_is_never_released(world: Any) -> None:
+    by(world, Means.HOLD)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit(flex=2 * HOUR)
+    world.owner.hold(job)
+    world.live(6 * HOUR)
+    assert world.job(job).held
+    assert world.verbs(job) == []
+
+
+def test_a_job_that_its_owner_holds_again_after_our_release_stays_held(world: Any) -> None:
+    by(world, Means.HOLD)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.fill()
+    job = world.submit(flex=6 * HOUR)
+    world.live(4 * HOUR)
+    assert not world.job(job).held
+    world.owner.hold(job)
+    world.live(4 * HOUR)
+    assert world.job(job).held
+
+
+def test_a_hold_that_slurmctld_forgot_is_set_again(world: Any) -> None:
+    by(world, Means.HOLD)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.fill()
+    job = world.submit()
+    world.cycle()
+    world.owner.crash()
+    world.without_us(MINUTE)
+    world.owner.come_back(forget=timedelta(seconds=70))
+    assert not world.job(job).held
+    world.live(10 * MINUTE)
+    assert world.job(job).held
+    assert "leave" not in world.verbs(job)
+
+
+def test_a_release_that_slurmctld_forgot_is_made_again(world: Any) -> None:
+    by(world, Means.HOLD)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.fill()
+    job = world.submit()
+    world.live(10 * MINUTE)
+    world.forecast(20)
+    world.cycle()
+    assert not world.job(job).held
+    world.owner.crash()
+    world.without_us(timedelta(seconds=5))
+    world.owner.come_back(forget=timedelta(seconds=10))
+    assert world.job(job).held
+    world.live(10 * MINUTE)
+    assert not world.job(job).held
+
+
+def test_a_job_with_unmet_dependencies_waits_by_its_begin_time(world: Any) -> None:
+    """Slurm would turn the hold into an admin's, which its owner could not release."""
+    by(world, Means.HOLD)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    first = world.submit(HOUR, flex=None)
+    job = world.submit(needs=(first,))
+    world.live(10 * MINUTE)
+    assert not world.job(job).held
+    assert world.job(job).begin == at(3)
+
+
+# --- gate ---
+
+
+def test_the_gate_is_shut_once_and_opens_for_all(world: Any) -> None:
+    by(world, Means.GATE)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    jobs = [world.submit(gated=True) for _ in range(5)]
+    world.live(at(4) - NOON)
+    assert {world.job(job).started for job in jobs} <= {at(3) - INTERVAL, at(3)}
+    assert {verb for verb, _ in world.owner.commands} == {"shut", "open"}
+    assert [verb for verb, _ in world.owner.commands].count("open") == 1
+    assert rows(world, jobs[0]) == [("withhold", "confirmed"), ("release", "applied")]
+
+
+def test_a_shut_gate_opens_by_itself_when_the_daemon_dies(world: Any) -> None:
+    by(world, Means.GATE)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit(gated=True)
+    world.live(20 * MINUTE)
+    assert world.job(job).state is JobState.PENDING
+    world.without_us(HOUR)
+    assert at(1 / 4) < world.job(job).started <= at(1 / 4) + 3 * INTERVAL
+
+
+def test_at_its_bound_a_job_loses_the_licence_and_the_gate_stays_shut(world: Any) -> None:
+    by(world, Means.GATE)
+    world.forecast(300, 290, 280, 270, 260, 50)
+    patient = [world.submit(gated=True) for _ in range(3)]
+    pressed = world.submit(gated=True, flex=HOUR)
+    world.live(90 * MINUTE)
+    assert at(1) - 2 * EARLY <= world.job(pressed).started <= at(1)
+    assert not world.job(pressed).gated
+    assert {world.job(job).state for job in patient} == {JobState.PENDING}
+
+
+def test_an_owner_who_takes_the_licence_off_is_obeyed(world: Any) -> None:
+    by(world, Means.GATE)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    others = [world.submit(gated=True) for _ in range(2)]
+    job = world.submit(gated=True)
+    world.live(20 * MINUTE)
+    world.owner.update_licence(str(job), gated=False)
+    world.live(HOUR)
+    assert world.job(job).started == at(1 / 3)
+    assert world.verbs(job) == ["withhold", "leave"]
+    assert {world.job(other).state for other in others} == {JobState.PENDING}
+
+
+def test_without_a_forecast_the_gate_is_open(world: Any) -> None:
+    by(world, Means.GATE)
+    job = world.submit(gated=True)
+    world.live(30 * MINUTE)
+    assert world.job(job).started is not None
+
+
+def test_while_the_ledger_cannot_be_written_the_gate_is_not_shut(world: Any) -> None:
+    by(world, Means.GATE)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit(gated=True)
+    with world.locked():
+        world.live(30 * MINUTE)
+    assert world.job(job).started is not None
+    assert "shut" not in {verb for verb, _ in world.owner.commands}
+
+
+# --- changing the means ---
+
+
+@pytest.mark.parametrize(("old", "new"), [(a, b) for a in Means for b in Means if a is not b])
+def test_a_change_of_means_lets_no_job_slip_through(world: Any, old: Means, new: Means) -> None:
+    by(world, old)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit(gated=old is Means.GATE)
+    world.live(20 * MINUTE)
+    rules = MeansRules(new, {}, GateRules())
+    world.with_rules(plan=replace(world.rules.plan, means=rules))
+    world.restart()
+    world.live(20 * MINUTE)
+    assert world.job(job).state is JobState.PENDING
+    assert world.job(job).held is (new is Means.HOLD and old is Means.GATE)
+    world.live(4 * HOUR)
+    assert at(3) - 2 * INTERVAL <= world.job(job).started <= at(3) + INTERVAL
+    assert "leave" not in world.verbs(job)
+
+
+@pytest.mark.parametrize("means", Means)
+def test_what_is_claimed_is_the_delay_and_no_more(world: Any, means: Means) -> None:
+    by(world, means)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.measured(*DIRTY_UNTIL_THREE, 50, 50)
+    job = world.submit(HOUR, gated=means is Means.GATE)
+    world.live(5 * HOUR)
+    world.reconcile()
+    (row,) = world.rows()
+    assert row.withheld
+    assert row.figure is not None
+    delay = world.job(job).started - row.figure.baseline.start
+    assert timedelta(hours=2, minutes=40) <= delay <= 3 * HOUR
