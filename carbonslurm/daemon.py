@@ -75,7 +75,10 @@ class Daemon:
         with self.hands:
             if not self.turn.ours():
                 return CycleReport(error=self.turn.waits_for)
-            report = self.cycling.run()
+            try:
+                report = self.cycling.run()
+            except CarbonslurmError as error:  # the lease was lost in the middle: nothing more is done
+                report = CycleReport(error=str(error))
         _log_report(report)
         return report
 

@@ -1,12 +1,14 @@
 """Who acts: asked each time, and said once."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
 from carbonslurm.app.turn import Turn
-from carbonslurm.errors import LedgerError
+from carbonslurm.errors import LedgerError, UnavailableError
+from carbonslurm.ledger.writing import Ledger
 
 
 @dataclass
@@ -40,3 +42,20 @@ def test_a_daemon_that_is_alone_says_nothing(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.INFO)
     assert Turn(Answers([True])).ours()
     assert caplog.messages == []
+
+
+def test_a_lease_that_is_lost_in_the_middle_of_a_cycle_ends_it(world: Any) -> None:
+    """Ours when the cycle began and when the job was noted, another's before the intent."""
+    world.forecast(300, 100)
+    job = world.submit()
+    planned = world.job(job).begin
+    lease = Answers([True, True, *[False] * 9])
+    with Ledger.open(world.path, cluster="toy", lease=lease) as book:
+        theirs = replace(world, ledger=book)
+        with pytest.raises(UnavailableError, match="has taken over: nothing is written"):
+            theirs.cycle()
+    assert lease.answers != [False] * 9
+    assert world.actions() == []
+    assert world.job(job).begin == planned
+    world.cycle()
+    assert world.verbs(job) == ["withhold"]
