@@ -365,8 +365,34 @@ local function load_beside(name, kind, without)
   return nil
 end
 
+-- Whether slurm.conf beside this file says that there is no such licence: Slurm would reject each job to which we add
+-- it. What it includes, and remote licences, cannot be seen from here.
+function M.lacks_licence(conf, licence)
+  if ("\n" .. conf:lower()):find("\n%s*include%s") or licence:find("@", 1, true) then return false end
+  for line in conf:gmatch("[^\n]+") do
+    local name, value = line:match("^%s*(%a+)%s*=%s*([^%s#]*)")
+    if name and name:lower() == "licenses" then
+      local _, count = licences.split(value, licence)
+      return count == nil
+    end
+  end
+  return true
+end
+
+local function shut_off_gate(settings)
+  local file = settings.gated and io.open(FOLDER .. "slurm.conf")
+  if not file then return end
+  local lacks = M.lacks_licence(file:read("*a"), settings.licence)
+  file:close()
+  if lacks then
+    settings.gated, settings.gate_partitions = false, {}
+    slurm.log_error("carbonslurm: no gate, since slurm.conf has no licence %s", settings.licence)
+  end
+end
+
 local site = load_beside("carbonslurm_site.lua", "table", "built-in settings, since the site's cannot be read")
 M.site = M.settings(site)
+guarded("load", function() shut_off_gate(M.site) end)
 
 local build = load_beside("carbonslurm_modify.lua", "function", "updates pass, since their part cannot be read")
 guarded("load", function() M.modify = build and build(tag, licences) end)

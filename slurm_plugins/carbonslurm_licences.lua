@@ -29,6 +29,19 @@ function M.split(text, ours)
   return table.concat(kept), asked
 end
 
+-- Whether two texts ask for the same; "a" is "a:1".
+function M.same(one, other)
+  local function sorted(text)
+    local items = {}
+    for item in text:gsub("=", ":"):gmatch("[^,;|]+") do
+      items[#items + 1] = item:find(":", 1, true) and item or item .. ":1"
+    end
+    table.sort(items)
+    return table.concat(items, text:find("|", 1, true) and "|" or ",")
+  end
+  return one == other or sorted(one) == sorted(other)
+end
+
 -- The text with our licence once; without it where any of several licences will do.
 function M.with_one(text, ours)
   local others = M.split(text, ours)

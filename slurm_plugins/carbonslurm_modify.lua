@@ -168,7 +168,7 @@ return function(tag, licences)
   local function judge_licences(asked, record, job, settings)
     local others, count = licences.split(asked, settings.licence)
     local old_others, old_count = licences.split(record.licenses, settings.licence)
-    if others ~= old_others then refuse("its other licences are not carbonslurm's") end
+    if not licences.same(others, old_others) then refuse("its other licences are not carbonslurm's") end
     if not count or (old_count and count <= old_count) then return end
     if count > 1 or not settings.within(record.partition, settings.gate_partitions) then
       refuse("%s of licence %s", digits(count), settings.licence)
@@ -226,7 +226,8 @@ return function(tag, licences)
     local comment, assign = given_comment(desc, record, by, now)
     local _, held = tag.split_mark(record.comment)
     local text = tag.split_mark(comment or record.comment)
-    local begins, holds = (desc.begin_time or 0) ~= 0, given(desc.priority, slurm)
+    -- Any other priority changes no hold: Slurm refuses it on a held job.
+    local begins, holds = (desc.begin_time or 0) ~= 0, desc.priority == 0 or desc.priority == slurm.INFINITE
     local asked = desc.licenses
     local _, count = licences.split(asked, settings.licence)
     local _, old_count = licences.split(record.licenses, settings.licence)

@@ -2,8 +2,8 @@
 
 usage: lua harness.lua HOOK_FOLDER SCENARIO.lua
 
-A scenario has `words` (the tag's cases), `updates` or `jobs` (one after another, with one memory), or `job` (one submission).
-The stub is as strict as slurmctld's own: job_desc is empty and answers through its metatable, assigning another type
+A scenario has `words` (the tag's cases), `confs` (texts of slurm.conf), `updates` or `jobs` (one after another, with
+one memory), or `job` (one submission). The stub is as strict as slurmctld's own: job_desc is empty and answers through its metatable, assigning another type
 than the field's raises, and slurm.log_* formats with string.format, which raises for nil on Lua 5.1. ]]
 
 local folder, scenario_file = arg[1], arg[2]
@@ -64,6 +64,12 @@ local function cases()
   for i, comment in ipairs(scenario.comments) do did.found[i] = hook.find_tag(comment) or false end
 end
 
+local function confs()
+  local hook = dofile(folder .. "/carbonslurm.lua")
+  did.answers = {}
+  for i, text in ipairs(scenario.confs) do did.answers[i] = hook.lacks_licence(text, scenario.licence) end
+end
+
 local function job()
   local partitions = {}
   for name, fields in pairs(scenario.partitions or {}) do partitions[name] = record(fields) end
@@ -107,5 +113,5 @@ local function jobs()
   end
 end
 
-if scenario.words then cases() elseif scenario.updates then updates() elseif scenario.jobs then jobs() else job() end
+if scenario.words then cases() elseif scenario.updates then updates() elseif scenario.jobs then jobs() elseif scenario.confs then confs() else job() end
 io.write(json(did), "\n")

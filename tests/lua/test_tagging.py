@@ -339,6 +339,15 @@ def test_without_a_gate_for_all_its_partitions_a_job_gets_no_licence(
     assert "licenses" not in submit(settings=settings, partition=partition).assigned
 
 
+def test_only_a_slurm_conf_that_lacks_the_licence_for_sure_shuts_the_gate_off(lua: Any) -> None:
+    """Slurm rejects a job that asks for a licence that it does not have."""
+    lacking = ["", "Licenses=app:8\n", "#Licenses=carbon:5\n", "x=1\nlicenses = carbonate:1 # carbon:1\n"]
+    having = ["Licenses=carbon:5\n", " LICENSES = app,carbon:9\n", "include more.conf\n", "a=1\n Include x\n"]
+    answers = lua.run({"confs": lacking + having, "licence": "carbon"})["answers"]
+    assert answers == [True] * len(lacking) + [False] * len(having)
+    assert lua.run({"confs": lacking, "licence": "carbon@server"})["answers"] == [False] * len(lacking)
+
+
 def test_the_licence_may_have_another_name(submit: Submit) -> None:
     did = submit(settings=GATE | {"gate_licence": "green@grid"}, licenses="green:4,carbon:1")
     assert did.assigned["licenses"] == "carbon:1,green@grid:1"

@@ -183,7 +183,7 @@ def test_the_daemon_releases_nothing_else(update: Update, record: dict[str, obje
 
 
 @pytest.mark.parametrize("who", [OWNER, ROOT, STRANGER])
-@pytest.mark.parametrize("change", [HOLD, RELEASE, {"priority": 77}], ids=str)
+@pytest.mark.parametrize("change", [HOLD, RELEASE], ids=str)
 def test_a_hold_or_release_by_anybody_else_takes_the_mark_away(
     update: Update, who: int, change: dict[str, object]
 ) -> None:
@@ -258,8 +258,12 @@ def test_what_was_ours_can_be_released_whoever_touched_the_job(update: Update) -
     assert [answer.refused for answer in (touched, released, opened)] == [False] * 3
 
 
-@pytest.mark.parametrize("change", [{"time_limit": 5}, {"comment": "x"}, {"licenses": "x:1"}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"time_limit": 5}, {"comment": "x"}, {"licenses": "x:1"}, {"priority": 77}], ids=str
+)
 def test_other_changes_leave_the_job_ours(update: Update, change: dict[str, object]) -> None:
+    """A priority that an admin gives is neither a hold nor a release: Slurm refuses it on a held job."""
+    assert "comment" not in update(step(ROOT, {"priority": 77}, job(**OURS_HELD)))[0].assigned
     assert not update(step(OWNER, change), step(DAEMON, BEGIN))[1].refused
 
 
@@ -355,6 +359,8 @@ def test_no_owner_gets_the_licence_elsewhere(update: Update, record: dict[str, o
     [
         ("carbon:1", "", False),
         ("x:2,carbon:1", "x:2", False),
+        ("x;carbon:1;y=2", "y:2,x:1", False),
+        ("x|y", "x,y", True),
         ("x:2", "x:2,carbon:1", False),
         (None, "carbon:1", False),
         (None, "carbon:2", True),

@@ -17,7 +17,7 @@ from carbonslurm.sandbox.waiting import wait_until
 
 FLEX, GPU = "--comment=carbon:flex=2h", "--gres=gpu:1"
 LATER = "StartTime=now+2hours"
-GATE = ("carbon:50", "other:9")
+GATE = "carbon:50,other:9"
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,15 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def licensed(sandbox: Sandbox) -> None:
-    """The shared sandbox with licences."""
+def licensed(sandbox: Sandbox) -> Iterator[None]:
+    """The shared sandbox with more licences."""
     conf = sandbox.slurm_conf
-    if "Licenses=" not in conf.read_text():
-        conf.write_text(conf.read_text() + f"Licenses={','.join(GATE)}\n")
-        sandbox.restart_slurmctld()
+    before = conf.read_text()
+    conf.write_text(re.sub(r"^Licenses=(.*)$", rf"Licenses=\1,{GATE}", before, flags=re.MULTILINE))
+    sandbox.restart_slurmctld()
+    yield
+    conf.write_text(before)
+    sandbox.restart_slurmctld()
 
 
 @pytest.fixture
@@ -389,6 +392,20 @@ def test_the_licence_is_one_at_most_in_updates_too_and_the_owner_may_drop_it(sce
     plain = scene.sbatch(GPU, "-H")
     assert scene.update(scene.owner, plain, "Licenses=carbon:40").code == 0
     assert plain.field("Licenses") in ("", "(null)")
+
+
+def test_a_gate_without_its_licence_rejects_nobodys_job(scene: Scene) -> None:
+    """Slurm rejects a job that asks for a licence that slurm.conf does not name."""
+    conf = scene.sandbox.slurm_conf
+    before = conf.read_text()
+    try:
+        conf.write_text(before.replace("carbon:50,", ""))
+        configure(scene.sandbox, gate=("main",))
+        scene.sandbox.restart_slurmctld()
+        assert scene.sbatch(FLEX, GPU).field("Licenses") in ("", "(null)")
+    finally:
+        conf.write_text(before)
+        scene.sandbox.restart_slurmctld()
 
 
 def test_an_or_of_licences_is_not_mixed_with_ours(scene: Scene) -> None:
