@@ -118,7 +118,7 @@ class Telling:
         for number, action in group:
             words = answers.get(action.job.spec)
             if number is not None:
-                state = OutcomeState.APPLIED if words is None else failed
+                state = OutcomeState.APPLIED if words is None else _unless_partly(action, failed)
                 outcomes[number] = Outcome(state, at, words or "")
             elif words is None:
                 self.memory.unwritten.append((action, at))
@@ -127,6 +127,11 @@ class Telling:
             self.actions.settle(outcomes)
         except LedgerError as error:
             logger.warning("%s", error)
+
+
+def _unless_partly(action: Action, failed: OutcomeState) -> OutcomeState:
+    """Of a refused range some tasks may have been changed, those that had not just started: nobody says."""
+    return OutcomeState.UNCERTAIN if "[" in action.job.spec else failed
 
 
 def describe(action: Action, refusal: str | None = None) -> str:

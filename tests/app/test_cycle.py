@@ -544,3 +544,20 @@ def test_a_refusal_is_written_and_tried_again(world: Any) -> None:
     report = world.cycle(actuator=Late())
     assert (report.actions, report.refused) == (1, 1)
     assert world.actions()[0].state == "refused"
+
+
+def test_a_task_that_starts_just_before_the_update_does_not_make_the_rest_somebody_elses(world: Any) -> None:
+    """Slurm changes the others, and answers with an error all the same."""
+    world.forecast(*DIRTY_UNTIL_THREE)
+    first = world.submit(tasks=4)
+
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            if name == "withhold":
+                world.owner.update_begin(f"{first}_2", world.now)
+            return getattr(world.owner, name)
+
+    assert world.cycle(actuator=Late()).refused == 1
+    world.live(4 * HOUR)
+    assert [world.job(first + task).started for task in range(4)] == [at(3), at(3), NOON, at(3)]
+    assert "leave" not in world.verbs()
