@@ -76,9 +76,8 @@ def queue(config: Config) -> QueueReader:
     slurm = wire(config)
     # The licence's name is known even where no gate is used now: one that was has to be undone.
     licence = config.withhold.gate.licence
-    if config.slurm.backend == "pyslurm":
-        return LibraryQueue(library(slurm), config.cluster, now, os.geteuid(), licence)
-    return SlurmQueue(slurm, config.cluster, now, os.geteuid(), licence)
+    commands = SlurmQueue(slurm, config.cluster, now, os.geteuid(), licence)
+    return LibraryQueue(library(slurm), commands) if config.slurm.backend == "pyslurm" else commands
 
 
 def begin(config: Config) -> Actuator:

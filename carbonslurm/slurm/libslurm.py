@@ -1,6 +1,6 @@
 """Reading and withholding by pyslurm, in a process of its own: the backend ``pyslurm``.
 
-It does what pyslurm can say: read the queue and slurmctld's settings, and set begin times. It cannot say
+It does what pyslurm can say, and what is done often: read the queue, and set begin times. It cannot say
 ``requeue Incomplete``, which alone never runs a finished job again; nor name the waiting tasks of an array,
 of which its plain number would touch the running ones too; nor set a site factor back to nothing. All that
 stays with Slurm's own commands, whatever the backend.
@@ -8,9 +8,9 @@ stays with Slurm's own commands, whatever the backend.
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from importlib.util import find_spec
 
@@ -18,11 +18,10 @@ from carbonslurm.core.interval import to_epoch
 from carbonslurm.core.job import Queue
 from carbonslurm.core.stop import ControllerFacts
 from carbonslurm.errors import ConfigError
-from carbonslurm.formats.scontrol import read_controller
 from carbonslurm.formats.squeue import read_rows
 from carbonslurm.ports import Actuator, Setting
 from carbonslurm.slurm.child import Child
-from carbonslurm.slurm.queue import check_cluster
+from carbonslurm.slurm.queue import SlurmQueue
 from carbonslurm.slurm.wire import AWAY, Wire, clean_environment
 
 WORKER = "carbonslurm.slurm.pyslurm_worker"
@@ -51,22 +50,16 @@ def _child(timeout: timedelta, environment: frozenset[tuple[str, str]]) -> Child
     return Child([sys.executable, "-m", WORKER], dict(environment), timeout)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LibraryQueue:
     """ports.QueueReader by pyslurm.
 
     Attributes:
-        cluster: as the configuration says.
-        uid: the account that we run as.
-        gate: the licence by which jobs are behind the gate, None where there is no gate.
+        commands: the same by Slurm's commands, for slurmctld's settings, which are asked for once an hour.
     """
 
     child: Child
-    cluster: str
-    clock: Callable[[], datetime]
-    uid: int
-    gate: str | None = None
-    _compared: bool = False
+    commands: SlurmQueue
 
     def snapshot(self) -> Queue:
         """Return the whole queue, by one call.
@@ -74,15 +67,14 @@ class LibraryQueue:
         Raises:
             ConfigError: Slurm is another cluster than the configuration says.
         """
-        if not self._compared:
-            check_cluster(self.controller(), self.cluster)
-            self._compared = True
-        taken_at = self.clock()
-        return read_rows(self.child.ask({"do": "queue"}), self.cluster, taken_at, self.gate)
+        slurm = self.commands
+        slurm.compare()
+        taken_at = slurm.clock()
+        return read_rows(self.child.ask({"do": "queue"}), slurm.cluster, taken_at, slurm.gate)
 
     def controller(self) -> ControllerFacts:
         """Return what slurmctld says of itself."""
-        return read_controller(self.child.ask({"do": "settings"}), self.uid)
+        return self.commands.controller()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +90,16 @@ class LibraryBegin:
 
     def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Set the begin time of jobs."""
-        arrays = [spec for spec in specs if not spec.isdigit()]
+        ours, others = _sayable(specs, setting)
         at = None if setting.until is None else to_epoch(setting.until)
-        answers = self._set([spec for spec in specs if spec.isdigit()], at, setting.site_factor)
-        return answers | (dict(self.commands.withhold(arrays, setting)) if arrays else {})
+        answers = self._set(ours, at, setting.site_factor)
+        return answers | (dict(self.commands.withhold(others, setting)) if others else {})
 
     def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Set the begin time of jobs to now."""
-        arrays = [spec for spec in specs if not spec.isdigit()]
-        answers = self._set([spec for spec in specs if spec.isdigit()], None, setting.site_factor)
-        return answers | (dict(self.commands.release(arrays, setting)) if arrays else {})
+        ours, others = _sayable(specs, setting)
+        answers = self._set(ours, None, setting.site_factor)
+        return answers | (dict(self.commands.release(others, setting)) if others else {})
 
     def _set(self, ids: Sequence[str], at: int | None, factor: int | None) -> dict[str, str | None]:
         answers: dict[str, str | None] = {}
@@ -116,3 +108,10 @@ class LibraryBegin:
             question = {"do": "begin", "ids": batch, "at": at, "site_factor": factor, "away": list(AWAY)}
             answers.update(self.child.ask(question))
         return answers
+
+
+def _sayable(specs: Sequence[str], setting: Setting) -> tuple[list[str], list[str]]:
+    """Return what pyslurm can say, and the rest: tasks of arrays, and all whose site factor is taken back."""
+    if setting.site_factor == 0:
+        return [], list(specs)
+    return [spec for spec in specs if spec.isdigit()], [spec for spec in specs if not spec.isdigit()]

@@ -13,7 +13,6 @@ write is looked at. Written against pyslurm 25.11.2.
 request    keys                                 value
 ========== ==================================== ================================================
 queue                                           rows: squeue's field -> text, or ``error``
-settings                                        lines as ``scontrol show config`` has them
 begin      ids, at (epoch, None for now),       id -> None, or Slurm's refusal
            site_factor (None leaves it), away
 ========== ==================================== ================================================
@@ -138,27 +137,6 @@ def tres(job: Any) -> str:
     return ",".join([f"cpu={job.cpus or 0}", f"node={job.num_nodes or 0}", *gres])
 
 
-def settings(pyslurm: Any, _: dict[str, Any]) -> str:
-    """Return what we need of slurmctld's own settings."""
-    found = pyslurm.slurmctld.Config.load()
-    lines = {
-        "AuthInfo": ",".join(found.auth_info or []) or "(null)",
-        "BOOT_TIME": found.slurmctld_boot_time,
-        "ClusterName": found.cluster_name,
-        "SchedulerParameters": parameters(found.scheduler_parameters),
-        "SlurmUser": f"{found.slurm_user_name}({found.slurm_user_id})",
-        "SlurmctldParameters": parameters(found.slurmctld_parameters),
-        "SlurmdTimeout": f"{found.slurmd_timeout} sec",
-    }
-    return "".join(f"{name} = {value}\n" for name, value in lines.items())
-
-
-def parameters(given: dict[str, Any] | None) -> str:
-    """Return a list of settings as slurm.conf has it."""
-    words = [name if value is True else f"{name}={value}" for name, value in (given or {}).items()]
-    return ",".join(words) or "(null)"
-
-
 def begin(pyslurm: Any, request: dict[str, Any]) -> dict[str, str | None]:
     """Set the begin time of jobs, and their site factor: one call each, as scontrol makes it.
 
@@ -178,7 +156,7 @@ def begin(pyslurm: Any, request: dict[str, Any]) -> dict[str, str | None]:
     return answers
 
 
-ANSWERS = {"queue": queue, "settings": settings, "begin": begin}
+ANSWERS = {"queue": queue, "begin": begin}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -41,33 +41,32 @@ class SlurmQueue:
         Raises:
             ConfigError: Slurm is another cluster than the configuration says.
         """
-        self._just_read = None
-        if not self._compared:
-            self._compare()
+        self.compare()
         marks = _marks()
         taken_at = self.clock()
         answer = self.wire.read(snapshot_argv(marks))
         return read_snapshot(answer.text, marks, self.cluster, taken_at, self.gate)
 
-    def _compare(self) -> None:
+    def compare(self) -> None:
+        """Begin a cycle: before the first snapshot, refuse a Slurm that is another cluster than is meant.
+
+        Raises:
+            ConfigError: it is.
+        """
+        self._just_read = None
+        if self._compared:
+            return
         facts = self.controller()
-        check_cluster(facts, self.cluster)
+        if facts.cluster != self.cluster:
+            raise ConfigError(
+                f'cluster: slurmctld serves "{facts.cluster}", the configuration says "{self.cluster}"'
+            )
         self._compared, self._just_read = True, facts
 
     def controller(self) -> ControllerFacts:
         """Return what slurmctld says of itself; what the first snapshot asked is not asked again for it."""
         facts, self._just_read = self._just_read, None
         return facts or read_controller(self.wire.read(config_argv()).text, self.uid)
-
-
-def check_cluster(facts: ControllerFacts, cluster: str) -> None:
-    """Refuse a Slurm that is another than the configuration means.
-
-    Raises:
-        ConfigError: it is.
-    """
-    if facts.cluster != cluster:
-        raise ConfigError(f'cluster: slurmctld serves "{facts.cluster}", the configuration says "{cluster}"')
 
 
 def _marks() -> Marks:

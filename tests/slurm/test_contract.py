@@ -27,6 +27,7 @@ from carbonslurm.sim.job import Submission
 from carbonslurm.slurm.begin import BeginActuator
 from carbonslurm.slurm.child import Child
 from carbonslurm.slurm.libslurm import WORKER, LibraryBegin, LibraryQueue
+from carbonslurm.slurm.queue import SlurmQueue
 from carbonslurm.slurm.stops import SlurmRunControl
 from carbonslurm.slurm.wire import clean_environment
 
@@ -91,7 +92,8 @@ class LibraryWorld(RealWorld):
         argv = [sys.executable, "-m", WORKER]
         python = {} if packages is None else {"PYTHONPATH": str(packages)}
         self.child = Child(argv, clean_environment(wire.environment or {}) | python, wire.timeout)
-        self.queue = LibraryQueue(self.child, stage.config.cluster, wiring.now, os.geteuid())
+        commands = SlurmQueue(wire, stage.config.cluster, wiring.now, os.geteuid())
+        self.queue = LibraryQueue(self.child, commands)
         self.actuator = LibraryBegin(self.child, BeginActuator(wire))
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from carbonslurm.slurm.begin import BeginActuator
 from carbonslurm.slurm.child import Child
 from carbonslurm.slurm.libslurm import WORKER, LibraryBegin, LibraryQueue
 from carbonslurm.slurm.pyslurm_worker import expanded
+from carbonslurm.slurm.queue import SlurmQueue
 from carbonslurm.slurm.wire import clean_environment
 
 if TYPE_CHECKING:
@@ -53,7 +55,8 @@ def child(stage: Stage, packages: Path) -> Iterator[Child]:
 
 @pytest.fixture
 def queue(stage: Stage, child: Child) -> LibraryQueue:
-    return LibraryQueue(child, stage.config.cluster, wiring.now, os.geteuid())
+    commands = SlurmQueue(wiring.wire(stage.config), stage.config.cluster, wiring.now, os.geteuid())
+    return LibraryQueue(child, commands)
 
 
 @pytest.fixture
@@ -209,10 +212,6 @@ def test_each_field_that_squeue_is_asked_for_is_told(child: Child, job: int) -> 
     assert set(FIELDS) <= set(row)
 
 
-def test_both_backends_hear_the_same_of_slurmctld(stage: Stage, queue: LibraryQueue) -> None:
-    assert queue.controller() == wiring.queue(stage.config).controller()
-
-
 @pytest.mark.parametrize(
     ("ranges", "numbers"), [("0-3,7", [0, 1, 2, 3, 7]), ("5", [5]), ("[0-8:4,9]", [0, 4, 8, 9])]
 )
@@ -230,7 +229,10 @@ def test_arrays_and_what_pyslurm_cannot_say_go_through_scontrol(stage: Stage, ch
     array = submit(stage.sandbox, "--array=0-3", *HELD, user=stage.user)
     actuator = LibraryBegin(child, BeginActuator(wiring.wire(stage.config)))
     spec = f"{array}_[0-3]"
-    assert dict(actuator.withhold([spec], Setting(wiring.now() + timedelta(hours=1)))) == {spec: None}
+    later = Setting(wiring.now() + timedelta(hours=1))
+    assert dict(actuator.withhold([spec], later)) == {spec: None}
+    single = submit(stage.sandbox, *HELD, user=stage.user)
+    assert dict(actuator.withhold([single], replace(later, site_factor=0))) == {single: None}
     assert child._process is None  # noqa: SLF001 - nobody was asked
 
 

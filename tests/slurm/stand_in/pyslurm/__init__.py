@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 FAULT = Path(__file__).with_name("fault")
 UNSET = frozenset({None, 0, 4294967294})
@@ -67,7 +67,8 @@ class Job:
 
     def modify(self, changes: JobSubmitDescription) -> None:
         """Update it."""
-        ask("scontrol", "update", f"JobId={self.id}", f"StartTime=uts{changes.begin_time}")
+        factor = [f"SiteFactor={changes.site_factor}"] if changes.site_factor else []
+        ask("scontrol", "update", f"JobId={self.id}", f"StartTime=uts{changes.begin_time}", *factor)
 
 
 def text(name: str) -> Any:
@@ -155,38 +156,3 @@ class JobSubmitDescription:
 
     begin_time: int | None = None
     site_factor: int | None = None
-
-
-def _settings() -> Iterator[tuple[str, str]]:
-    for line in ask("scontrol", "show", "config").decode().splitlines():
-        name, equals, value = line.partition("=")
-        if equals:
-            yield name.strip(), value.strip()
-
-
-def _parameters(words: str) -> dict[str, Any]:
-    pairs = [word.partition("=") for word in words.split(",") if words != "(null)"]
-    return {key: value or True for key, _, value in pairs}
-
-
-class Config(SimpleNamespace):
-    """slurmctld's settings."""
-
-    @staticmethod
-    def load() -> Config:
-        """Ask for them."""
-        found = dict(_settings())
-        name, _, uid = found["SlurmUser"].rstrip(")").partition("(")
-        return Config(
-            slurmctld_boot_time=int(found["BOOT_TIME"]),
-            cluster_name=found["ClusterName"],
-            slurm_user_name=name,
-            slurm_user_id=int(uid),
-            auth_info=found["AuthInfo"].split(","),
-            scheduler_parameters=_parameters(found["SchedulerParameters"]),
-            slurmctld_parameters=_parameters(found["SlurmctldParameters"]),
-            slurmd_timeout=int(found["SlurmdTimeout"].split()[0]),
-        )
-
-
-slurmctld = SimpleNamespace(Config=Config)
