@@ -14,13 +14,13 @@ import pytest
 
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
 from carbonslurm.sandbox.waiting import wait_until
-from carbonslurm.sandbox.watching import actions, forecast, now_s, wait_until_settled
+from carbonslurm.sandbox.watching import actions, forecast, now_s, wait_for_cycles, wait_until_settled
 
 if TYPE_CHECKING:
     from carbonslurm.sandbox.stage import Stage
 
 DIRTY, CLEAN = 500.0, 100.0
-MIN_RUN_S, DIRTY_FOR_S, CLEAN_FOR_S = 12, 11, 18
+MIN_RUN_S = 18
 PER_HOUR = 2
 SCRIPT = "#!/bin/bash\ntrap : USR1\nfor second in $(seq 110); do sleep 1 & wait $!; done\n"
 TAG = "--comment=carbon:flex=2h,length=110s,checkpoint=USR1@1,restart=1s"
@@ -32,7 +32,6 @@ class Limits:
 
     stage: Stage
     jobs: dict[str, str] = field(default_factory=dict)
-    began: datetime = field(default_factory=now_s)
 
     def submit(self, name: str, gpus: int) -> None:
         script = self.stage.sandbox.work / "limits.sh"
@@ -51,45 +50,43 @@ class Limits:
     def restarts(self, name: str) -> int:
         return int(fields(self.stage.sandbox, self.jobs[name])["Restarts"])
 
-    def turn(self, *moments: datetime) -> None:
-        """Publish a grid that turns dirty, clean, dirty ... at these moments."""
-        levels = [(0.0, CLEAN)]
-        for number, moment in enumerate(moments):
-            levels.append(((moment - self.began).total_seconds(), CLEAN if number % 2 else DIRTY))
-        forecast(self.stage, self.began, levels)
+    def turn_clean(self) -> None:
+        """Publish a grid that is clean from now on."""
+        forecast(self.stage, now_s(), [(0, CLEAN)])
+
+    def turn_dirty(self) -> None:
+        """Publish a grid that is dirty from now on, for a minute."""
+        forecast(self.stage, now_s(), [(0, DIRTY), (60, CLEAN)])
 
 
 @pytest.fixture(scope="module")
 def limits(lasting_stage: Stage) -> Limits:
-    """Both dirty times are over."""
+    """The grid turned dirty twice, and the stops that there was room for were begun."""
     stage = lasting_stage
     stop = {"min_run": f"{MIN_RUN_S}s", "max_stops": 1, "per_hour": PER_HOUR, "restart": "1s", "settle": "3s"}
     stage.changes = {**stage.changes, "stop": stop}
     stage.write_site()
     wait_until_settled(stage)
     found = Limits(stage)
-    found.turn()
+    found.turn_clean()
     stage.start()
     found.submit("stopped once", 4)
-    old_enough = found.runs("stopped once") + timedelta(seconds=MIN_RUN_S + 1)
-    wait_until(
-        lambda: now_s() >= old_enough - timedelta(seconds=3), 30, "the first job to have run for a while"
-    )
+    old_enough = found.runs("stopped once") + timedelta(seconds=MIN_RUN_S)
+    wait_until(lambda: now_s() >= old_enough, 40, "the first job to have run for a while")
     found.submit("young", 4)
     found.runs("young")
-    clean = now_s() + timedelta(seconds=DIRTY_FOR_S)
-    found.turn(now_s(), clean)
-    wait_until(lambda: found.restarts("stopped once") == 1, 30, "the first stop")
-    wait_until(lambda: now_s() >= clean, 30, "the clean time")
+    found.turn_dirty()
+    wait_until(lambda: found.restarts("stopped once") == 1, MIN_RUN_S - 4, "the first stop")
+    found.turn_clean()
+    wait_for_cycles(stage, 2)
     stage.sandbox.run(["scancel", found.jobs["young"]])
     found.submit("saves little", 1)
     found.submit("saves much", 3)
     for name in ("saves little", "saves much", "stopped once"):
         found.runs(name)
-    again = now_s() + timedelta(seconds=CLEAN_FOR_S - 4)
-    found.turn(found.began, clean, again, again + timedelta(seconds=DIRTY_FOR_S + 4))
-    wait_until(lambda: found.restarts("saves much") == 1, 50, "the second stop")
-    wait_until(lambda: now_s() >= again + timedelta(seconds=DIRTY_FOR_S), 40, "the dirty time to pass")
+    found.turn_dirty()
+    wait_until(lambda: found.restarts("saves much") == 1, 60, "the second stop")
+    wait_for_cycles(stage, 3)
     return found
 
 
