@@ -22,10 +22,11 @@ from carbonslurm.app.stopping import Stopping
 from carbonslurm.app.telling import Memory, Telling
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
+from carbonslurm.core.job import Queue
 from carbonslurm.core.means import Means
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.situation import PlanRules, Zones
-from carbonslurm.core.stop import StopRules
+from carbonslurm.core.stop import ControllerFacts, StopRules
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
 from carbonslurm.errors import CarbonslurmError
 from carbonslurm.ledger.writing import Ledger
@@ -69,6 +70,19 @@ class Fuse:
 
 
 @dataclass
+class _Dated:
+    """The queue, as our daemon's clock dates it."""
+
+    world: "World"
+
+    def snapshot(self) -> Queue:
+        return replace(self.world.owner.snapshot(), taken_at=self.world.clock())
+
+    def controller(self) -> ControllerFacts:
+        return self.world.owner.controller()
+
+
+@dataclass
 class World:
     """The cluster ``toy``, with our daemon beside it.
 
@@ -76,6 +90,7 @@ class World:
         owner: the cluster, for what people and fate do to it.
         rules: the site's; a story may replace them.
         fuse: see Fuse.
+        off: how far our daemon's clock is ahead of Slurm's.
         watch: told of each call of a port; the fuse, unless a story puts another in its place.
     """
 
@@ -85,6 +100,7 @@ class World:
     rules: CycleRules
     memory: Memory = field(default_factory=Memory)
     fuse: Fuse = field(default_factory=Fuse)
+    off: timedelta = timedelta()
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +109,10 @@ class World:
     @property
     def now(self) -> datetime:
         return self.owner.now
+
+    def clock(self) -> datetime:
+        """Our daemon's."""
+        return self.now + self.off
 
     # --- people ---
 
@@ -112,7 +132,7 @@ class World:
         tag = Tag(
             flex=flex,
             by=FlexibleBy.OWNER,
-            latest=max(self.now, own or self.now) + flex,
+            latest=None if wanted.get("needs") else max(self.now, own or self.now) + flex,
             begin=own,
             window=window,
             checkpoint=None if grace is None else Checkpoint("USR1", grace, full=False, restart=None),
@@ -162,17 +182,17 @@ class World:
             timeout=timedelta(seconds=30),
             actions=self.ledger,
             memory=self.memory,
-            clock=lambda: self.now,
+            clock=self.clock,
         )
         cycle = Cycle(
-            queue=self.owner,
+            queue=_Dated(self),
             telling=telling,
             archive=self.ledger,
             actions=self.ledger,
             jobs=self.ledger,
             cycles=self.ledger,
             rules=self.rules,
-            clock=lambda: self.now,
+            clock=self.clock,
             memory=self.memory,
         )
         return behind(cycle, self.watch).run()
@@ -185,7 +205,7 @@ class World:
             begin=self.owner,
             actions=self.ledger,
             memory=self.memory,
-            clock=lambda: self.now,
+            clock=self.clock,
         )
         try:
             return behind(stopping, self.watch).run()

@@ -8,7 +8,7 @@ Protocols: a new port, or a new method of one, is a new failpoint without a word
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Protocol, Self, TypeVar, get_args, get_origin, get_type_hints
 
@@ -66,15 +66,16 @@ class Failpoint:
 
 def behind(parts: Parts, watch: Watch) -> Parts:
     """Return a use case, or a part of one, with all of its ports watched."""
-    return replace(parts, **{name: _behind(getattr(parts, name), watch) for name in _hands(type(parts))})
+    hands = _hands(type(parts)).items()
+    return replace(parts, **{name: _behind(getattr(parts, name), kinds, watch) for name, kinds in hands})
 
 
-def _behind(value: Any, watch: Watch) -> Any:
+def _behind(value: Any, kinds: Sequence[type], watch: Watch) -> Any:
     if value is None:
         return None
     if isinstance(value, Mapping):
-        return {key: _behind(each, watch) for key, each in value.items()}
-    return behind(value, watch) if _hands(type(value)) else _Watched(value, watch)
+        return {key: _behind(each, kinds, watch) for key, each in value.items()}
+    return _Watched(value, watch) if any(map(_is_port, kinds)) else behind(value, watch)
 
 
 def calls() -> frozenset[str]:

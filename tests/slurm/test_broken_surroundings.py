@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 from contextlib import contextmanager, suppress
@@ -10,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from lives import Lives
+from lives import Lives, now_s
 
 from carbonslurm.core.interval import from_epoch, iso
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ports import RunFilter
-from carbonslurm.sandbox.jobs import wait_for_state
+from carbonslurm.sandbox.jobs import submit, wait_for_state
 from carbonslurm.sandbox.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -120,3 +121,32 @@ def test_while_slurmdbd_is_away_jobs_wait_and_start_as_planned(lives: Lives) -> 
     finally:
         lives.stage.sandbox.start("slurmdbd")
     wait_until(lambda: figures(lives, job), 40, "sacct to be read again")
+
+
+# --- slurmctld ---
+
+
+def test_while_slurmctld_is_away_cycles_fail_and_nothing_is_lost(lives: Lives) -> None:
+    """One job's planned start passes, one's does not, one job ends; AWAY_S makes it longer than 12 s."""
+    away = timedelta(seconds=int(os.environ.get("AWAY_S", "12")))
+    late = lives.grid("other", (0, DIRTY), (300, CLEAN)) + LATER
+    soon = lives.grid("grid", (0, DIRTY), (12, CLEAN)) + timedelta(seconds=12)
+    ends = submit(lives.stage.sandbox, "--output=ends.out", "--wrap=sleep 8; date", user=lives.stage.user)
+    lives.live()
+    passes, stays = lives.submit(2), lives.submit(2, "--partition=debug")
+    wait_for_begin(lives, passes, soon)
+    wait_for_begin(lives, stays, late)
+    lives.stage.sandbox.stop_slurmctld()
+    over = now_s() + away
+    try:
+        wait_until(lambda: (lives.last_cycle() or ("", None))[1], 60, "a failed cycle")
+        wait_until(lambda: now_s() >= over, away.total_seconds() + 10, "the end of the outage")
+    finally:
+        lives.stage.sandbox.start_slurmctld()
+    lives.wait_for([passes, ends], "COMPLETED", timeout=60)
+    wait_until(lambda: (lives.last_cycle() or ("", ""))[1] is None, 20, "a good cycle")
+    assert lives.begin(stays) == late
+    assert [row.verb for row in (*lives.actions(passes), *lives.actions(stays))] == ["withhold", "withhold"]
+    assert lives.output(passes) == ["start 0", "end 0"]
+    assert len((lives.stage.sandbox.work / "ends.out").read_text().splitlines()) == 1
+    assert [state for state, _ in lives.attempts(ends)] == ["COMPLETED"]

@@ -239,23 +239,6 @@ def test_a_better_forecast_moves_the_plan(stage: Stage, clean_late: datetime) ->
     wait_for_begin(stage, job, start + timedelta(seconds=200))
 
 
-def test_while_slurmctld_is_away_cycles_fail_and_nothing_is_lost(stage: Stage, clean_late: datetime) -> None:
-    job = submit(stage.sandbox, *FLEXIBLE, SLEEP, user=stage.user)
-    wait_for_begin(stage, job, clean_late)
-    stage.sandbox.stop_slurmctld()
-    try:
-        with Reading.open(Path(stage.config.ledger)) as reading:
-            wait_until(
-                lambda: (reading.last_cycle(stage.config.cluster) or ("", None))[1], 60, "a failed cycle"
-            )
-    finally:
-        stage.sandbox.start_slurmctld()
-    wait_for_cycles(stage, 2)
-    stage.check()
-    assert begin(stage, job) == clean_late
-    assert not known(stage, job).hands_off
-
-
 def test_a_change_that_a_crash_forgot_is_made_again(stage: Stage, clean_late: datetime) -> None:
     """Back at the value from before our change after a restart of slurmctld is not the owner's word."""
     job = submit(stage.sandbox, *FLEXIBLE, "--begin=now+120", SLEEP, user=stage.user)
