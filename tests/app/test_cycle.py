@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from carbonslurm.app.fetch import usable_forecasts
 from carbonslurm.core.budget import RateLimit
 from carbonslurm.core.job import JobState
+from carbonslurm.ledger.writing import Ledger
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -409,6 +411,19 @@ def test_a_cycle_that_cannot_read_the_ledger_fails_and_is_not_fatal(world: Any) 
     report = world.cycle()
     assert report.error is not None
     assert world.owner.commands == []
+
+
+def test_with_a_new_ledger_jobs_keep_their_planned_start(world: Any, tmp_path: Path) -> None:
+    """The old one was lost: what it had planned looks like somebody else's word, and is left alone."""
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.live(30 * MINUTE)
+    with Ledger.open(tmp_path / "new.db", cluster="toy") as world.ledger:
+        world.restart()
+        world.forecast(300, 300, 20)
+        world.live(3 * HOUR)
+        assert world.job(job).started == at(3)
+        assert world.verbs(job) == ["leave"]
 
 
 # --- forecasts end, budgets, observing ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ import pytest
 from lives import Lives, now_s
 
 from carbonslurm.core.interval import from_epoch, iso
+from carbonslurm.errors import UnavailableError
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ports import RunFilter
 from carbonslurm.sandbox.jobs import submit, wait_for_state
@@ -102,6 +104,22 @@ def test_with_a_full_disk_nothing_new_waits_and_what_is_due_goes(lives: Lives) -
         assert (withheld.verb, released.verb, released.state) == ("withhold", "release", "applied")
         assert lives.actions(new) == []
         lives.stage.kill()
+
+
+def test_a_daemon_that_cannot_write_its_ledger_ends_and_jobs_start_by_themselves(lives: Lives) -> None:
+    lives.grid("grid", (0, DIRTY), (300, CLEAN))
+    folder = Path(lives.stage.config.ledger).parent
+    mode = folder.stat().st_mode
+    if lives.stage.daemon_account is not None:
+        shutil.chown(folder, "root")
+    folder.chmod(0o555)
+    try:
+        job = lives.submit(2)
+        with pytest.raises(UnavailableError, match="ended with 74"):
+            lives.live()
+        lives.wait_for([job], "COMPLETED", timeout=30)
+    finally:
+        folder.chmod(mode)
 
 
 # --- slurmdbd ---
