@@ -15,7 +15,7 @@ from matrix.children import Children
 from matrix.entering import Place
 from matrix.outcome import Outcome, summary
 from matrix.roots import Workshop
-from matrix.running import Runner, copy_tree
+from matrix.running import Runner, copy_tree, shares
 from matrix.versions import Version, chosen, own_suite, read_versions
 
 TOP = Path(__file__).parents[2]
@@ -33,7 +33,11 @@ def main(words: list[str]) -> int:
         tree = TOP / ".matrix" / "tree"
         copy_tree(TOP, tree)
         workshop = Workshop(_folder(), tuple(arguments.packages.split()), tree, Children(), _say)
-        runner = Runner(TOP, _own(), workshop, words[cut + 1 :] or ["tests/slurm"])
+        files = {
+            f"tests/slurm/{path.name}": path.stat().st_size for path in tree.glob("tests/slurm/test_*.py")
+        }
+        parts = [given] if (given := words[cut + 1 :]) else shares(files, arguments.parts)
+        runner = Runner(TOP, _own(), workshop, parts)
         outcomes = _run(runner, versions, arguments.at_once)
     except CarbonslurmError as error:
         print(f"bin/test --matrix: {error}", file=sys.stderr)
@@ -54,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
     parser.add_argument("--packages", default="", help="of Debian, that make a Slurm, with blanks between")
     parser.add_argument("--at-once", type=int, default=3, help="how many run side by side (default: 3)")
+    parser.add_argument("--parts", type=int, default=2, help="sessions side by side in each (default: 2)")
     return parser
 
 
@@ -104,8 +109,7 @@ def _say(line: str) -> None:
 
 def _report(outcome: Outcome) -> None:
     """Say how it went; where badly, with the end of what the tests said."""
-    log = TOP / ".matrix" / outcome.suite / "log"
-    if not outcome.good and log.exists():
+    for log in (log for log in outcome.logs if log.exists()):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         _say("\n".join(f"{outcome.suite}| {line}" for line in lines[-_TAIL:]))
         _say(f"{outcome.suite}: all of it is in {log}")

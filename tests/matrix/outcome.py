@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from carbonslurm.errors import DataError
@@ -34,6 +35,7 @@ class Outcome:
         counts: of its tests.
         took: the tests alone.
         trouble: what went wrong besides failed tests, '' for nothing.
+        logs: that tell what went wrong.
     """
 
     suite: str
@@ -42,6 +44,7 @@ class Outcome:
     counts: Counts = Counts()
     took: timedelta = timedelta(0)
     trouble: str = ""
+    logs: tuple[Path, ...] = ()
 
     @property
     def good(self) -> bool:

@@ -5,11 +5,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from carbonslurm.errors import CarbonslurmError, UnavailableError
 from matrix.entering import OUT, TREE, Place
@@ -40,13 +43,13 @@ class Runner:
         top: the checkout.
         own: the suite that this machine runs, None for none of Debian's.
         workshop: where roots come from; it has its copy of the checkout.
-        words: pytest's, which say what to run.
+        parts: pytest's words, of each of the sessions in which a version is tested side by side.
     """
 
     top: Path
     own: str | None
     workshop: Workshop
-    words: Sequence[str]
+    parts: Sequence[Sequence[str]]
 
     def run(self, version: Version) -> Outcome:
         """Run all tests on one version; whatever goes wrong is in the outcome."""
@@ -56,33 +59,50 @@ class Runner:
         try:
             with ExitStack() as stack:
                 if version.suite == self.own:
-                    return self._test(version, Place(None), sys.executable, str(out), out)
+                    return self._test(version, Place(None), sys.executable, out)
                 root, python = stack.enter_context(self.workshop.root(version, out / "log"))
                 # debootstrap's copies of these may say nothing of this machine's name, which Slurm asks for.
                 shown = {path: Path(path) for path in ("/etc/hosts", "/etc/resolv.conf")}
                 place = Place(root, {TREE: self.workshop.tree, OUT: out, **shown})
-                return self._test(version, place, python, OUT, out)
+                return self._test(version, place, python, out)
         except (CarbonslurmError, OSError) as error:
-            return Outcome(version.suite, trouble=str(error))
+            return Outcome(version.suite, trouble=str(error), logs=(out / "log",))
 
-    def _test(self, version: Version, place: Place, python: str, inside: str, out: Path) -> Outcome:
+    def _test(self, version: Version, place: Place, python: str, out: Path) -> Outcome:
         slurm, interpreter = _met(place, python)
         self.workshop.say(f"{version.suite}: testing on Slurm {slurm} with Python {interpreter}")
-        words = [python, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={inside}/junit.xml"]
-        words += self.words
         started = time.monotonic()
-        counts, trouble = Counts(), ""
-        try:
-            environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-            code = self.workshop.children.run(
-                place.argv(words), out / "log", timeout=LONGEST, cwd=self.top, environment=environment
-            )
-            counts = read_counts((out / "junit.xml").read_text(encoding="utf-8"))
-            trouble = "" if code in {0, 1} else f"pytest ended with {code}"
-        except (CarbonslurmError, OSError) as error:
-            trouble = str(error)
+        with ThreadPoolExecutor(len(self.parts)) as pool:
+            numbers = range(1, len(self.parts) + 1)
+            sessions = list(pool.map(partial(self._session, place, python, out), numbers, self.parts))
         took = timedelta(seconds=time.monotonic() - started)
-        return Outcome(version.suite, slurm, interpreter, counts, took, trouble)
+        counts = sum((session.counts for session in sessions), Counts())
+        trouble = "; ".join(session.trouble for session in sessions if session.trouble)
+        bad = tuple(session.log for session in sessions if session.trouble or session.counts.failed)
+        return Outcome(version.suite, slurm, interpreter, counts, took, trouble, bad)
+
+    def _session(self, place: Place, python: str, out: Path, number: int, words: Sequence[str]) -> "_Session":
+        """Run some of the tests in namespaces, and so with a sandbox, of their own."""
+        log, report = out / f"{number}.log", f"{number}.xml"
+        inside = OUT if place.root else str(out)
+        argv = [python, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={inside}/{report}", *words]
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        try:
+            code = self.workshop.children.run(
+                place.argv(argv), log, timeout=LONGEST, cwd=self.top, environment=environment
+            )
+            counts = read_counts((out / report).read_text(encoding="utf-8"))
+        except (CarbonslurmError, OSError) as error:
+            return _Session(Counts(), str(error), log)
+        return _Session(counts, "" if code in {0, 1} else f"pytest ended with {code}", log)
+
+
+class _Session(NamedTuple):
+    """What one session of pytest came to."""
+
+    counts: Counts
+    trouble: str
+    log: Path
 
 
 def _met(place: Place, python: str) -> tuple[str, str]:
@@ -94,6 +114,14 @@ def _met(place: Place, python: str) -> tuple[str, str]:
     if done.returncode != 0 or len(lines) != 2:
         raise UnavailableError(f"no Slurm or no Python: {(done.stderr or done.stdout).strip()[-200:]}")
     return lines[0].split()[-1], lines[1]
+
+
+def shares(sizes: Mapping[str, int], count: int) -> list[list[str]]:
+    """Deal files out, the largest first and each to whoever has the least; nobody is left without one."""
+    dealt: list[list[str]] = [[] for _ in range(min(count, len(sizes)))]
+    for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
+        min(dealt, key=lambda share: sum(sizes[other] for other in share)).append(name)
+    return [sorted(share) for share in dealt]
 
 
 def copy_tree(top: Path, target: Path) -> None:
