@@ -45,7 +45,7 @@ def look_argv(job_ids: Sequence[int], form: str | Marks) -> list[str]:
     """Return the command that shows jobs, as JSON held to a schema or as text with marks."""
     jobs = f"--jobs={','.join(map(str, job_ids))}"
     if isinstance(form, str):
-        return ["squeue", f"--json={form}", jobs]
+        return ["squeue", f"--json={form}", "--all", "--states=all", jobs]
     ends = [form.field] * (len(FIELDS) - 1) + [form.end]
     wanted = ",".join(f"{name}:{end}" for name, end in zip(FIELDS, ends, strict=True))
     return ["squeue", "--noheader", "--array", "--all", "--states=all", f"--Format={wanted}", jobs]

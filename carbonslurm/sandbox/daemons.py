@@ -22,10 +22,20 @@ def command(machine: Machine, daemon: str, owner: str) -> list[str]:
         "munged": _munged(layout),
         "mariadbd": _mariadbd(layout, owner),
         "slurmdbd": ["-D"],
-        "slurmctld": ["-D", "-f", str(layout.slurm_conf)],
+        "slurmctld": ["-D", "-f", str(layout.slurm_conf), *_forgiving(layout)],
         "slurmd": ["-D", "-N", node, "-f", str(layout.slurm_conf)],
     }
     return machine.argv(program, *words[program])
+
+
+def _forgiving(layout: Layout) -> list[str]:
+    """What lets slurmctld start after a crash in its first minutes.
+
+    It writes down the usage of associations every few minutes and at its end only, and 26.05 does not start
+    where other state is there without it.
+    """
+    state = layout.directory / "state"
+    return ["-i"] if (state / "job_state").exists() and not (state / "assoc_usage").exists() else []
 
 
 def environment(layout: Layout) -> dict[str, str]:

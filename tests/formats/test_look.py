@@ -262,7 +262,7 @@ def test_no_two_pins_hold_for_one_release() -> None:
 
 
 def test_the_question_names_the_jobs_and_nothing_a_user_wrote_stands_outside_marks() -> None:
-    assert look_argv([7, 8], PIN) == ["squeue", "--json=v0.0.42", "--jobs=7,8"]
+    assert look_argv([7, 8], PIN) == ["squeue", "--json=v0.0.42", "--all", "--states=all", "--jobs=7,8"]
     argv = look_argv([7, 8], MARKS)
     assert argv[-2:] == [f"--Format={'~a~,'.join(f'{name}:' for name in FIELDS)}~b.", "--jobs=7,8"]
     assert {"--noheader", "--array", "--all", "--states=all"} <= set(argv)

@@ -246,3 +246,9 @@ def test_a_running_job_is_seen_as_it_is(world: World) -> None:
     sight = world.control.look([number])[number]
     assert (sight.state, sight.restarts, sight.saved) == (JobState.RUNNING, 0, False)
     assert sight.started is not None
+
+
+def test_a_job_that_ended_is_seen_to_have_ended(world: World) -> None:
+    number = world.submit(1)
+    reaches(world, number, JobState.ENDED)
+    assert world.control.look([number])[number].state is JobState.ENDED

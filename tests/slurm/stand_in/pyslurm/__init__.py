@@ -144,7 +144,8 @@ class Jobs(dict[int, Job]):
     @staticmethod
     def load() -> Jobs:
         """Ask for them."""
-        told = json.loads(ask("squeue", "--json").decode("utf-8", errors="surrogateescape"))
+        answer = ask("squeue", "--json", "--all", "--states=all")
+        told = json.loads(answer.decode("utf-8", errors="surrogateescape"))
         for error in told["errors"]:  # 22.05 says so, and ends with 0
             raise RPCError(error.get("error") or error.get("description"))
         return Jobs({item["job_id"]: Job(item["job_id"], item) for item in told["jobs"]})
