@@ -234,8 +234,20 @@ class JobBook(Protocol):
         """Return the jobs of this queue that an earlier one showed with unmet dependencies."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An admin's word that we keep our hands off, until another one."""
+
+    since: datetime
+    by: str
+    reason: str
+
+
 class CycleLog(Protocol):
-    """One row a cycle, failed ones too."""
+    """One row a cycle, failed ones too; and the admin's switch, which each cycle looks at."""
+
+    def pause(self) -> Pause | None:
+        """Return the pause that lasts, None where there is none."""
 
     def begin_cycle(self, at: datetime, *, observe: bool) -> int:
         """Write that a cycle begins; return its number."""

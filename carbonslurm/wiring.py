@@ -446,6 +446,7 @@ def doctor(config: Config) -> Doctor:
         Look("rates", partial(looks.rates, slurm, uid, config.cycle.updates, config.cycle.interval)),
         Look("ledger", partial(_look_at_ledger, config)),
         Look("daemon", partial(_look_at_daemon, config)),
+        Look("switch", partial(_look_at_switch, config)),
     ]
     sources = [Look(f"zone {it.zone}", partial(look_at_source, it, now)) for it in carbon_sources(config)]
     return Doctor([*taken, *sources])
@@ -456,6 +457,29 @@ def _look_at_ledger(config: Config) -> str:
     if not place(config).is_writable():
         return f"{config.ledger}: readable (this account may not write it; the daemon's must)"
     return f"{config.ledger}: readable and writable"
+
+
+def turn_switch(config: Config, by: str, reason: str, *, paused: bool) -> None:
+    """Write an admin's word into the ledger, whoever works on it."""
+    with ledger(config) as book:
+        book.turn(config.cluster, now(), by, reason, paused=paused)
+
+
+def daemon_is_alive(config: Config) -> bool:
+    """Tell whether the daemon's last cycle is not long ago."""
+    from carbonslurm.app.doctor import STALE_CYCLES
+
+    with reading(config) as book:
+        last = book.last_cycle(config.cluster)
+    return last is not None and now() - last[0] <= STALE_CYCLES * config.cycle.interval
+
+
+def _look_at_switch(config: Config) -> str:
+    from carbonslurm.core.interval import iso
+
+    with reading(config) as book:
+        pause = book.pause_of(config.cluster)
+    return f"paused since {iso(pause.since)} by {pause.by}: {pause.reason}" if pause else "not paused"
 
 
 def _look_at_daemon(config: Config) -> str:

@@ -167,6 +167,7 @@ class Cycle:
             may_stop=may_stop,
             stops_begun=self._stops_begun(queue) if may_stop else 0,
             controller_started=self._controller_started(queue, known),
+            paused=self._is_paused(),
             age=self._age(queue),
         )
         return plan(situation, self.rules.plan)
@@ -188,6 +189,18 @@ class Cycle:
 
     def _controller(self, queue: Queue) -> ControllerFacts:
         return self.memory.pace.controller(self.queue.controller, queue.taken_at)
+
+    def _is_paused(self) -> bool:
+        """Where the ledger cannot be read, the last word that was holds."""
+        try:
+            pause = self.cycles.pause()
+        except LedgerError as error:
+            logger.warning("%s", error)
+            return self.memory.paused
+        if (pause is not None) is not self.memory.paused:
+            logger.warning("paused by %s: %s", pause.by, pause.reason) if pause else logger.warning("resumed")
+        self.memory.paused = pause is not None
+        return self.memory.paused
 
     def _age(self, queue: Queue) -> AgeWeight | None:
         if not self.rules.compensate:

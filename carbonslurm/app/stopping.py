@@ -12,11 +12,14 @@ from datetime import datetime, timedelta
 
 from carbonslurm.app.telling import Memory
 from carbonslurm.core.stop import Command, Phase, Seen, Sight, StopInFlight, controller_settled, step
+from carbonslurm.core.waiting import PAUSED
 from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.ports import Actuator, QueueReader, RunControl, Setting, StopLog
 
 logger = logging.getLogger(__name__)
 
+# Until its requeue a stopped job runs on as if nothing had been; after it, it must get its begin time.
+UNTOUCHED = frozenset({Phase.INTENDED, Phase.SIGNALLING, Phase.SIGNALLED})
 REST = timedelta(minutes=1)  # for a stop whose command got no answer: it must not keep cycles from the lock
 
 
@@ -55,6 +58,9 @@ class Stopping:
 
     def _advance(self, stop: StopInFlight, sight: Sight | None) -> None:
         """One step of one stop; what Slurm says to it must not keep the others waiting."""
+        if self.memory.paused and stop.phase in UNTOUCHED:
+            self._write(stop, Phase.ABANDONED, PAUSED)
+            return
         command, phase, seen = step(stop, sight, self.clock())
         if (stop.phase, seen) == (Phase.DELAYED, Seen.AGAIN_WAITING):
             # Did slurmctld crash, or did somebody speak?

@@ -31,6 +31,7 @@ class Memory:
         unwritten: releases that were done while the ledger could not be written.
         resting: stops whose last command got no answer, and until when they are left alone.
         shut: whether the gate is shut, as far as we know; None before it was first told.
+        paused: an admin's switch, as last read.
         pace: what slurmctld's rate limit leaves us.
     """
 
@@ -38,6 +39,7 @@ class Memory:
     unwritten: list[tuple[Action, datetime]] = field(default_factory=list)
     resting: dict[int, datetime] = field(default_factory=dict)
     shut: bool | None = None
+    paused: bool = False
     pace: Pace = field(default_factory=Pace)
 
 

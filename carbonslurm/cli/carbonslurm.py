@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from carbonslurm.cli.ledger import ledger
+from carbonslurm.cli.pause import pause, resume
 from carbonslurm.cli.program import (
     HELP,
     JobIds,
@@ -43,6 +44,8 @@ def carbonslurm() -> None:
 carbonslurm.add_command(sandbox)
 carbonslurm.add_command(ledger)
 carbonslurm.add_command(rescue)
+carbonslurm.add_command(pause)
+carbonslurm.add_command(resume)
 
 
 @carbonslurm.command()

@@ -90,7 +90,7 @@ class _Running:
             word = overridden(job, known, self.situation.now, self.situation.controller_started)
         if word is not None:
             return Action(Verb.LEAVE, job, word, final=True)
-        if not self._may_stop(job, known):
+        if self.situation.paused or not self._may_stop(job, known):
             return None
         return self._stop(job, known)
 

@@ -24,6 +24,7 @@ from carbonslurm.core.units import kwh_from_watts
 
 # What needs us to end is ended so many cycles early: one to act in, and one that may fail.
 EARLY_CYCLES = 2
+PAUSED = "paused by an admin"
 GATE_OPEN = "the gate is open: most of those behind it may start"
 
 
@@ -98,6 +99,8 @@ class Waiting:
         earliest = whole_second(max(now, own or now), up=True)
         last = bound(job, known, self.latest, self.situation, self.rules)
         go = Prospect(job, known, means, earliest, last, start=None, reason="no usable forecast")
+        if self.situation.paused:
+            return replace(go, reason=PAUSED)
         series = self.situation.forecasts.get(self.rules.zones.of(job))
         if series is None or series.at(earliest) is None:
             return go
@@ -154,6 +157,8 @@ class Waiting:
             return self._release(prospect, Means.GATE, prospect.reason, silent=not shut)
         if job.eligible is None or job.eligible <= max(prospect.earliest, self.situation.now):
             return None
+        if self.situation.paused and not stands:
+            return None  # the hook's window: it ends by itself
         return self._free_begin(prospect, prospect.reason)
 
     def _free_begin(self, prospect: Prospect, reason: str) -> Action:

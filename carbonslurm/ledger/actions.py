@@ -16,8 +16,9 @@ from carbonslurm.ledger.database import Database, Room, in_batches, insert_one
 from carbonslurm.ledger.deeds import Deed, State, job_key, read_deeds
 from carbonslurm.ledger.encoding import Columns, tag_text
 from carbonslurm.ledger.jobs import current_jobs, job_number
+from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import ACTION, CYCLE, OUTCOME
-from carbonslurm.ports import CycleReport, Outcome, OutcomeState
+from carbonslurm.ports import CycleReport, Outcome, OutcomeState, Pause
 
 
 class ActionLog(Room):
@@ -106,8 +107,8 @@ class ActionLog(Room):
                 connection.execute(insert(OUTCOME), rows)
 
 
-class CycleLog(Room):
-    """One row a cycle, failed ones too.
+class CycleLog(SwitchReader):
+    """One row a cycle, failed ones too, and the admin's switch.
 
     Args:
         database: the ledger.
@@ -117,6 +118,14 @@ class CycleLog(Room):
     def __init__(self, database: Database, cluster: str | None = None) -> None:
         super().__init__(database)
         self._cluster = cluster
+
+    def pause(self) -> Pause | None:
+        """Return the pause that lasts, None where there is none.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        return self.pause_of(self._cluster or "")
 
     def begin_cycle(self, at: datetime, *, observe: bool) -> int:
         """Write that a cycle begins; return its number.

@@ -10,10 +10,11 @@ from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reports import Reports
+from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
-class Reading(Reports, ArchiveReader, Memory):
+class Reading(Reports, ArchiveReader, Memory, SwitchReader):
     """A ledger that cannot be written: LedgerReader of ``ports``, what is known of carbon, what is ours."""
 
     @classmethod

@@ -242,6 +242,18 @@ OUTCOME = Table(
     Index("ix_outcome_action", "action", "id"),
 )
 
+SWITCH = Table(
+    "switch",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time: the highest of a cluster counts"),
+    Column("cluster", Text, nullable=False, doc="Slurm's ClusterName"),
+    Column("paused", Boolean, nullable=False, doc="whether the daemon keeps its hands off from then on"),
+    Column("at", Moment, nullable=False, doc="when an admin said so"),
+    Column("by", Text, nullable=False, doc="who: the account"),
+    Column("reason", Text, nullable=False, doc="why, in the admin's words"),
+    Index("ix_switch_cluster", "cluster", "id"),
+)
+
 READ_MARK = Table(
     "read_mark",
     METADATA,

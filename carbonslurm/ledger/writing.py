@@ -18,13 +18,14 @@ from carbonslurm.ledger.migrating import migrate
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
+from carbonslurm.ledger.switch import Switch
 from carbonslurm.ledger.tables import REVISIONS
 from carbonslurm.ports import Lease
 
 PATIENCE = timedelta(seconds=10)
 
 
-class Ledger(Archive, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports):
+class Ledger(Archive, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports, Switch):
     """An open ledger; close it, so that others can go on reading it.
 
     Implements IntensityArchive, ActionLog, JobBook, CycleLog, RunBook and LedgerReader of ``ports``.

@@ -230,3 +230,49 @@ def test_what_is_claimed_is_the_delay_and_no_more(world: Any, means: Means) -> N
     assert row.figure is not None
     delay = world.job(job).started - row.figure.baseline.start
     assert timedelta(hours=2, minutes=40) <= delay <= 3 * HOUR
+
+
+# --- the admin's switch ---
+
+
+@pytest.mark.parametrize("means", Means)
+def test_a_pause_lets_go_of_all_that_is_ours_and_of_nothing_else(world: Any, means: Means) -> None:
+    by(world, means)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    gated = means is Means.GATE
+    ours, held = world.submit(gated=gated), world.submit(gated=gated)
+    world.owner.hold(held)
+    world.live(20 * MINUTE)
+    world.ledger.turn("toy", world.now, "an admin", "a test", paused=True)
+    world.live(5 * MINUTE)
+    assert world.job(ours).started == at(1 / 3)
+    assert world.job(held).held
+    new = world.submit(gated=gated)
+    world.live(30 * MINUTE)
+    assert world.job(new).started == at(1 / 3) + 5 * MINUTE + EARLY  # after the hook's window, by itself
+    assert world.verbs(new) == []
+
+
+def test_after_a_pause_we_go_on(world: Any) -> None:
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.ledger.turn("toy", world.now, "an admin", "a test", paused=True)
+    world.live(10 * MINUTE)
+    world.ledger.turn("toy", world.now, "an admin", "", paused=False)
+    job = world.submit()
+    world.live(10 * MINUTE)
+    assert world.job(job).begin == at(3)
+
+
+def test_while_paused_nothing_is_stopped_and_a_stop_begun_is_left(world: Any) -> None:
+    world.forecast(50)
+    job, begun = world.submit(6 * HOUR, grace=10 * MINUTE), world.submit(6 * HOUR, grace=10 * MINUTE)
+    world.live(HOUR)
+    world.forecast(600, 600, 600, 20)
+    world.with_rules(updates=1)
+    world.cycle()
+    world.stops()
+    world.ledger.turn("toy", world.now, "an admin", "a test", paused=True)
+    world.with_rules(updates=500)
+    world.live(2 * HOUR)
+    assert {world.job(number).restarts for number in (job, begun)} == {0}
+    assert world.ledger.stops_in_flight("toy") == []

@@ -27,10 +27,25 @@ def upgrade() -> None:
     _create_job()
     _create_read_mark()
     _create_run()
+    _create_switch()
     _create_action()
     _create_figure()
     _create_issue_point()
     _create_outcome()
+
+
+def _create_switch() -> None:
+    op.create_table(
+        "switch",
+        sa.Column("id", NUMBER, nullable=False),
+        sa.Column("cluster", sa.Text(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_switch"),
+    )
+    op.create_index("ix_switch_cluster", "switch", ["cluster", "id"])
 
 
 def _create_cycle() -> None:
