@@ -17,7 +17,7 @@ from carbonslurm.sandbox.waiting import wait_until
 
 FLEX, GPU = "--comment=carbon:flex=2h", "--gres=gpu:1"
 LATER = "StartTime=now+2hours"
-GATE = "carbon:50,other:9"
+OTHER = "other:9"  # a licence beside those of the sandbox, of which one is the gate's
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def licensed(sandbox: Sandbox) -> Iterator[None]:
     """The shared sandbox with more licences."""
     conf = sandbox.slurm_conf
     before = conf.read_text()
-    conf.write_text(re.sub(r"^Licenses=(.*)$", rf"Licenses=\1,{GATE}", before, flags=re.MULTILINE))
+    conf.write_text(re.sub(r"^Licenses=(.*)$", rf"Licenses=\1,{OTHER}", before, flags=re.MULTILINE))
     sandbox.restart_slurmctld()
     yield
     conf.write_text(before)
@@ -399,7 +399,7 @@ def test_a_gate_without_its_licence_rejects_nobodys_job(scene: Scene) -> None:
     conf = scene.sandbox.slurm_conf
     before = conf.read_text()
     try:
-        conf.write_text(before.replace("carbon:50,", ""))
+        conf.write_text(re.sub(r"carbon:\d+,", "", before))
         configure(scene.sandbox, gate=("main",))
         scene.sandbox.restart_slurmctld()
         assert scene.sbatch(FLEX, GPU).field("Licenses") in ("", "(null)")
