@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
     parser.add_argument("--packages", default="", help="of Debian, that make a Slurm, with blanks between")
     parser.add_argument("--at-once", type=int, default=3, help="how many run side by side (default: 3)")
-    parser.add_argument("--parts", type=int, default=2, help="sessions side by side in each (default: 2)")
+    parser.add_argument("--parts", type=int, default=1, help="sessions side by side in each (default: 1)")
     return parser
 
 
