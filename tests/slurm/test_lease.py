@@ -72,7 +72,9 @@ def put_on_postgres(stage: Stage, server: PrivatePostgres) -> None:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def either_stage(request: pytest.FixtureRequest, stage: Stage) -> Stage:
-    """A stage with its ledger on each database."""
+    """A stage with its ledger on each database, and cycles long enough for a busy machine to keep up with."""
+    stage.changes = {**stage.changes, "cycle": {**stage.changes["cycle"], "interval": "4s"}}
+    stage.write_site()
     if request.param == "postgres":
         put_on_postgres(stage, request.getfixturevalue("own_postgres"))
     return stage
