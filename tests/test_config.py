@@ -269,7 +269,16 @@ def test_an_address_of_the_ledger_that_cannot_be_is_one_line_without_a_password(
     assert "geheim" not in str(caught.value)
 
 
-@pytest.mark.parametrize("query", ["", "?sslmode=verify-full", "?host=/run/postgresql"])
-def test_a_ledger_on_a_server_is_taken_with_what_libpq_takes(query: str) -> None:
-    text = f"cluster: c\nzone: GB\nsources: [{{provider: neso, zone: GB}}]\nledger: {SERVER}{query}\n"
-    assert parse(text).ledger == f"{SERVER}{query}"
+@pytest.mark.parametrize(
+    "address",
+    [
+        SERVER,
+        f"{SERVER}?sslmode=verify-full",
+        "postgresql:///ledger?host=/run/postgresql",
+        "postgresql://carbon@[::1]:5432/ledger",
+        "postgresql://carbon@one:5432,two:5432/ledger?target_session_attrs=read-write",
+    ],
+)
+def test_a_ledger_on_a_server_is_taken_with_what_libpq_takes(address: str) -> None:
+    text = f'cluster: c\nzone: GB\nsources: [{{provider: neso, zone: GB}}]\nledger: "{address}"\n'
+    assert parse(text).ledger == address

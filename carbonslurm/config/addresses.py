@@ -1,5 +1,6 @@
 """Where the ledger lies: a file's path, or a server's URL that holds no password."""
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -7,6 +8,8 @@ from carbonslurm.config.sections import Config
 from carbonslurm.config.words import wrong
 
 SCHEME = "postgresql://"
+# Of one host of several, as libpq takes them: a name, an address or nothing, and perhaps a port.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]*)(:[0-9]{1,5})?")
 
 
 def check_ledger(config: Config) -> None:
@@ -36,10 +39,12 @@ def _check_address(key: str, address: str) -> None:
             start = address.partition("://")[0][:60]
             raise wrong(f'{key}: expected an absolute path or {SCHEME}user@host:port/name, got "{start}"')
         return
+    unreadable = wrong(f"{key}: not a URL that can be read: {SCHEME}user@host:port/name")
     try:
         parts = urlsplit(address)
-        parts.port  # noqa: B018  # reading it checks it
     except ValueError as error:
-        raise wrong(f"{key}: not a URL that can be read: {SCHEME}user@host:port/name") from error
+        raise unreadable from error
+    if not all(map(_HOST.fullmatch, parts.netloc.rpartition("@")[2].split(","))):
+        raise unreadable
     if parts.password is not None or any(name == "password" for name, _ in parse_qsl(parts.query)):
         raise wrong(f"{key}: no password here, all users can read this: name its file in {key}_password_file")
