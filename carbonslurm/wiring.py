@@ -434,7 +434,7 @@ def doctor(config: Config) -> Doctor:
     from carbonslurm.slurm import looks
 
     slurm, uid = wire(config), os.geteuid()
-    user = pwd.getpwuid(uid).pw_name
+    user, gate_rules = pwd.getpwuid(uid).pw_name, means(config).gate
     taken = [
         Look("slurmctld", partial(looks.controller, slurm, config.cluster)),
         Look("queue", partial(looks.snapshot, queue(config).snapshot)),
@@ -442,6 +442,8 @@ def doctor(config: Config) -> Doctor:
         Look("hook", partial(looks.hook, slurm, render_hook_settings(hook_settings(config)))),
         Look("accounting", partial(looks.accounting, slurm)),
         Look("clocks", partial(looks.clocks, slurm, now)),
+        Look("age", partial(looks.age, slurm, config.withhold.age_compensation == "site_factor")),
+        *([Look("gate", partial(looks.gate, slurm, gate_rules))] if gate_rules else []),
         Look("share", partial(looks.share, slurm, uid)),
         Look("rates", partial(looks.rates, slurm, uid, config.cycle.updates, config.cycle.interval)),
         Look("ledger", partial(_look_at_ledger, config)),

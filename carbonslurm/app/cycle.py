@@ -170,7 +170,10 @@ class Cycle:
             paused=self._is_paused(),
             age=self._age(queue),
         )
-        return plan(situation, self.rules.plan)
+        rules = self.rules.plan
+        if self.memory.no_gate:
+            rules = replace(rules, means=rules.means.without_gate())
+        return plan(situation, rules)
 
     def _controller_started(self, queue: Queue, known: Mapping[JobKey, Known]) -> datetime | None:
         """Asked only where one of our changes is gone: did slurmctld crash, or did the owner speak?"""

@@ -31,6 +31,7 @@ class Memory:
         unwritten: releases that were done while the ledger could not be written.
         resting: stops whose last command got no answer, and until when they are left alone.
         shut: whether the gate is shut, as far as we know; None before it was first told.
+        no_gate: whether Slurm refused to shut the gate: jobs wait by their begin times instead.
         paused: an admin's switch, as last read.
         pace: what slurmctld's rate limit leaves us.
     """
@@ -39,6 +40,7 @@ class Memory:
     unwritten: list[tuple[Action, datetime]] = field(default_factory=list)
     resting: dict[int, datetime] = field(default_factory=dict)
     shut: bool | None = None
+    no_gate: bool = False
     paused: bool = False
     pace: Pace = field(default_factory=Pace)
 
@@ -77,6 +79,7 @@ class Telling:
             elif self.memory.shut is not False:
                 self.gate.open()
         except RefusedError as error:
+            self.memory.shut, self.memory.no_gate = None, True
             return f"the gate cannot be {'shut' if shut else 'opened'}: {error}"
         if shut is not self.memory.shut:
             logger.info("gate %s", "shut" if shut else "open")
@@ -97,13 +100,18 @@ class Telling:
             actuator = self.actuators[means]
             tell = actuator.release if verb is Verb.RELEASE else actuator.withhold
             try:
-                answers = dict.fromkeys(specs) if silent else tell(specs, setting)
+                answers = self._by_gate(specs, verb) if silent else tell(specs, setting)
             except UnavailableError as error:
                 self._record(group, dict.fromkeys(specs, str(error)), OutcomeState.UNCERTAIN)
                 raise
             refused += sum(answer is not None for answer in answers.values())
             self._record(group, answers, OutcomeState.REFUSED)
         return refused
+
+    def _by_gate(self, specs: Sequence[str], verb: Verb) -> Mapping[str, str | None]:
+        """What the gate has done for these jobs, without a word about any of them."""
+        failed = verb is Verb.WITHHOLD and not self.memory.shut
+        return dict.fromkeys(specs, "the gate is not shut" if failed else None)
 
     def _batches(self, intents: Sequence[Intent]) -> Iterator[tuple[_Words, list[Intent]]]:
         """What one call can say: jobs with the same words, as many as its timeout is enough for."""

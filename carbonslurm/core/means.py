@@ -76,6 +76,12 @@ class MeansRules:
         }
         return wanted if suits[wanted] else Means.BEGIN
 
+    def without_gate(self) -> "MeansRules":
+        """Return the same with begin times in place of the gate, for a Slurm that it would harm."""
+        begin = {Means.GATE: Means.BEGIN}
+        partitions = {name: begin.get(means, means) for name, means in self.partitions.items()}
+        return MeansRules(begin.get(self.default, self.default), partitions)
+
     def in_use(self) -> frozenset[Means]:
         """Return every means that some partition uses."""
         return frozenset({self.default, *self.partitions.values()})

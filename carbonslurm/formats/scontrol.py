@@ -127,18 +127,19 @@ def read_age_weight(text: str) -> AgeWeight | None:
 
     It is lost where limits are enforced and PriorityFlags has no ACCRUE_ALWAYS (acct_policy.c of Slurm).
     """
-    if _setting(text, "PriorityType") != "priority/multifactor":
+    if read_setting(text, "PriorityType") != "priority/multifactor":
         return None
-    enforced = {word.strip() for word in _setting(text, "AccountingStorageEnforce").split(",")}
-    flags = {word.strip() for word in _setting(text, "PriorityFlags").split(",")}
+    enforced = {word.strip() for word in read_setting(text, "AccountingStorageEnforce").split(",")}
+    flags = {word.strip() for word in read_setting(text, "PriorityFlags").split(",")}
     if not enforced & {"limits", "all", "safe"} or "ACCRUE_ALWAYS" in flags:
         return None
-    weight, longest = _setting(text, "PriorityWeightAge"), _setting(text, "PriorityMaxAge")
+    weight, longest = read_setting(text, "PriorityWeightAge"), read_setting(text, "PriorityMaxAge")
     full_after = read_time_limit(longest) if weight.isdecimal() else None
     return AgeWeight(int(weight), full_after) if full_after and int(weight) else None
 
 
-def _setting(text: str, name: str) -> str:
+def read_setting(text: str, name: str) -> str:
+    """Return one value of ``scontrol show config``, empty where it is not there."""
     found = re.search(rf"^{name}[ \t]*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE)
     return found.group(1) if found else ""
 

@@ -55,6 +55,7 @@ class SimulatedCluster:
     Attributes:
         now: the virtual time.
         commands: each command that changed something, for tests: (verb, job spec).
+        gate_refusal: with what words Slurm refuses a gate, none where it takes one.
         gate_shut_until: until when jobs that carry the gate's licence do not start.
     """
 
@@ -66,6 +67,7 @@ class SimulatedCluster:
         self.now = start
         self.commands: list[tuple[str, str]] = []
         self.gate_shut_until = start
+        self.gate_refusal = ""
         self._pools = dict(gpus or {"gpu": 16})
         self._ids = itertools.count(first_id)
         self._jobs: dict[int, SimulatedJob] = {}
@@ -127,6 +129,8 @@ class SimulatedCluster:
     def turn_gate(self, shut_until: datetime) -> None:
         """Keep jobs with the gate's licence from starting until a moment; now opens the gate."""
         self.answer()
+        if self.gate_refusal:
+            raise RefusedError(self.gate_refusal)
         self.commands.append(("shut" if shut_until > self.now else "open", "gate"))
         self.gate_shut_until = shut_until
         self._start_what_fits()

@@ -11,7 +11,14 @@ from datetime import datetime
 
 from carbonslurm.core.means import GateRules
 from carbonslurm.errors import RefusedError
-from carbonslurm.formats.scontrol import licences_argv, reserve_argv, shut_argv, unreserve_argv
+from carbonslurm.formats.gate import licence_argv, why_unfit
+from carbonslurm.formats.scontrol import (
+    config_argv,
+    licences_argv,
+    reserve_argv,
+    shut_argv,
+    unreserve_argv,
+)
 from carbonslurm.ports import Setting
 from carbonslurm.slurm.telling import tell
 from carbonslurm.slurm.wire import Wire
@@ -20,7 +27,21 @@ RESERVATION = "carbonslurm_gate"
 UNKNOWN = "reservation is invalid"  # all versions: there is none of this name
 
 
-@dataclass(frozen=True, slots=True)
+def look_for_harm(wire: Wire, rules: GateRules) -> None:
+    """See whether this Slurm suits a gate.
+
+    Raises:
+        RefusedError: it does not, with the reason.
+        UnavailableError: Slurm is away.
+    """
+    settings = wire.read(config_argv()).text
+    shown = wire.ask(licence_argv(rules.licence))
+    reason = why_unfit(settings, shown.text if shown.returncode == 0 else "", rules)
+    if reason is not None:
+        raise RefusedError(reason)
+
+
+@dataclass(slots=True)
 class SlurmGate:
     """ports.Gate by a reservation of licences.
 
@@ -31,9 +52,17 @@ class SlurmGate:
     wire: Wire
     rules: GateRules
     user: str
+    _fit: bool = False
 
     def shut(self, until: datetime) -> None:
-        """Move the reservation's end, or make the reservation where there is none."""
+        """Move the reservation's end, or make the reservation where there is none.
+
+        Raises:
+            RefusedError: a gate would do harm at this Slurm, or Slurm says no.
+        """
+        if not self._fit:
+            look_for_harm(self.wire, self.rules)
+            self._fit = True
         licences = f"{self.rules.licence}:{self.rules.count - self.rules.keep_open}"
         try:
             self.wire.read(shut_argv(RESERVATION, licences, until))

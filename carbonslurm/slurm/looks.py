@@ -8,9 +8,11 @@ from pathlib import Path
 from carbonslurm.core.budget import most_updates
 from carbonslurm.core.interval import iso
 from carbonslurm.core.job import Queue
+from carbonslurm.core.means import GateRules
 from carbonslurm.errors import DataError, RefusedError, UnavailableError
-from carbonslurm.formats.scontrol import config_argv, read_rate_limit
+from carbonslurm.formats.scontrol import config_argv, read_age_weight, read_rate_limit
 from carbonslurm.formats.sdiag import read_sdiag
+from carbonslurm.slurm.gate import look_for_harm
 from carbonslurm.slurm.wire import Wire
 
 HOOK_FILES = ("carbonslurm.lua", "carbonslurm_tag.lua", "carbonslurm_licences.lua", "carbonslurm_modify.lua")
@@ -137,6 +139,29 @@ def clocks(wire: Wire, now: Callable[[], datetime]) -> str:
     if abs(apart) > CLOCK_TOLERANCE:
         raise DataError(f"slurmctld's clock is {apart.total_seconds():+.0f} s off ours")
     return "ours and slurmctld's agree within 5 s"
+
+
+def gate(wire: Wire, rules: GateRules) -> str:
+    """Say whether jobs can wait behind the gate here."""
+    look_for_harm(wire, rules)
+    return f"licence {rules.licence}, {rules.count} of them; {rules.keep_open} stay open while it is shut"
+
+
+def age(wire: Wire, compensates: bool) -> str:
+    """Say whether jobs keep their age while they wait, and what is done about it."""
+    text = wire.read(config_argv()).text
+    weight, plugin = read_age_weight(text), _setting(text, "PrioritySiteFactorPlugin")
+    if weight is None:
+        return "jobs lose no priority by waiting"
+    worth = f"up to {weight.weight} of priority (PriorityWeightAge)"
+    if not compensates:
+        return (
+            f"jobs that we withhold lose their age, {worth}: set PriorityFlags=ACCRUE_ALWAYS,"
+            " or withhold.age_compensation: site_factor"
+        )
+    if plugin not in {"(null)", "", "none", "site_factor/none"}:
+        raise DataError(f"PrioritySiteFactorPlugin={plugin} overwrites the site factor that gives age back")
+    return f"age is lost by waiting, {worth}; the site factor gives it back"
 
 
 def _setting(text: str, name: str) -> str:

@@ -276,3 +276,15 @@ def test_while_paused_nothing_is_stopped_and_a_stop_begun_is_left(world: Any) ->
     world.live(2 * HOUR)
     assert {world.job(number).restarts for number in (job, begun)} == {0}
     assert world.ledger.stops_in_flight("toy") == []
+
+
+def test_where_slurm_refuses_the_gate_jobs_wait_by_their_begin_times(world: Any) -> None:
+    by(world, Means.GATE)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.owner.gate_refusal = "bf_licenses"
+    job = world.submit(gated=True)
+    report = world.cycle()
+    assert report.notes == ("the gate cannot be shut: bf_licenses",)
+    assert rows(world, job) == [("withhold", "refused")]
+    world.live(4 * HOUR)
+    assert world.job(job).started == at(3)
