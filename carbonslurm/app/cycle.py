@@ -111,7 +111,7 @@ class Cycle:
         # A gate that nobody can account for is left to open by itself.
         trouble = self.telling.turn_gate(None if notes and wanted.shut else wanted.shut)
         notes = (*notes, trouble) if trouble else notes
-        refused = self.telling.tell(intents)
+        refused = self.telling.tell(intents, queue.taken_at)
         return CycleReport(
             pending=len(queue.pending()),
             flexible=sum(job.tag is not None for job in queue.pending()),

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 # Until its requeue a stopped job runs on as if nothing had been; after it, it must get its begin time.
 UNTOUCHED = frozenset({Phase.INTENDED, Phase.SIGNALLING, Phase.SIGNALLED})
+OLD = timedelta(minutes=1)  # what was seen of the jobs before that is not acted upon
 REST = timedelta(minutes=1)  # for a stop whose command got no answer: it must not keep cycles from the lock
 
 
@@ -53,6 +54,8 @@ class Stopping:
             return len(stops)
         sights = self.control.look([stop.key.job_id for stop in due])
         for stop in due:
+            if self.clock() - now > OLD:
+                break  # our host was suspended: what was seen is no longer so
             self._advance(stop, sights.get(stop.key.job_id))
         return len(stops)
 

@@ -18,6 +18,8 @@ from carbonslurm.ports import ActionLog, Actuator, Gate, Outcome, OutcomeState, 
 
 logger = logging.getLogger(__name__)
 
+OLD_AFTER = 4  # timeouts of a call: one that takes longer than its own ends the cycle
+
 Intent = tuple[int | None, Action]
 _Words = tuple[Verb, Means, Setting, bool]
 
@@ -86,10 +88,11 @@ class Telling:
         self.memory.shut = shut
         return None
 
-    def tell(self, intents: Sequence[Intent]) -> int:
-        """Tell Slurm, jobs with the same words together; return how many it refused.
+    def tell(self, intents: Sequence[Intent], planned_at: datetime) -> int:
+        """Tell Slurm, jobs with the same words together; return how many changes were refused.
 
         A stop needs nothing here: it is in flight as soon as it is written. A ``leave`` is only a record.
+        What was planned too long ago (our host was suspended) is not done: others may have spoken since.
 
         Raises:
             UnavailableError: Slurm is away; what was told last may have been done.
@@ -99,6 +102,10 @@ class Telling:
             specs = [action.job.spec for _, action in group]
             actuator = self.actuators[means]
             tell = actuator.release if verb is Verb.RELEASE else actuator.withhold
+            if self.clock() - planned_at > OLD_AFTER * self.timeout:
+                refused += len(group)
+                self._record(group, dict.fromkeys(specs, "planned too long ago"), OutcomeState.REFUSED)
+                continue
             try:
                 answers = self._by_gate(specs, verb) if silent else tell(specs, setting)
             except UnavailableError as error:

@@ -326,6 +326,28 @@ def test_an_update_that_got_no_answer_is_looked_at_in_the_next_cycle(world: Any,
     assert "leave" not in world.verbs()
 
 
+def test_a_plan_that_has_grown_old_is_not_carried_out(world: Any) -> None:
+    """Our host sleeps between the intent and the change, and the owner speaks meanwhile."""
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.fill(2 * HOUR)
+    job = world.submit()
+
+    def sleep(call: Any, *, done: bool) -> None:
+        if call.name == "intend" and done:
+            world.without_us(5 * MINUTE)
+            world.owner.update_begin(str(job), at(6))
+
+    world.watch = sleep
+    report = world.cycle()
+    assert (report.actions, report.refused) == (1, 1)
+    assert world.job(job).begin == at(6)
+    assert [(row.state) for row in world.actions()] == ["refused"]
+    world.watch = world.fuse
+    world.live(HOUR)
+    assert world.job(job).begin == at(6)
+    assert world.verbs(job) == ["withhold", "leave"]
+
+
 # --- the ledger cannot be written ---
 
 
