@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from failpoints import places
 
 from carbonslurm.app.rescue import LATE, Rescue
 from carbonslurm.core.job import JobState
@@ -87,7 +88,7 @@ def test_killed_after_any_call_jobs_that_wait_by_it_come_to_the_same_end(
 ) -> None:
     whole, _ = told(new_world, killed, means, None)
     whole.world.without_us(2 * HOUR)
-    for number in range(1, whole.world.fuse.calls + 1):
+    for number in places(whole.world.fuse.passed)[1:]:
         story, died = told(new_world, killed, means, number)
         assert died
         story.world.restart()
@@ -105,10 +106,9 @@ def test_killed_after_any_call_jobs_that_wait_by_it_come_to_the_same_end(
 def test_with_no_daemon_after_any_call_no_job_waits_past_its_bound(
     new_world: Any, killed: Any, means: Means
 ) -> None:
-    number, died = 0, True
-    while died:
-        number += 1
-        story, died = told(new_world, killed, means, number)
+    whole, _ = told(new_world, killed, means, None)
+    for number in places(whole.world.fuse.passed)[1:]:
+        story, _ = told(new_world, killed, means, number)
         while story.world.now < NOON + 13 * HOUR:
             story.world.without_us(RESCUES)
             OtherHost(story).rescue()

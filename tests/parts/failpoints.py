@@ -19,6 +19,9 @@ from carbonslurm.core.stop import Phase
 from carbonslurm.ports import Outcome, OutcomeState
 
 Parts = TypeVar("Parts")
+# They change nothing: what holds after one of these held before it.
+READS = frozenset({"snapshot", "controller", "known", "seen_waiting", "newest_issue", "pause"})
+READS |= {"look", "stops_in_flight", "stops_begun"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,11 @@ def _behind(value: Any, kinds: Sequence[type], watch: Watch) -> Any:
     if isinstance(value, Mapping):
         return {key: _behind(each, kinds, watch) for key, each in value.items()}
     return _Watched(value, watch) if any(map(_is_port, kinds)) else behind(value, watch)
+
+
+def places(passed: Sequence[str]) -> list[int]:
+    """Return where a daemon can die that made these calls: 0, and after each that changes something."""
+    return [0, *(number for number, call in enumerate(passed, 1) if call not in {*READS, "settle"})]
 
 
 def calls() -> frozenset[str]:
