@@ -28,7 +28,8 @@ def main(words: list[str]) -> int:
     arguments = _parser().parse_args(words[:cut])
     try:
         listed = read_versions((TOP / "tests" / "slurm" / "versions.toml").read_text(encoding="utf-8"))
-        versions = chosen(listed, arguments.names)
+        own = _own() or "here"
+        versions = [Version(own, "this machine")] if arguments.here else chosen(listed, arguments.names)
         _check_rights()
         tree = TOP / ".matrix" / "tree"
         copy_tree(TOP, tree)
@@ -37,7 +38,7 @@ def main(words: list[str]) -> int:
             f"tests/slurm/{path.name}": path.stat().st_size for path in tree.glob("tests/slurm/test_*.py")
         }
         parts = [given] if (given := words[cut + 1 :]) else shares(files, arguments.parts)
-        runner = Runner(TOP, _own(), workshop, parts)
+        runner = Runner(TOP, own, workshop, parts)
         outcomes = _run(runner, versions, arguments.at_once)
     except CarbonslurmError as error:
         print(f"bin/test --matrix: {error}", file=sys.stderr)
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Words after -- go to pytest, in place of tests/slurm.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these (default: all)")
+    parser.add_argument("--here", action="store_true", help="only this machine's own Slurm, listed or not")
     parser.add_argument("--packages", default="", help="of Debian, that make a Slurm, with blanks between")
     parser.add_argument("--at-once", type=int, default=3, help="how many run side by side (default: 3)")
     parser.add_argument("--parts", type=int, default=1, help="sessions side by side in each (default: 1)")

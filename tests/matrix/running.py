@@ -41,13 +41,13 @@ class Runner:
 
     Attributes:
         top: the checkout.
-        own: the suite that this machine runs, None for none of Debian's.
+        own: the suite that this machine runs, or what stands for it where that is none of Debian's.
         workshop: where roots come from; it has its copy of the checkout.
         parts: pytest's words, of each of the sessions in which a version is tested side by side.
     """
 
     top: Path
-    own: str | None
+    own: str
     workshop: Workshop
     parts: Sequence[Sequence[str]]
 
