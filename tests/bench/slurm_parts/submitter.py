@@ -1,7 +1,8 @@
 """Times sbatch as the account that runs this: ``python submitter.py SBATCH WORD...``.
 
-Each line that is read is a count; the answer is a JSON list of the seconds of so many submissions. Of its own
-process, so that nothing but sbatch itself is started in between.
+Each line that is read is a count of pairs, of a job named "ours" and one named "empty", the one first and the
+other first by turns; the answer is a JSON list of [name, seconds]. Of its own process, so that nothing but
+sbatch itself is started in between.
 """
 
 import json
@@ -9,21 +10,26 @@ import os
 import sys
 import time
 
+NAMES = ("ours", "empty")
+
 
 def main() -> None:
-    """Submit as often as each line says."""
-    argv = sys.argv[1:]
-    quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    quiet += [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+    """Submit as many pairs as each line says."""
     for line in sys.stdin:
-        found = []
-        for _ in range(int(line)):
-            start = time.perf_counter()
-            _, status = os.waitpid(os.posix_spawn(argv[0], argv, os.environ, file_actions=quiet), 0)
-            found.append(time.perf_counter() - start)
-            if status:
-                raise SystemExit("sbatch failed")
-        print(json.dumps(found), flush=True)
+        names = [name for pair in range(int(line)) for name in NAMES[:: -1 if pair % 2 else 1]]
+        print(json.dumps([[name, submit(name)] for name in names]), flush=True)
+
+
+def submit(name: str) -> float:
+    """Submit one job; how long it took."""
+    argv = [sys.argv[1], f"--job-name={name}", *sys.argv[2:]]
+    quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
+    start = time.perf_counter()
+    _, status = os.waitpid(os.posix_spawn(argv[0], argv, os.environ, file_actions=quiet), 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit("sbatch failed")
+    return seconds
 
 
 if __name__ == "__main__":
