@@ -33,6 +33,9 @@ class QueueReader(Protocol):
     def controller(self) -> ControllerFacts:
         """Return what slurmctld says of itself."""
 
+    def next_outage(self) -> datetime | None:
+        """Return when the next maintenance of all nodes begins, None where none is planned."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

@@ -42,6 +42,8 @@ from carbonslurm.ports import (
 
 logger = logging.getLogger(__name__)
 
+OUTAGE_AGE = timedelta(minutes=5)
+
 HOUR = timedelta(hours=1)
 
 
@@ -167,6 +169,7 @@ class Cycle:
             may_stop=may_stop,
             stops_begun=self._stops_begun(queue) if may_stop else 0,
             controller_started=self._controller_started(queue, known),
+            outage=self._outage(queue),
             paused=self._is_paused(),
             age=self._age(queue),
         )
@@ -192,6 +195,14 @@ class Cycle:
 
     def _controller(self, queue: Queue) -> ControllerFacts:
         return self.memory.pace.controller(self.queue.controller, queue.taken_at)
+
+    def _outage(self, queue: Queue) -> datetime | None:
+        """Asked now and then, and only for jobs that could wait: maintenance is planned days ahead."""
+        asked = self.memory.outage_asked
+        flexible = any(job.tag is not None for job in queue.pending())
+        if flexible and (asked is None or queue.taken_at - asked >= OUTAGE_AGE):
+            self.memory.outage, self.memory.outage_asked = self.queue.next_outage(), queue.taken_at
+        return self.memory.outage
 
     def _is_paused(self) -> bool:
         """Where the ledger cannot be read, the last word that was holds."""

@@ -34,6 +34,8 @@ class Memory:
         resting: stops whose last command got no answer, and until when they are left alone.
         shut: whether the gate is shut, as far as we know; None before it was first told.
         no_gate: whether Slurm refused to shut the gate: jobs wait by their begin times instead.
+        outage: when the next maintenance of all nodes begins, as last heard.
+        outage_asked: when that was.
         paused: an admin's switch, as last read.
         pace: what slurmctld's rate limit leaves us.
     """
@@ -43,6 +45,8 @@ class Memory:
     resting: dict[int, datetime] = field(default_factory=dict)
     shut: bool | None = None
     no_gate: bool = False
+    outage: datetime | None = None
+    outage_asked: datetime | None = None
     paused: bool = False
     pace: Pace = field(default_factory=Pace)
 

@@ -71,6 +71,7 @@ class Situation:
         controller_started: when slurmctld was last started; asked for only where one of our changes is gone.
         stops_begun: within the last hour, in the whole cluster.
         may_stop: False while slurmctld is freshly back and may not have heard of jobs that ended meanwhile.
+        outage: when the next maintenance of all nodes begins, None where none is planned.
         paused: an admin's switch: let go of all that is ours, and touch nothing else.
         age: what age counts here, where the site gives back what waiting costs; None where it does not.
     """
@@ -82,5 +83,6 @@ class Situation:
     may_stop: bool = True
     controller_started: datetime | None = None
     stops_begun: int = 0
+    outage: datetime | None = None
     paused: bool = False
     age: AgeWeight | None = None

@@ -64,8 +64,15 @@ def gate_shut(prospects: Sequence[Prospect]) -> bool | None:
 def bound(
     job: QueuedJob, known: Known, latest: Mapping[int, datetime], situation: Situation, rules: PlanRules
 ) -> datetime:
-    """Return the last moment at which a job may start, in whole seconds, as Slurm takes them."""
+    """Return the last moment at which a job may start, in whole seconds, as Slurm takes them.
+
+    Slurm starts no job that could run into a maintenance: one that can still run before it must not be
+    made to wait until after it.
+    """
     moment = bound_of(job, known.first_eligible, latest, rules.bound, situation.now)
+    if situation.outage is not None and job.time_limit is not None:
+        before = situation.outage - job.time_limit - rules.bound.margin
+        moment = min(moment, before) if before >= situation.now else moment
     return whole_second(moment, up=False)
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from importlib.util import find_spec
 
@@ -75,6 +75,10 @@ class LibraryQueue:
     def controller(self) -> ControllerFacts:
         """Return what slurmctld says of itself."""
         return self.commands.controller()
+
+    def next_outage(self) -> datetime | None:
+        """Return when the next maintenance of all nodes begins, None where none is planned."""
+        return self.commands.next_outage()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import ConfigError
 from carbonslurm.formats.look import look_argv, pin_for, read_look, version_argv
 from carbonslurm.formats.sacct import read_runs, runs_argv
-from carbonslurm.formats.scontrol import config_argv, read_controller
+from carbonslurm.formats.scontrol import config_argv, read_controller, read_next_outage, reservations_argv
 from carbonslurm.formats.squeue import Marks, read_snapshot, snapshot_argv
 from carbonslurm.slurm.wire import Wire, failure, is_away
 
@@ -67,6 +67,10 @@ class SlurmQueue:
         """Return what slurmctld says of itself; what the first snapshot asked is not asked again for it."""
         facts, self._just_read = self._just_read, None
         return facts or read_controller(self.wire.read(config_argv()).text, self.uid)
+
+    def next_outage(self) -> datetime | None:
+        """Return when the next maintenance of all nodes begins, None where none is planned."""
+        return read_next_outage(self.wire.read(reservations_argv()).text, self.clock())
 
 
 def _marks() -> Marks:

@@ -81,6 +81,9 @@ class _Dated:
     def controller(self) -> ControllerFacts:
         return self.world.owner.controller()
 
+    def next_outage(self) -> datetime | None:
+        return self.world.owner.next_outage()
+
 
 @dataclass
 class World:
