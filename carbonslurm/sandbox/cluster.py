@@ -26,6 +26,8 @@ from carbonslurm.sandbox.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+# While slurmctld was down somebody's connection may have taken its port for a moment.
+_TRIALS = 5
 _PATHS = ("directory", "root")
 _LISTS = ("users", "nodes")
 
@@ -153,9 +155,18 @@ class Sandbox:
         Raises:
             UnavailableError: it ended, or did not answer within 30 s.
         """
-        self.start("slurmctld")
-        self.wait_for("slurmctld", lambda: " is UP" in self.run(["scontrol", "ping"], check=False).stdout)
+        for trial in range(1, _TRIALS + 1):
+            self.start("slurmctld")
+            try:
+                self.wait_for("slurmctld", self._answers)
+                break
+            except UnavailableError as error:
+                if "Address already in use" not in str(error) or trial == _TRIALS:
+                    raise
         self.wait_for_nodes()
+
+    def _answers(self) -> bool:
+        return " is UP" in self.run(["scontrol", "ping"], check=False).stdout
 
     def wait_for_nodes(self) -> None:
         """Wait until slurmctld may start jobs on every node whose slurmd is alive.
