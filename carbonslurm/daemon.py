@@ -183,7 +183,7 @@ def run(config: Config, *, observe: bool = False, build: Callable[..., Daemon] =
         if _await_turn(turn, config.cycle.interval, stopped):
             with wiring.ledger(config, lease) as book:
                 _serve(build(config, book, turn, observe=observe), stopped, observe=observe)
-    logger.info("stopped: what is withheld starts by itself at its planned time")
+    logger.info("stopped: what waits by a begin time or behind the gate starts by itself")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from carbonslurm.core.footprint import BeginChange, Figure
 from carbonslurm.core.forecast import Issue, Nature, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
-from carbonslurm.core.means import MarkedHold
+from carbonslurm.core.means import MarkedHold, Means
 from carbonslurm.core.ownership import Known
 from carbonslurm.core.stop import ControllerFacts, Phase, Sight, StopInFlight
 
@@ -375,6 +375,7 @@ class PlanRow:
     g_per_kwh_now: float | None
     g_per_kwh_then: float | None
     saving_g: float | None
+    means: Means = Means.BEGIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ import click
 from carbonslurm.cli.program import HELP, JobIds, config_option, load_config, run, version_option
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from carbonslurm.core.job import QueuedJob
     from carbonslurm.ports import PlanRow
 
@@ -107,7 +109,7 @@ def _reason(job: QueuedJob, plan: PlanRow | None) -> str:
         return f"not flexible ({job.reason})" if job.state.value == "PENDING" else "not flexible"
     if job.obstacle is not None:
         return f"left alone: {job.obstacle}"
-    if job.held:
+    if job.held and not _is_kept(job, plan):
         return f"left alone: held ({job.reason})"
     if plan is None and job.tag.begin is not None and job.eligible == job.tag.begin:
         return "waits for its own begin time"
@@ -116,6 +118,20 @@ def _reason(job: QueuedJob, plan: PlanRow | None) -> str:
     words = {"leave": "left alone: ", "stop": "stopped: ", "release": ""}.get(plan.verb, "")
     note = {"observed": " (observe mode: not done)", "refused": " (refused by Slurm)"}.get(plan.state, "")
     return f"{words}{plan.reason}{note}"
+
+
+def _is_kept(job: QueuedJob, plan: PlanRow | None) -> bool:
+    """Whether our hold, or the gate, keeps it: then Slurm does not know when it is to start."""
+    if plan is None or plan.verb != "withhold" or plan.state in {"refused", "observed"}:
+        return False
+    return {"hold": job.held_by_user, "gate": job.gated}.get(plan.means, False)
+
+
+def _start(job: QueuedJob, plan: PlanRow | None) -> datetime | None:
+    """When it started, or is to start."""
+    if job.started is not None or job.state.value != "PENDING":
+        return job.started
+    return plan.until if plan is not None and _is_kept(job, plan) else job.eligible
 
 
 def _as_table(rows: list[tuple[QueuedJob, PlanRow | None]], *, header: bool) -> str:
@@ -132,7 +148,7 @@ def _cells(job: QueuedJob, plan: PlanRow | None) -> list[str]:
     intensity = ""
     if plan and plan.g_per_kwh_then is not None and plan.g_per_kwh_now is not None:
         intensity = f"{plan.g_per_kwh_then:.0f}/{plan.g_per_kwh_now:.0f}"
-    start = job.started or (job.eligible if job.state.value == "PENDING" else None)
+    start = _start(job, plan)
     return [
         job.spec,
         job.partition,
@@ -166,7 +182,8 @@ def _object(job: QueuedJob, plan: PlanRow | None) -> dict[str, Any]:
         "state": job.state.value,
         "gpus": job.tres.gpu_count,
         "flexible": job.tag is not None,
-        "start": iso(start) if (start := job.started or job.eligible) else None,
+        "start": iso(start) if (start := _start(job, plan)) else None,
+        "means": plan.means if plan and plan.verb in {"withhold", "release"} else None,
         "planned": iso(plan.until) if plan and plan.until else None,
         "bound": iso(bound) if bound else None,
         "g_per_kwh_now": plan.g_per_kwh_now if plan else None,

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from carbonslurm.core.action import Verb
 from carbonslurm.core.footprint import Figure
 from carbonslurm.core.job import JobKey
+from carbonslurm.core.means import Means
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import DONE, REQUEUED
 from carbonslurm.ledger.encoding import read_figure, read_run
@@ -218,6 +219,7 @@ def _plan_row(row: RowMapping) -> PlanRow:
         bound=row["bound"],
         reason=row["reason"],
         g_per_kwh_now=row["g_per_kwh_now"],
+        means=Means(row["means"]),
         g_per_kwh_then=row["g_per_kwh_then"],
         saving_g=row["saving_g"],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from carbonslurm.core.interval import iso
 from carbonslurm.core.means import Means
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
 from carbonslurm.sandbox.site import config_path
@@ -77,6 +79,11 @@ def test_a_job_is_held_as_its_owner_could_hold_it_and_released_in_the_clean_hour
     wait_for_reason(stage, job, "JobHeldUser")
     held = fields(stage.sandbox, job)
     assert "carbon:held=" in held["Comment"]
+    words = [str(COMMAND.with_name("carbon-squeue")), "--config", str(config_path(stage.sandbox)), "--json"]
+    wait_until(lambda: actions(stage, job)[-1].state == "confirmed", 20, "the hold to be confirmed")
+    (shown,) = json.loads(stage.sandbox.run(words).stdout)
+    assert (shown["start"], shown["means"]) == (iso(clean), "hold")
+    assert "g/kWh" in shown["reason"]
     shown = wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED")
     assert abs(int(shown["StartTime"]) - clean.timestamp()) <= 12
     assert shown["Nice"] == "50"
