@@ -85,6 +85,8 @@ class Told(Lives):
         """Wait until slurmctld has written its jobs down: those that it had not would be lost with it."""
         file = self.stage.sandbox.directory / "state" / "job_state"
         before = file.stat().st_mtime
+        # It writes only what changed, and may have done so just now: this gives it something to write.
+        submit(self.stage.sandbox, "--hold", "--output=/dev/null", "--wrap=true", user=self.stage.user)
         wait_until(lambda: file.stat().st_mtime != before, 30, "slurmctld to save its state")
 
     def stops(self) -> set[str]:
