@@ -14,6 +14,7 @@ from carbonslurm.app.fetch import usable_forecasts
 from carbonslurm.app.telling import Intent, Memory, Telling, describe
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
+from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import (
     UNKNOWN,
     Claim,
@@ -103,8 +104,8 @@ class Cycle:
         late = self._write_late_releases()
         known = self._recall(queue)
         wanted = self._plan(queue, known)
-        watched = [action for action in wanted.actions if self.rules.watches(action.job)]
-        ours = [action for action in wanted.actions if not self.rules.watches(action.job)]
+        watched = [action for action in wanted.actions if self._only_watched(action, wanted.shut)]
+        ours = [action for action in wanted.actions if not self._only_watched(action, wanted.shut)]
         chosen = pace.choose(ours, self.rules.updates, self.queue.controller, queue.taken_at)
         intents, notes = self._intend(number, chosen) if late is None else _releases(chosen, late)
         if late is None:
@@ -122,6 +123,17 @@ class Cycle:
             refused=refused,
             notes=(*queue.unread, *notes, *_left_over(ours, chosen)),
         )
+
+    def _only_watched(self, action: Action, shut: bool | None) -> bool:
+        """Whether an action is not to be done.
+
+        In a partition that is watched only since lately jobs may still be held by us, or be behind a gate
+        that we keep shut for others: those are let go.
+        """
+        if "*" in self.rules.observe or not self.rules.watches(action.job):
+            return self.rules.watches(action.job)
+        kept = action.means is Means.HOLD or (action.means is Means.GATE and action.job.gated and bool(shut))
+        return action.verb is not Verb.RELEASE or action.silent or not kept
 
     # --- what is ours ---
 
@@ -172,6 +184,7 @@ class Cycle:
             outage=self._outage(queue),
             paused=self._is_paused(),
             age=self._age(queue),
+            watched=frozenset(job.key for job in queue.pending() if self.rules.watches(job)),
         )
         rules = self.rules.plan
         if self.memory.no_gate:

@@ -82,7 +82,7 @@ class LettingGo:
 
     def _release(self, jobs: Sequence[tuple[QueuedJob, Sequence[Means]]], outcome: Released) -> None:
         parts = [Action(Verb.RELEASE, job, REASON, means=way) for job, means in jobs for way in means]
-        numbers = self._write(parts, [job for job, _ in jobs], outcome)
+        numbers, leaves = self._write(parts, [job for job, _ in jobs], outcome)
         refusals: dict[str, str] = {}
         outcomes: dict[int, Outcome] = {}
         for part, number in zip(parts, numbers, strict=True):
@@ -92,9 +92,11 @@ class LettingGo:
             if number is not None:
                 state = OutcomeState.APPLIED if refusal is None else OutcomeState.REFUSED
                 outcomes[number] = Outcome(state, self.clock(), refusal or "")
-        for job, _ in jobs:
+        for (job, _), leave in zip(jobs, leaves, strict=True):
             if job.spec in refusals:
                 outcome.failures.append(f"job {job.spec}: {refusals[job.spec]}")
+                if leave is not None:  # it stays ours to let go
+                    outcomes[leave] = Outcome(OutcomeState.REFUSED, self.clock(), refusals[job.spec])
             else:
                 outcome.lines.append(f"job {job.spec}: released")
         if self.actions is not None:
@@ -111,8 +113,9 @@ class LettingGo:
 
     def _write(
         self, parts: Sequence[Action], jobs: Sequence[QueuedJob], outcome: Released
-    ) -> list[int | None]:
-        unwritten: list[int | None] = [None for _ in parts]
+    ) -> tuple[list[int | None], list[int | None]]:
+        """Return the numbers of the releases, and of the admin's word about each job."""
+        unwritten: tuple[list[int | None], list[int | None]] = ([None] * len(parts), [None] * len(jobs))
         if self.actions is None:
             return unwritten
         wanted = [*parts, *(Action(Verb.LEAVE, job, REASON, final=True) for job in jobs)]
@@ -121,4 +124,4 @@ class LettingGo:
         except LedgerError as error:
             outcome.lines.append(f"not written: {error}")
             return unwritten
-        return numbers[: len(parts)]
+        return numbers[: len(parts)], numbers[len(parts) :]

@@ -111,7 +111,7 @@ class Telling:
                 self._record(group, dict.fromkeys(specs, "planned too long ago"), OutcomeState.REFUSED)
                 continue
             try:
-                answers = self._by_gate(specs, verb) if silent else tell(specs, setting)
+                answers = self._silently(specs, verb, means) if silent else tell(specs, setting)
             except UnavailableError as error:
                 self._record(group, dict.fromkeys(specs, str(error)), OutcomeState.UNCERTAIN)
                 raise
@@ -119,9 +119,9 @@ class Telling:
             self._record(group, answers, OutcomeState.REFUSED)
         return refused
 
-    def _by_gate(self, specs: Sequence[str], verb: Verb) -> Mapping[str, str | None]:
-        """What the gate has done for these jobs, without a word about any of them."""
-        failed = verb is Verb.WITHHOLD and not self.memory.shut
+    def _silently(self, specs: Sequence[str], verb: Verb, means: Means) -> Mapping[str, str | None]:
+        """What the gate, or a hold that stands, has done for these jobs, without a word about any of them."""
+        failed = means is Means.GATE and verb is Verb.WITHHOLD and not self.memory.shut
         return dict.fromkeys(specs, "the gate is not shut" if failed else None)
 
     def _batches(self, intents: Sequence[Intent]) -> Iterator[tuple[_Words, list[Intent]]]:

@@ -36,7 +36,7 @@ class Action:
         final: leave: the owner or an admin spoke, and we never touch this job again.
         means: by what it is withheld or released.
         site_factor: the priority that it gets for the waiting that we cause; None leaves it as it is.
-        silent: the gate does it for all jobs at once: Slurm need not be told of this one.
+        silent: Slurm need not be told: the gate does it for all jobs at once, or the job is held already.
     """
 
     verb: Verb

@@ -71,12 +71,17 @@ def tokens(updates: int, reads: int, held: int | None) -> int:
 
 
 def within(actions: Sequence[Action], given: int) -> list[Action]:
-    """Return the first actions, as many as the tokens pay for, and those that cost nothing."""
+    """Return the first actions, as many as the tokens pay for, and those that cost nothing.
+
+    The first that costs anything goes even where it costs more: else it would be in the way for good.
+    """
     chosen: list[Action] = []
+    paid = False
     for action in actions:
         given -= action.calls
-        if action.calls == 0 or given >= 0:
+        if action.calls == 0 or given >= 0 or not paid:
             chosen.append(action)
+        paid = paid or action.calls > 0
     return chosen
 
 

@@ -113,14 +113,21 @@ def is_held_by_us(job: QueuedJob, known: Known, controller_started: datetime | N
     return is_ours_still(job, claim) or (job.held_by_user and forgotten(job, claim, controller_started))
 
 
+def is_half_released(job: QueuedJob, known: Known) -> bool:
+    """Tell whether a hold is ours that we meant to lift, and nobody knows whether Slurm ever heard of it."""
+    return job.held_by_user and forgotten(job, known.claim(Means.HOLD, job.restarts), None)
+
+
 def back_before(job: QueuedJob, claim: Claim | None) -> bool:
     """Tell whether Slurm shows the value from before our change."""
     if claim is None or claim.restarts != job.restarts:
         return False
     if claim.means is Means.BEGIN:
         return claim.before is not None and job.eligible == claim.before
-    waits = job.held_by_user if claim.means is Means.HOLD else job.gated
-    return waits == (claim.set_to is None)
+    if claim.means is Means.GATE:
+        # A gate that opens leaves each job its licence: that one is there says nothing.
+        return claim.set_to is not None and not job.gated
+    return job.held_by_user == (claim.set_to is None)
 
 
 def lacks_before(job: QueuedJob, claim: Claim) -> bool:

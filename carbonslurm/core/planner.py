@@ -43,9 +43,14 @@ def plan(situation: Situation, rules: PlanRules) -> Plan:
     latest = latest_by_deadlines(situation.queue.jobs, rules.bound, situation.now)
     waiting, running = Waiting(situation, rules, latest), _Running(situation, rules, latest)
     prospects = [waiting.prospect(job) for job in situation.queue.pending()]
-    shut = gate_shut([prospect for prospect in prospects if isinstance(prospect, Prospect)])
+    asked = [prospect for prospect in prospects if isinstance(prospect, Prospect)]
+    shut = gate_shut([prospect for prospect in asked if prospect.job.key not in situation.watched])
+    # Those that are only watched have no say; for them is written what the gate would do, had they one.
+    would = bool(shut or gate_shut(asked))
     found = [
-        waiting.act(prospect, bool(shut)) if isinstance(prospect, Prospect) else prospect
+        waiting.act(prospect, would if prospect.job.key in situation.watched else bool(shut))
+        if isinstance(prospect, Prospect)
+        else prospect
         for prospect in prospects
     ]
     found += [running.act(job) for job in situation.queue.running()]

@@ -73,6 +73,7 @@ class Situation:
         may_stop: False while slurmctld is freshly back and may not have heard of jobs that ended meanwhile.
         outage: when the next maintenance of all nodes begins, None where none is planned.
         paused: an admin's switch: let go of all that is ours, and touch nothing else.
+        watched: jobs to which nothing is done: the gate is not turned for them.
         age: what age counts here, where the site gives back what waiting costs; None where it does not.
     """
 
@@ -86,3 +87,4 @@ class Situation:
     outage: datetime | None = None
     paused: bool = False
     age: AgeWeight | None = None
+    watched: frozenset[JobKey] = frozenset()

@@ -16,7 +16,16 @@ from carbonslurm.core.interval import Interval, whole_second
 from carbonslurm.core.job import QueuedJob
 from carbonslurm.core.length import predicted_length
 from carbonslurm.core.means import Means
-from carbonslurm.core.ownership import UNKNOWN, Claim, Known, is_held_by_us, overridden, standing
+from carbonslurm.core.ownership import (
+    UNKNOWN,
+    Claim,
+    Known,
+    is_half_released,
+    is_held_by_us,
+    is_ours_still,
+    overridden,
+    standing,
+)
 from carbonslurm.core.policies import POLICIES, Question, judged_length
 from carbonslurm.core.priority import site_factor
 from carbonslurm.core.situation import PlanRules, Situation
@@ -92,7 +101,7 @@ class Waiting:
         if job.tag is None:
             return None
         if job.obstacle or known.hands_off or known.stopping:
-            return self._free_of_gate(job, known)
+            return self._free(job, known)
         if job.held and not is_held_by_us(job, known, self.situation.controller_started):
             return None
         word = overridden(job, known, self.situation.now, self.situation.controller_started)
@@ -131,14 +140,22 @@ class Waiting:
             return Action(Verb.RELEASE, job, word, means=Means.GATE)
         return Action(Verb.LEAVE, job, word, final=True)
 
-    def _free_of_gate(self, job: QueuedJob, known: Known) -> Action | None:
-        """A job that is not ours to plan keeps its licence; the gate must not keep it past its bound."""
-        if not job.gated or self.rules.means.gate is None:
+    def _free(self, job: QueuedJob, known: Known) -> Action | None:
+        """A job that is not ours to plan any more: nothing of ours may keep it past its bound.
+
+        A hold on a job that was left to others is theirs, unless it is one that we did not come to lift.
+        """
+        ours = is_ours_still(job, known.claim(Means.HOLD, job.restarts))
+        held = is_half_released(job, known) if known.hands_off else ours
+        if known.stopping:
+            held = False
+        if not held and (not job.gated or self.rules.means.gate is None):
             return None
         last = bound(job, known, self.latest, self.situation, self.rules)
         if not known.hands_off and self.situation.now < last - EARLY_CYCLES * self.rules.lead:
             return None
-        return Action(Verb.RELEASE, job, "the gate is not for it", bound=last, means=Means.GATE)
+        means = Means.HOLD if held else Means.GATE
+        return Action(Verb.RELEASE, job, f"the {means} is not for it", bound=last, means=means)
 
     # --- deciding ---
 
@@ -251,9 +268,14 @@ class Waiting:
             g_per_kwh_then=then_g,
             saving_g=saving,
             means=prospect.means,
-            silent=prospect.means is Means.GATE,
+            silent=prospect.means is Means.GATE or self._is_held(prospect),
             site_factor=self._site_factor(prospect, start),
         )
+
+    def _is_held(self, prospect: Prospect) -> bool:
+        """Whether it is held by us already: Slurm need not hear of another hour."""
+        claim = prospect.known.claim(Means.HOLD, prospect.job.restarts)
+        return prospect.means is Means.HOLD and is_ours_still(prospect.job, claim)
 
     def _site_factor(self, prospect: Prospect, until: datetime) -> int | None:
         """What waiting until then costs in age, from when this run could have started: that is what we cause.

@@ -60,7 +60,8 @@ def _as_task(own: Known, array: Known, job: QueuedJob) -> Known:
 
 
 def _is_final(deed: Deed) -> bool:
-    return deed.verb is Verb.LEAVE and deed.final
+    """Whether somebody else decided for good; an admin whose release Slurm refused has not."""
+    return deed.verb is Verb.LEAVE and deed.final and deed.state is not OutcomeState.REFUSED
 
 
 def _watched(deed: Deed) -> tuple[Verb, datetime | None, int]:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.budget import (
     CONTROLLER,
     SNAPSHOT,
@@ -15,7 +16,11 @@ from carbonslurm.core.budget import (
     level,
     most_updates,
     tokens,
+    within,
 )
+from carbonslurm.core.job import JobKey
+from carbonslurm.core.means import Means
+from carbonslurm.sim.job import SimulatedJob, Submission
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -52,6 +57,16 @@ def test_the_bucket_fills_by_whole_periods_up_to_its_size(seconds: float, held: 
 
 def test_a_bucket_of_which_nothing_is_known_counts_as_full() -> None:
     assert level(RateLimit(50), None, NOW).calls == 50
+
+
+def test_what_costs_more_than_there_is_goes_first_and_alone_and_is_not_in_the_way_for_good() -> None:
+    job = SimulatedJob(JobKey("toy", 1), Submission(timedelta(hours=1)), NOW, NOW).queued()
+    dear = Action(Verb.RELEASE, job, "a hold, and its site factor", means=Means.HOLD, site_factor=1)
+    cheap, free = Action(Verb.RELEASE, job, "one call"), Action(Verb.LEAVE, job, "none")
+    assert dear.calls == 2
+    assert within([free, dear, cheap, free], 1) == [free, dear, free]
+    assert within([cheap, dear, cheap], 2) == [cheap]
+    assert within([dear, cheap], 3) == [dear, cheap]
 
 
 def test_a_batch_ends_in_half_its_timeout_with_an_empty_bucket() -> None:
