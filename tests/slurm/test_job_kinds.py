@@ -112,7 +112,9 @@ def _submit_all(kinds: Kinds) -> None:
     kinds.submit("held by an admin later")
     kinds.submit("moved into a reservation", "--hold")
     kinds.submit("with a deadline", "--time=1", f"--deadline=now+{60 + CLEAN_AFTER - 10}")
-    kinds.submit("an array", "--array=1-4%3")
+    # The task that its owner starts runs for long enough to be seen by a cycle on a busy machine, too.
+    wrap = "--wrap=if [ $SLURM_ARRAY_TASK_ID = 2 ]; then sleep 15; else sleep 3; fi"
+    kinds.submit("an array", "--array=1-4%3", wrap=wrap)
     kinds.submit("needed by one with a deadline", "--time=1")
     needed = f"--dependency=afterok:{kinds.jobs['needed by one with a deadline']}"
     kinds.jobs["the one with a deadline"] = kinds.plain(needed, "--time=1", "--deadline=now+200", seconds=1)
