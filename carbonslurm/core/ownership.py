@@ -159,7 +159,7 @@ def forgotten(job: QueuedJob, claim: Claim | None, controller_started: datetime 
         return False
     if not claim.settled or claim.at is None:
         return True
-    return controller_started is not None and controller_started > claim.at - SAVED_EVERY
+    return controller_started is not None and controller_started > claim.at - CLOCKS
 
 
 def overridden(
