@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from carbonslurm.app.fetch import usable_forecasts
 from carbonslurm.app.telling import Intent, Memory, Telling, describe
 from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.budget import OUTAGE
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
 from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import (
@@ -214,6 +215,7 @@ class Cycle:
         asked = self.memory.outage_asked
         flexible = any(job.tag is not None for job in queue.pending())
         if flexible and (asked is None or queue.taken_at - asked >= OUTAGE_AGE):
+            self.memory.pace.other_reads += OUTAGE
             self.memory.outage, self.memory.outage_asked = self.queue.next_outage(), queue.taken_at
         return self.memory.outage
 

@@ -31,6 +31,7 @@ class Pace:
     Attributes:
         heard: slurmctld's word in this cycle, None while it was not asked.
         settings: its last word, however old.
+        other_reads: calls of this cycle beside those for the queue and for slurmctld's settings.
     """
 
     limit: RateLimit | None = None
@@ -38,10 +39,11 @@ class Pace:
     last: Level | None = None
     heard: ControllerFacts | None = None
     settings: ControllerFacts | None = None
+    other_reads: int = 0
 
     def begin(self) -> None:
         """Begin a cycle: what was heard in the last one is no longer fresh."""
-        self.heard = None
+        self.heard, self.other_reads = None, 0
 
     def controller(self, ask: Callable[[], ControllerFacts], now: datetime) -> ControllerFacts:
         """Return what slurmctld says of itself, asked once in a cycle."""
@@ -73,10 +75,10 @@ class Pace:
         if any(action.calls for action in wanted) and self._is_old(now):
             self.controller(ask, now)
         reads = SNAPSHOT + (CONTROLLER if self.heard else 0)
-        held = None if self.limit is None else level(self.limit, self.last, now)
-        chosen = within(wanted, tokens(updates, reads, held.calls if held else None))
+        held = None if self.limit is None else level(self.limit, self.last, now).calls - self.other_reads
+        chosen = within(wanted, tokens(updates, reads, held))
         if held is not None:
-            self.last = Level(max(held.calls - reads - sum(action.calls for action in chosen), 0), now)
+            self.last = Level(max(held - reads - sum(action.calls for action in chosen), 0), now)
         return chosen
 
     def batch(self, timeout: timedelta) -> int:

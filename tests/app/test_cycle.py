@@ -495,10 +495,10 @@ def test_no_cycle_changes_more_jobs_than_its_budget(world: Any) -> None:
 
 
 def test_where_rates_are_limited_a_cycle_leaves_what_the_bucket_does_not_hold(world: Any) -> None:
-    """Six calls, of which the snapshot and the question for the settings take four."""
+    """Eight calls: the snapshot and the questions for settings and reservations take six of them."""
     world.forecast(*DIRTY_UNTIL_THREE)
     jobs = [world.submit() for _ in range(8)]
-    world.owner.rate_limit = RateLimit(bucket=6, refill=1, period=timedelta(seconds=10))
+    world.owner.rate_limit = RateLimit(bucket=8, refill=1, period=timedelta(seconds=10))
     reports = world.live(15 * MINUTE)
     assert [report.actions for report in reports] == [2, 4, 0]
     assert sum(world.job(job).begin == at(3) for job in jobs) == 6
