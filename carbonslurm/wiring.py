@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from carbonslurm.ledger.place import Place
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
-    from carbonslurm.ports import Actuator, CarbonSource, Lease, QueueReader
+    from carbonslurm.ports import Actuator, CarbonSource, Lease, Offer, QueueReader
     from carbonslurm.slurm.gate import SlurmGate
     from carbonslurm.slurm.wire import Wire
 
@@ -239,20 +239,25 @@ def account_uid(name: str) -> int | None:
 # --- carbon ---
 
 
-def carbon_sources(config: Config) -> Sequence[CarbonSource]:
-    """Return every configured source, in order."""
-    from carbonslurm.carbon import sources
+def carbon_offers(config: Config) -> Sequence[Offer]:
+    """Return what every configured provider gives, in order."""
+    from carbonslurm.carbon import offer
     from carbonslurm.errors import ConfigError
 
-    found: list[CarbonSource] = []
+    found: list[Offer] = []
     for index, source in enumerate(config.sources):
         options = msgspec.structs.asdict(source)
         provider = str(type(source).__struct_config__.tag)
         try:
-            found.extend(sources(provider, options))
+            found.append(offer(provider, options))
         except ConfigError as error:
             raise ConfigError(f"sources[{index}].{error}") from error
     return found
+
+
+def carbon_sources(config: Config) -> Sequence[CarbonSource]:
+    """Return every configured source, in order."""
+    return [source for offer in carbon_offers(config) for source in offer.sources]
 
 
 # --- the ledger ---

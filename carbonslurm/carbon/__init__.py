@@ -1,20 +1,21 @@
 """Carbon intensity: one provider per module, each with its question, its reading and its wire.
 
-``PROVIDERS`` is the registry: the type's name in the configuration -> what makes its sources. To add a
-provider, write its module and name it below (docs/providers.md). Importing this package imports no provider
-and no HTTP client; a command pays only for the providers that its configuration names.
+``PROVIDERS`` is the registry: the type's name in the configuration -> what makes its offer. To add a
+provider, write its module with a function ``offer`` and name it below (docs/providers.md). Importing this
+package imports no provider and no HTTP client; a command pays only for the providers that its configuration
+names.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TypeVar
 
 import msgspec
 
 from carbonslurm.errors import ConfigError
-from carbonslurm.ports import CarbonSource
+from carbonslurm.ports import Offer
 
-Factory = Callable[[Mapping[str, object]], Sequence[CarbonSource]]
+Factory = Callable[[Mapping[str, object]], Offer]
 Options = TypeVar("Options")
 
 
@@ -29,23 +30,23 @@ def _options(given: Mapping[str, object], shape: type[Options]) -> Options:
         raise ConfigError(str(error)) from error
 
 
-def _neso(options: Mapping[str, object]) -> Sequence[CarbonSource]:
+def _neso(options: Mapping[str, object]) -> Offer:
     from carbonslurm.carbon import neso  # noqa: PLC0415  # the HTTP client is imported where it is used
 
-    return neso.sources(_options(options, neso.NesoOptions))
+    return neso.offer(_options(options, neso.NesoOptions))
 
 
-def _file(options: Mapping[str, object]) -> Sequence[CarbonSource]:
+def _file(options: Mapping[str, object]) -> Offer:
     from carbonslurm.carbon import file  # noqa: PLC0415  # likewise
 
-    return file.sources(_options(options, file.FileOptions))
+    return file.offer(_options(options, file.FileOptions))
 
 
 PROVIDERS: Mapping[str, Factory] = {"neso": _neso, "file": _file}
 
 
-def sources(provider: str, options: Mapping[str, object]) -> Sequence[CarbonSource]:
-    """Return a configured provider's sources, one or more, all of the options' zone.
+def offer(provider: str, options: Mapping[str, object]) -> Offer:
+    """Return what a configured provider gives of the options' zone.
 
     Args:
         provider: a name in ``PROVIDERS``.

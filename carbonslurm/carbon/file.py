@@ -30,7 +30,7 @@ from carbonslurm.carbon.written import Profile, Written, read_csv, read_yaml
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import aware, from_epoch, iso
 from carbonslurm.errors import ConfigError, DataError, RefusedError, UnavailableError
-from carbonslurm.ports import CarbonAnswer, CarbonSource
+from carbonslurm.ports import CarbonAnswer, Offer, Terms
 
 NAME = "file"
 CSV_SUFFIXES = (".csv", ".csv.gz")
@@ -41,6 +41,7 @@ SERIES_HORIZON = timedelta(days=7)
 SERIES_PAST = timedelta(days=7)
 PROFILE_HORIZON = timedelta(hours=48)
 PROFILE_PAST = timedelta(hours=24)
+TERMS = Terms(every=timedelta())  # it costs nothing to look
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,8 @@ class FileSource:
     """One file that speaks of one zone."""
 
     options: FileOptions
+    question: str = "file"
+    terms: Terms = TERMS
 
     @property
     def name(self) -> str:
@@ -208,8 +211,8 @@ class FileSource:
             raise DataError(f"{path}: {error}") from error
 
 
-def sources(options: FileOptions) -> Sequence[CarbonSource]:
-    """Return the file's one source.
+def offer(options: FileOptions) -> Offer:
+    """Return what the file gives: one source.
 
     Raises:
         ConfigError: the suffix is not one that can be read, a column is named for YAML, or the horizon is
@@ -222,4 +225,4 @@ def sources(options: FileOptions) -> Sequence[CarbonSource]:
         raise ConfigError("column: only a CSV file has columns")
     if options.horizon is not None and options.horizon <= timedelta():
         raise ConfigError("horizon: expected more than 0")
-    return (FileSource(options),)
+    return Offer((FileSource(options),))

@@ -18,34 +18,25 @@ It reads no clock but the monotonic one, and that only for its own limit.
 
 import ssl
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
+from types import MappingProxyType
 
 import httpx
 
 from carbonslurm import __version__
 from carbonslurm.carbon.checks import shown
 from carbonslurm.core.interval import iso
-from carbonslurm.errors import DataError, RefusedError, UnavailableError
+from carbonslurm.errors import DataError, RefusedError, TryLaterError, UnavailableError
 
 CONNECT = timedelta(seconds=5)
 READ = timedelta(seconds=20)
 LARGEST_BODY = 8_000_000  # bytes; the largest answer known, 14 days of all regions, is under 4 MB
 _LONGEST_REST = timedelta(days=1)  # what a Retry-After may ask for
-
-
-class TryLaterError(UnavailableError):
-    """The provider asks to be left alone for a while.
-
-    Attributes:
-        retry_after: for how long, None where it does not say.
-    """
-
-    def __init__(self, message: str, retry_after: timedelta | None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +53,17 @@ class Wire:
     connect: timedelta = CONNECT
     read: timedelta = READ
 
-    def get(self, path: str, now: datetime) -> bytes:
+    def get(
+        self, path: str, now: datetime, headers: Mapping[str, str] = NO_HEADERS, secrets: Sequence[str] = ()
+    ) -> bytes:
         """Ask for a path and return the body.
 
         Args:
-            path: with its leading slash.
+            path: with its leading slash; without a secret in it, since it stands in messages.
             now: the current time, to say until when a Retry-After asks us to wait.
+            headers: beside our own, for instance the key.
+            secrets: keys and passwords: where the other side echoes one, it is struck out of the body and of
+                what is said of it.
 
         Raises:
             DataError: the body is empty, too large, or not what its encoding says.
@@ -76,15 +72,15 @@ class Wire:
         """
         read = self.read.total_seconds()
         timeout = httpx.Timeout(read, connect=self.connect.total_seconds())
-        headers = {"User-Agent": f"carbonslurm/{__version__}", "Accept": "application/json"}
+        sent = {"User-Agent": f"carbonslurm/{__version__}", "Accept": "application/json", **headers}
         try:
             with (
                 httpx.Client(
-                    timeout=timeout, headers=headers, verify=_trusted(), follow_redirects=False
+                    timeout=timeout, headers=sent, verify=_trusted(), follow_redirects=False
                 ) as client,
                 client.stream("GET", self.base.rstrip("/") + path) as response,
             ):
-                body = _body(response, path, time.monotonic() + 3 * read)
+                body = _struck(_body(response, path, time.monotonic() + 3 * read), secrets)
         except httpx.TimeoutException as error:
             raise UnavailableError(f"{path}: no answer in time ({type(error).__name__})") from error
         except httpx.DecodingError as error:
@@ -93,6 +89,12 @@ class Wire:
             raise UnavailableError(f"{path}: {type(error).__name__}: {shown(str(error))}") from error
         _judge(response, body, path, now)
         return body
+
+
+def _struck(body: bytes, secrets: Sequence[str]) -> bytes:
+    for secret in filter(None, secrets):
+        body = body.replace(secret.encode(), b"***")
+    return body
 
 
 @cache

@@ -10,11 +10,10 @@ or a list of one; a measured value of a half hour that has not ended is provisio
 whole never reaches 0 g/kWh (biomass and imports count), so a national 0 is an outage, while North Scotland
 has real zeros.
 
-``sources`` gives one source for each question, so that a failure of the measured values does not cost the
+``offer`` has one source for each question, so that a failure of the measured values does not cost the
 forecast.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,11 +26,12 @@ from carbonslurm.carbon.http import READ, Wire
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Step
 from carbonslurm.core.interval import aware
 from carbonslurm.errors import ConfigError, DataError
-from carbonslurm.ports import CarbonAnswer, CarbonSource
+from carbonslurm.ports import CarbonAnswer, Offer, Terms
 
 NAME = "neso"
 URL = "https://api.carbonintensity.org.uk"
 NATURE = Nature(Kind.AVERAGE, Scope.OPERATIONAL)
+TERMS = Terms(every=timedelta(minutes=30))  # no number published; heavy users may be blocked
 
 # regionid -> (shortname, dnoregion), as the API spells them. 18 would be GB as a whole, and has no fw48h.
 REGIONS = {
@@ -222,6 +222,7 @@ class NesoSource:
     region: int | None
     question: Question
     wire: Wire
+    terms: Terms = TERMS
 
     @property
     def name(self) -> str:
@@ -252,8 +253,8 @@ class NesoSource:
         return CarbonAnswer(forecast=Issue(series, generated_at=None, fetched_at=now))
 
 
-def sources(options: NesoOptions) -> Sequence[CarbonSource]:
-    """Return the sources of a zone: its forecast, and for GB as a whole the measured values.
+def offer(options: NesoOptions) -> Offer:
+    """Return what there is of a zone: its forecast, and for GB as a whole the measured values.
 
     Raises:
         ConfigError: there is no such region, or the URL is not http or https.
@@ -263,5 +264,5 @@ def sources(options: NesoOptions) -> Sequence[CarbonSource]:
         raise ConfigError("url: expected http:// or https://")
     wire = Wire(url, read=options.read_timeout)
     if options.region is not None:
-        return (NesoSource(options.zone, region_id(options.region), Question.FORECAST, wire),)
-    return tuple(NesoSource(options.zone, None, question, wire) for question in Question)
+        return Offer((NesoSource(options.zone, region_id(options.region), Question.FORECAST, wire),))
+    return Offer(tuple(NesoSource(options.zone, None, question, wire) for question in Question))

@@ -239,6 +239,6 @@ def test_no_misfortune_strands_a_job_or_runs_it_twice_or_past_its_bound(
         assert (word, held, finished) == ("COMPLETED", False, 1), name
         assert restarts <= story.world.rules.plan.stop.max_stops, name
         assert started <= story.bounds[name], name
-    # A release that nobody wrote down looks like the owner's: the next daemon leaves that job alone, no other.
+    # A release that nobody wrote down looks like the owner's word: that job, and no other, is left alone.
     left = story.names(row.key for row in story.world.actions() if str(row.verb) == "leave")
     assert left <= story.forgotten

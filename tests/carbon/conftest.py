@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from carbonslurm.carbon.neso import NesoOptions, NesoSource, Question, sources
+from carbonslurm.carbon.neso import NesoOptions, NesoSource, Question, offer
 from carbonslurm.ports import CarbonSource
 
 NOW = datetime(2026, 11, 22, 10, 10, tzinfo=UTC)
@@ -59,7 +59,7 @@ class Played:
 
 def _neso(region: int | None) -> Callable[[str, timedelta], CarbonSource]:
     def make(url: str, read_timeout: timedelta) -> CarbonSource:
-        made = sources(NesoOptions("GB", region=region, url=url, read_timeout=read_timeout))
+        made = offer(NesoOptions("GB", region=region, url=url, read_timeout=read_timeout)).sources
         return next(
             each for each in made if isinstance(each, NesoSource) and each.question is Question.FORECAST
         )

@@ -25,7 +25,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 def test_a_constant_is_an_estimate_from_a_day_ago_on(ledger: Ledger, tmp_path: Path, now: datetime) -> None:
     (tmp_path / "a.yaml").write_text("constant: 350\n")
-    sources = carbon.sources("file", {"zone": "site", "path": str(tmp_path / "a.yaml")})
+    sources = carbon.offer("file", {"zone": "site", "path": str(tmp_path / "a.yaml")}).sources
     fetch_all(sources, ledger, now)
     state = usable_forecasts(ledger, ["site"], now + HOUR, max_age=6 * HOUR)["site"]
     assert state.series is not None
@@ -43,7 +43,7 @@ def test_a_series_is_measured_behind_now_and_stored_once_an_hour(
     rows = [f"{(first + number * HOUR).isoformat()},{number}" for number in range(72)]
     (tmp_path / "a.csv").write_text("\n".join(["timestamp,g_per_kwh", *rows]))
     os.utime(tmp_path / "a.csv", (first.timestamp(), first.timestamp()))
-    sources = carbon.sources("file", {"zone": "site", "path": str(tmp_path / "a.csv")})
+    sources = carbon.offer("file", {"zone": "site", "path": str(tmp_path / "a.csv")}).sources
     published = set()
     for minutes in (0, 10, 49, 50, 60):
         fetch_all(sources, ledger, now + timedelta(minutes=minutes))

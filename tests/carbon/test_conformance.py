@@ -11,9 +11,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from carbonslurm.carbon.http import TryLaterError
 from carbonslurm.core.interval import Interval
-from carbonslurm.errors import DataError, RefusedError, UnavailableError
+from carbonslurm.errors import DataError, RefusedError, TryLaterError, UnavailableError
 from carbonslurm.ports import CarbonSource
 
 QUICK = timedelta(milliseconds=200)

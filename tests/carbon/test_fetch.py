@@ -12,7 +12,7 @@ from carbonslurm.app.fetch import fetch_all, usable_forecasts
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.errors import DataError, LedgerError, RefusedError, UnavailableError
-from carbonslurm.ports import CarbonAnswer
+from carbonslurm.ports import CarbonAnswer, Terms
 
 DIRECT = Nature(Kind.AVERAGE, Scope.DIRECT)
 LIFECYCLE = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
@@ -47,6 +47,9 @@ class MemoryArchive:
         raise NotImplementedError
 
 
+ANY_TIME = Terms(every=timedelta())
+
+
 @dataclass
 class Source:
     """A source that says what it was given, or fails as it was told."""
@@ -54,6 +57,8 @@ class Source:
     name: str
     zone: str
     said: CarbonAnswer | Exception
+    question: str = "all"
+    terms: Terms = ANY_TIME
 
     def fetch(self, now: datetime) -> CarbonAnswer:  # noqa: ARG002  # it says the same at any time
         if isinstance(self.said, Exception):

@@ -346,7 +346,7 @@ def test_options_become_a_source(tmp_path: Path) -> None:
         "kind": "marginal",
         "horizon": timedelta(hours=6),
     }
-    (source,) = carbon.sources("file", given)
+    (source,) = carbon.offer("file", given).sources
     assert (source.name, source.zone) == ("file", "site")
 
 
@@ -364,10 +364,10 @@ def test_options_become_a_source(tmp_path: Path) -> None:
 )
 def test_impossible_options_are_refused(options: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        carbon.sources("file", {"zone": "site", **options})
+        carbon.offer("file", {"zone": "site", **options})
     assert why in str(caught.value)
 
 
 def test_an_unknown_provider_is_refused() -> None:
     with pytest.raises(ConfigError, match="type: expected one of neso, file"):
-        carbon.sources("oracle", {})
+        carbon.offer("oracle", {})

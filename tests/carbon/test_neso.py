@@ -18,11 +18,11 @@ from carbonslurm.carbon.neso import (
     REGIONS,
     NesoOptions,
     Question,
+    offer,
     path,
     read_forecast,
     read_measured,
     region_id,
-    sources,
 )
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.errors import ConfigError, DataError
@@ -106,8 +106,8 @@ def test_another_region_than_asked_is_refused() -> None:
 
 def test_gb_has_two_sources_and_a_region_one() -> None:
     """A failure of the measured values must not cost the forecast, so each is asked alone."""
-    assert [source.name for source in sources(NesoOptions("GB"))] == ["neso", "neso"]
-    assert len(sources(NesoOptions("LDN", region="London"))) == 1
+    assert [source.name for source in offer(NesoOptions("GB")).sources] == ["neso", "neso"]
+    assert len(offer(NesoOptions("LDN", region="London")).sources) == 1
     assert Nature(Kind.AVERAGE, Scope.OPERATIONAL) == NATURE
 
 
@@ -116,7 +116,8 @@ def test_both_questions_over_the_wire(httpserver: HTTPServer, now: datetime) -> 
     httpserver.expect_request("/intensity/2026-11-22T10:01Z/fw48h").respond_with_json({"data": ahead})
     httpserver.expect_request("/intensity/2026-11-22T10:01Z/pt24h").respond_with_json({"data": PAST})
     forecast, measured = (
-        source.fetch(now) for source in carbon.sources("neso", {"zone": "GB", "url": httpserver.url_for("/")})
+        source.fetch(now)
+        for source in carbon.offer("neso", {"zone": "GB", "url": httpserver.url_for("/")}).sources
     )
     assert forecast.forecast is not None
     assert forecast.forecast.generated_at is None
@@ -139,7 +140,7 @@ def test_both_questions_over_the_wire(httpserver: HTTPServer, now: datetime) -> 
 )
 def test_impossible_options_are_refused(options: dict[str, Any], why: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        carbon.sources("neso", {"zone": "GB", **options})
+        carbon.offer("neso", {"zone": "GB", **options})
     assert why in str(caught.value)
 
 

@@ -1,0 +1,81 @@
+"""The small Protocols through which the use cases in ``app`` reach the world.
+
+Each is owned by its users, has few methods and returns facts, never verdicts. ``wiring`` hands the adapters
+in; the simulated cluster and the tests hand in theirs. Every moment is aware and UTC. Methods raise only the
+errors of ``carbonslurm.errors``: UnavailableError where the other side is away, RefusedError where it says
+no, LedgerError where the ledger cannot be read or written.
+"""
+
+from carbonslurm.ports.carbon import (
+    CarbonAnswer,
+    CarbonSource,
+    ForecastReader,
+    HistorySource,
+    IntensityArchive,
+    MixSource,
+    Offer,
+    Terms,
+)
+from carbonslurm.ports.ledger import (
+    ActionLog,
+    CycleLog,
+    CycleReport,
+    JobBook,
+    Lease,
+    Outcome,
+    OutcomeState,
+    Pause,
+    RunBook,
+    RunToFigure,
+    StopLog,
+)
+from carbonslurm.ports.reading import (
+    ActionRow,
+    LedgerReader,
+    PlanRow,
+    RunFilter,
+    RunRow,
+)
+from carbonslurm.ports.slurm import (
+    Accounting,
+    Actuator,
+    Gate,
+    HoldReader,
+    QueueReader,
+    RunControl,
+    Setting,
+)
+
+__all__ = [
+    "Accounting",
+    "ActionLog",
+    "ActionRow",
+    "Actuator",
+    "CarbonAnswer",
+    "CarbonSource",
+    "CycleLog",
+    "CycleReport",
+    "ForecastReader",
+    "Gate",
+    "HistorySource",
+    "HoldReader",
+    "IntensityArchive",
+    "JobBook",
+    "Lease",
+    "LedgerReader",
+    "MixSource",
+    "Offer",
+    "Outcome",
+    "OutcomeState",
+    "Pause",
+    "PlanRow",
+    "QueueReader",
+    "RunBook",
+    "RunControl",
+    "RunFilter",
+    "RunRow",
+    "RunToFigure",
+    "Setting",
+    "StopLog",
+    "Terms",
+]

@@ -1,0 +1,170 @@
+"""What the use cases write down: what was meant and done, the runs, and the right to act."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from carbonslurm.core.action import Action
+from carbonslurm.core.footprint import BeginChange, Figure
+from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
+from carbonslurm.core.ownership import Known
+from carbonslurm.core.stop import Phase, StopInFlight
+
+
+class OutcomeState(StrEnum):
+    """What became of an action, as far as we know."""
+
+    APPLIED = "applied"  # Slurm said yes
+    CONFIRMED = "confirmed"  # a later snapshot shows it
+    REFUSED = "refused"  # Slurm said no: nothing changed
+    UNCERTAIN = "uncertain"  # no answer: the next snapshot tells
+    FORGOTTEN = "forgotten"  # Slurm is back at the value from before
+    OVERRIDDEN = "overridden"  # the owner or an admin changed it since
+    OBSERVED = "observed"  # observe mode: written down, not done
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One entry behind an action; the newest counts."""
+
+    state: OutcomeState
+    at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CycleReport:
+    """What one cycle did, for the ledger and the log."""
+
+    pending: int = 0
+    flexible: int = 0
+    running: int = 0
+    actions: int = 0
+    refused: int = 0
+    error: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+class ActionLog(Protocol):
+    """The write-ahead log of what we do to jobs, and the memory of what is ours."""
+
+    def stops_begun(self, cluster: str, since: datetime) -> int:
+        """Return how many stops were begun since a moment, whatever became of them."""
+
+    def intend(self, cycle: int | None, actions: Sequence[Action], at: datetime) -> Sequence[int]:
+        """Write actions before they are done; return their numbers, in order. All or none."""
+
+    def observe(self, cycle: int | None, actions: Sequence[Action], at: datetime) -> None:
+        """Write actions that would be done, and are not. All or none."""
+
+    def settle(self, outcomes: Mapping[int, Outcome]) -> None:
+        """Add what became of actions, by their numbers. All or none."""
+
+    def known(self, queue: Queue) -> Mapping[JobKey, Known]:
+        """Return what the ledger remembers of the jobs in this queue."""
+
+
+class StopLog(Protocol):
+    """The stops among the actions, each with its phases."""
+
+    def stops_in_flight(self, cluster: str) -> Sequence[StopInFlight]:
+        """Return the stops that have not come to their end."""
+
+    def advance_stop(self, action: int, phase: Phase, at: datetime, detail: str = "") -> None:
+        """Write the phase that a stop is in."""
+
+
+class JobBook(Protocol):
+    """First sights: what must be kept of a job because our own changes would hide it."""
+
+    def note(self, queue: Queue, first_eligible: Mapping[JobKey, datetime | None]) -> None:
+        """Keep each flexible job of the queue; a first eligible time once known never changes."""
+
+    def seen_waiting(self, queue: Queue) -> frozenset[JobKey]:
+        """Return the jobs of this queue that an earlier one showed with unmet dependencies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An admin's word that we keep our hands off, until another one."""
+
+    since: datetime
+    by: str
+    reason: str
+
+
+class CycleLog(Protocol):
+    """One row a cycle, failed ones too; and the admin's switch, which each cycle looks at."""
+
+    def pause(self) -> Pause | None:
+        """Return the pause that lasts, None where there is none."""
+
+    def begin_cycle(self, at: datetime, *, observe: bool) -> int:
+        """Write that a cycle begins; return its number."""
+
+    def end_cycle(self, cycle: int, at: datetime, report: CycleReport) -> None:
+        """Write what it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunToFigure:
+    """A run whose emissions are to be worked out, with what the ledger knows of its job.
+
+    Attributes:
+        earlier: the attempts before this one, oldest first.
+        first_eligible: of the job, None where it was not seen.
+        changes: of each run's begin time, oldest first.
+        lost_from: of each run that we stopped, from when on its work is lost: from the signal where the job
+            showed that it had saved (its word, its own requeue), else from the start.
+        restart_cost: of each run after a stop, how long its owner says that loading takes.
+    """
+
+    run: AccountedRun
+    earlier: tuple[AccountedRun, ...]
+    first_eligible: datetime | None
+    changes: Mapping[RunKey, Sequence[BeginChange]]
+    lost_from: Mapping[RunKey, datetime]
+    restart_cost: Mapping[RunKey, timedelta]
+
+    @property
+    def withheld(self) -> bool:
+        """Whether we made this run wait."""
+        return any(change.until is not None for change in self.changes.get(self.run.key, ()))
+
+
+class Lease(Protocol):
+    """The right to act on one cluster by one ledger: one daemon has it, any other waits."""
+
+    def held(self) -> bool:
+        """Take it where it is free, or make sure that we still have it; False where another has it.
+
+        Raises:
+            LedgerError: nobody can tell now, so nobody may act.
+        """
+
+    def holder(self) -> str:
+        """Return who has it, for people."""
+
+    def let_go(self) -> None:
+        """Leave it to others."""
+
+
+class RunBook(Protocol):
+    """Runs from sacct, once each, and the figures worked out for them."""
+
+    def keep_runs(self, runs: Sequence[AccountedRun], at: datetime) -> int:
+        """Store runs; one already stored is brought up to date. Return how many were new or changed."""
+
+    def runs_to_figure(self, cluster: str, at: datetime) -> Sequence[RunToFigure]:
+        """Return the ended runs whose figures are missing or were made from estimates or older facts."""
+
+    def keep_figures(self, figures: Sequence[tuple[RunKey, Figure]], at: datetime) -> None:
+        """Add figures; older ones are kept, the newest counts."""
+
+    def accounted_until(self, cluster: str) -> datetime | None:
+        """Return the moment up to which sacct has been read."""
+
+    def mark_accounted(self, cluster: str, until: datetime) -> None:
+        """Remember that moment."""

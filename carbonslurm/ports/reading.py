@@ -1,0 +1,96 @@
+"""What reports and commands read of the ledger: any user may, whether the daemon runs or not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from carbonslurm.core.footprint import Figure
+from carbonslurm.core.interval import Interval
+from carbonslurm.core.job import AccountedRun, JobKey
+from carbonslurm.core.means import Means
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs a report is about; an empty tuple means any.
+
+    Attributes:
+        window: runs that ran, or waited to, at any time within it; None for all time.
+        ids: job ids; an array's id stands for all of its tasks.
+        cluster: only runs of this one, None for all that the ledger knows.
+    """
+
+    window: Interval | None = None
+    users: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run with its newest figure, as reports read it. None is unknown.
+
+    Attributes:
+        flexible: whether its job carried a tag.
+        withheld: whether we made this run wait, after a stop of ours too.
+        stopped: whether a stop of ours ended this run.
+        bound: the latest start that was promised, from the newest action that named one.
+        figure: None where none was worked out yet.
+    """
+
+    run: AccountedRun
+    first_eligible: datetime | None
+    flexible: bool
+    withheld: bool
+    stopped: bool
+    bound: datetime | None
+    figure: Figure | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """The newest decision about a job, as carbon-squeue shows it."""
+
+    verb: str
+    state: str
+    at: datetime
+    until: datetime | None
+    bound: datetime | None
+    reason: str
+    g_per_kwh_now: float | None
+    g_per_kwh_then: float | None
+    saving_g: float | None
+    means: Means = Means.BEGIN
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRow:
+    """One action with its newest outcome, for the event log of demo and release."""
+
+    number: int
+    key: JobKey
+    spec: str
+    verb: str
+    state: str
+    at: datetime
+    until: datetime | None
+    bound: datetime | None
+    reason: str
+
+
+class LedgerReader(Protocol):
+    """Read-only questions; any user may ask them, whether the daemon runs or not."""
+
+    def runs(self, wanted: RunFilter) -> Sequence[RunRow]:
+        """Return runs in order of start (never started ones by submit), with their newest figures."""
+
+    def plans(self, cluster: str, job_ids: Sequence[int]) -> Mapping[int, PlanRow]:
+        """Return the newest decision about each of these jobs that has one."""
+
+    def actions(self, cluster: str, since: datetime) -> Sequence[ActionRow]:
+        """Return the actions intended since a moment, oldest first."""
+
+    def last_cycle(self, cluster: str) -> tuple[datetime, str | None] | None:
+        """Return when the newest cycle began and its error, None before the first."""
