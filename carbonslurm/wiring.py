@@ -330,11 +330,13 @@ def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cyc
 def telling(config: Config, book: Ledger, memory: Memory) -> Telling:
     """Return what tells Slurm what was planned."""
     from carbonslurm.app.telling import Telling
+    from carbonslurm.slurm.hold import SlurmHolds
 
     rules = means(config).gate
     return Telling(
         actuators=actuators(config),
         gate=gate(config),
+        holds=SlurmHolds(wire(config)),
         life=rules.life if rules else timedelta(),
         timeout=timedelta(seconds=config.slurm.timeout.total_seconds()),
         actions=book,

@@ -22,6 +22,7 @@ from carbonslurm.core.ownership import (
     Known,
     back_before,
     first_eligible,
+    is_held_by_us,
     is_ours_still,
     lacks_before,
     with_before,
@@ -45,6 +46,7 @@ from carbonslurm.ports import (
 logger = logging.getLogger(__name__)
 
 OUTAGE_AGE = timedelta(minutes=5)
+UNFIT_FOR = timedelta(hours=1)
 
 HOUR = timedelta(hours=1)
 
@@ -104,6 +106,7 @@ class Cycle:
         queue = self.queue.snapshot()
         late = self._write_late_releases()
         known = self._recall(queue)
+        self._check_marks(queue, known)
         wanted = self._plan(queue, known)
         watched = [action for action in wanted.actions if self._only_watched(action, wanted.shut)]
         ours = [action for action in wanted.actions if not self._only_watched(action, wanted.shut)]
@@ -187,10 +190,21 @@ class Cycle:
             age=self._age(queue),
             watched=frozenset(job.key for job in queue.pending() if self.rules.watches(job)),
         )
-        rules = self.rules.plan
-        if self.memory.no_gate:
-            rules = replace(rules, means=rules.means.without_gate())
-        return plan(situation, rules)
+        rules, unfit = self.rules.plan, self._unfit(queue.taken_at)
+        return plan(situation, replace(rules, means=rules.means.without(unfit)) if unfit else rules)
+
+    def _unfit(self, now: datetime) -> list[Means]:
+        """Means that did not work here lately; later they are tried again, since a site may mend it."""
+        return [means for means, seen in self.memory.unfit.items() if now - seen < UNFIT_FOR]
+
+    def _check_marks(self, queue: Queue, known: Mapping[JobKey, Known]) -> None:
+        """What an earlier daemon held without the hook's mark must not stay held: asked once."""
+        if self.memory.marks_checked:
+            return
+        held = [job.spec for job in queue.pending() if is_held_by_us(job, known.get(job.key, UNKNOWN), None)]
+        if self.telling.unmarked(held):
+            self.memory.unfit[Means.HOLD] = queue.taken_at
+        self.memory.marks_checked = True
 
     def _controller_started(self, queue: Queue, known: Mapping[JobKey, Known]) -> datetime | None:
         """Asked only where one of our changes is gone: did slurmctld crash, or did the owner speak?"""

@@ -13,11 +13,12 @@ from carbonslurm.app.pacing import Pace
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.interval import iso
 from carbonslurm.core.means import Means
-from carbonslurm.errors import LedgerError, RefusedError, UnavailableError
-from carbonslurm.ports import ActionLog, Actuator, Gate, Outcome, OutcomeState, Setting
+from carbonslurm.errors import DataError, LedgerError, RefusedError, UnavailableError
+from carbonslurm.ports import ActionLog, Actuator, Gate, HoldReader, Outcome, OutcomeState, Setting
 
 logger = logging.getLogger(__name__)
 
+UNMARKED = "the hook does not mark our holds: slurm_job_modify must call it (docs/install.md)"
 OLD_AFTER = 4  # timeouts of a call: one that takes longer than its own ends the cycle
 
 Intent = tuple[int | None, Action]
@@ -33,7 +34,9 @@ class Memory:
         unwritten: releases that were done while the ledger could not be written.
         resting: stops whose last command got no answer, and until when they are left alone.
         shut: whether the gate is shut, as far as we know; None before it was first told.
-        no_gate: whether Slurm refused to shut the gate: jobs wait by their begin times instead.
+        unfit: means that did not work at this Slurm, and when that was seen: for a while jobs wait by their
+            begin times instead.
+        marks_checked: whether the holds that an earlier daemon left were seen to carry the hook's mark.
         outage: when the next maintenance of all nodes begins, as last heard.
         outage_asked: when that was.
         paused: an admin's switch, as last read.
@@ -44,7 +47,8 @@ class Memory:
     unwritten: list[tuple[Action, datetime]] = field(default_factory=list)
     resting: dict[int, datetime] = field(default_factory=dict)
     shut: bool | None = None
-    no_gate: bool = False
+    unfit: dict[Means, datetime] = field(default_factory=dict)
+    marks_checked: bool = False
     outage: datetime | None = None
     outage_asked: datetime | None = None
     paused: bool = False
@@ -57,12 +61,14 @@ class Telling:
 
     Attributes:
         gate: None where no partition uses one.
+        holds: what a rescue would see of ours.
         life: a shut gate opens by itself so long after it was last told.
         timeout: of one call to Slurm.
     """
 
     actuators: Mapping[Means, Actuator]
     gate: Gate | None
+    holds: HoldReader
     life: timedelta
     timeout: timedelta
     actions: ActionLog
@@ -85,7 +91,7 @@ class Telling:
             elif self.memory.shut is not False:
                 self.gate.open()
         except RefusedError as error:
-            self.memory.shut, self.memory.no_gate = None, True
+            self.memory.shut, self.memory.unfit[Means.GATE] = None, self.clock()
             return f"the gate cannot be {'shut' if shut else 'opened'}: {error}"
         if shut is not self.memory.shut:
             logger.info("gate %s", "shut" if shut else "open")
@@ -104,14 +110,13 @@ class Telling:
         refused = 0
         for (verb, means, setting, silent), group in self._batches(intents):
             specs = [action.job.spec for _, action in group]
-            actuator = self.actuators[means]
-            tell = actuator.release if verb is Verb.RELEASE else actuator.withhold
             if self.clock() - planned_at > OLD_AFTER * self.timeout:
                 refused += len(group)
                 self._record(group, dict.fromkeys(specs, "planned too long ago"), OutcomeState.REFUSED)
                 continue
             try:
-                answers = self._silently(specs, verb, means) if silent else tell(specs, setting)
+                say = self._silently if silent else self._aloud
+                answers = say(specs, verb, means, setting)
             except UnavailableError as error:
                 self._record(group, dict.fromkeys(specs, str(error)), OutcomeState.UNCERTAIN)
                 raise
@@ -119,7 +124,47 @@ class Telling:
             self._record(group, answers, OutcomeState.REFUSED)
         return refused
 
-    def _silently(self, specs: Sequence[str], verb: Verb, means: Means) -> Mapping[str, str | None]:
+    def _aloud(
+        self, specs: Sequence[str], verb: Verb, means: Means, setting: Setting
+    ) -> Mapping[str, str | None]:
+        actuator = self.actuators[means]
+        if verb is Verb.RELEASE:
+            return actuator.release(specs, setting)
+        answers = actuator.withhold(specs, setting)
+        return self._only_marked(answers, setting) if means is Means.HOLD else answers
+
+    def _only_marked(self, answers: Mapping[str, str | None], setting: Setting) -> Mapping[str, str | None]:
+        """Take back at once what we hold without the hook's mark: no rescue could tell that it is ours.
+
+        One that cannot be taken back counts as held: the next cycle gives it a begin time, and releases it.
+        """
+        bare = self.unmarked([spec for spec, refusal in answers.items() if refusal is None])
+        if not bare:
+            return answers
+        self.memory.unfit[Means.HOLD] = self.clock()
+        logger.warning("%s: jobs wait by their begin times instead", UNMARKED)
+        nothing = None if setting.site_factor is None else 0
+        back = self.actuators[Means.HOLD].release(bare, Setting(site_factor=nothing))
+        return {**answers, **{spec: UNMARKED for spec, refusal in back.items() if refusal is None}}
+
+    def unmarked(self, specs: Sequence[str]) -> list[str]:
+        """Return those of our holds that a rescue could not tell from others'.
+
+        Raises:
+            UnavailableError: Slurm is away.
+        """
+        if not specs:
+            return []
+        try:
+            marked = {_number(hold.spec) for hold in self.holds.marked()}
+        except DataError as error:  # no rescue can read it, either
+            logger.warning("%s", error)
+            marked = set()
+        return [spec for spec in specs if _number(spec) not in marked]
+
+    def _silently(
+        self, specs: Sequence[str], verb: Verb, means: Means, _setting: Setting
+    ) -> Mapping[str, str | None]:
         """What the gate, or a hold that stands, has done for these jobs, without a word about any of them."""
         failed = means is Means.GATE and verb is Verb.WITHHOLD and not self.memory.shut
         return dict.fromkeys(specs, "the gate is not shut" if failed else None)
@@ -148,6 +193,11 @@ class Telling:
             self.actions.settle(outcomes)
         except LedgerError as error:
             logger.warning("%s", error)
+
+
+def _number(spec: str) -> str:
+    """The job's number: two listings may write an array's range in two ways."""
+    return spec.partition("_")[0]
 
 
 def _unless_partly(action: Action, failed: OutcomeState) -> OutcomeState:

@@ -4,12 +4,13 @@
 owner can release, and which needs us (or the rescue) to end. ``gate`` is a licence that flexible jobs carry
 and that a short reservation takes away while the gate is shut: one change of state for all of them.
 
-A job goes by its partition's means only where that suits it. Slurm turns a user hold on a job with unmet
+Where Slurm does not bear a hold or a gate, begin times take its place. A job goes by its partition's means
+only where that suits it. Slurm turns a user hold on a job with unmet
 dependencies into an admin's, which its owner could not release; and a gate holds only jobs that carry its
 licence, which the hook gives at submit. Those wait by their begin time, which suits every job.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -76,11 +77,12 @@ class MeansRules:
         }
         return wanted if suits[wanted] else Means.BEGIN
 
-    def without_gate(self) -> "MeansRules":
-        """Return the same with begin times in place of the gate, for a Slurm that it would harm."""
-        begin = {Means.GATE: Means.BEGIN}
+    def without(self, refused: Collection[Means]) -> "MeansRules":
+        """Return the same with begin times in place of means that this Slurm does not bear."""
+        begin = dict.fromkeys(refused, Means.BEGIN)
         partitions = {name: begin.get(means, means) for name, means in self.partitions.items()}
-        return MeansRules(begin.get(self.default, self.default), partitions)
+        gate = None if Means.GATE in begin else self.gate
+        return MeansRules(begin.get(self.default, self.default), partitions, gate)
 
     def in_use(self) -> frozenset[Means]:
         """Return every means that some partition uses."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from carbonslurm.core.means import MarkedHold
 from carbonslurm.ports import Setting
 from carbonslurm.sim.cluster import SimulatedCluster
 
@@ -23,6 +24,27 @@ class SimulatedHold:
         """Release jobs."""
         self.cluster.answer()
         return {spec: self.cluster.update_hold(spec, held=False) for spec in specs}
+
+
+@dataclass(slots=True)
+class SimulatedHolds:
+    """ports.HoldReader: holds that their owners could release carry the hook's mark, where that is loaded.
+
+    Attributes:
+        hook: whether the hook's part that marks is loaded.
+    """
+
+    cluster: SimulatedCluster
+    hook: bool = True
+
+    def marked(self) -> Sequence[MarkedHold]:
+        """Return the held jobs that carry the mark."""
+        held = [job for job in self.cluster.snapshot().pending() if job.held_by_user and job.tag is not None]
+        return [MarkedHold(job.spec, self.cluster.now) for job in held] if self.hook else []
+
+    def calls_of(self, uid: int) -> int:  # noqa: ARG002 - it counts nobody's
+        """Return how many calls slurmctld has had from a user."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True)

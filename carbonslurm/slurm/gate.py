@@ -7,7 +7,7 @@ moved on in each cycle, so that the gate opens by itself when everything of ours
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from carbonslurm.core.means import GateRules
 from carbonslurm.errors import RefusedError
@@ -24,6 +24,7 @@ from carbonslurm.slurm.telling import tell
 from carbonslurm.slurm.wire import Wire
 
 RESERVATION = "carbonslurm_gate"
+LOOK_AGAIN = timedelta(hours=1)  # a site may change its settings, or its Slurm, under us
 UNKNOWN = "reservation is invalid"  # all versions: there is none of this name
 
 
@@ -52,7 +53,7 @@ class SlurmGate:
     wire: Wire
     rules: GateRules
     user: str
-    _fit: bool = False
+    _fit_until: datetime | None = None
 
     def shut(self, until: datetime) -> None:
         """Move the reservation's end, or make the reservation where there is none.
@@ -60,9 +61,9 @@ class SlurmGate:
         Raises:
             RefusedError: a gate would do harm at this Slurm, or Slurm says no.
         """
-        if not self._fit:
+        if self._fit_until is None or until > self._fit_until:
             look_for_harm(self.wire, self.rules)
-            self._fit = True
+            self._fit_until = until + LOOK_AGAIN
         licences = f"{self.rules.licence}:{self.rules.count - self.rules.keep_open}"
         try:
             self.wire.read(shut_argv(RESERVATION, licences, until))

@@ -31,7 +31,7 @@ from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
 from carbonslurm.errors import CarbonslurmError
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import ActionRow, CycleReport, RunFilter, RunRow
-from carbonslurm.sim.actuators import SimulatedGate, SimulatedHold
+from carbonslurm.sim.actuators import SimulatedGate, SimulatedHold, SimulatedHolds
 from carbonslurm.sim.cluster import SimulatedCluster
 from carbonslurm.sim.job import SimulatedJob, Submission
 
@@ -94,6 +94,7 @@ class World:
         rules: the site's; a story may replace them.
         fuse: see Fuse.
         off: how far our daemon's clock is ahead of Slurm's.
+        holds: what a rescue sees; a story may take the hook away.
         watch: told of each call of a port; the fuse, unless a story puts another in its place.
     """
 
@@ -105,8 +106,10 @@ class World:
     fuse: Fuse = field(default_factory=Fuse)
     off: timedelta = timedelta()
     watch: Watch = field(init=False)
+    holds: SimulatedHolds = field(init=False)
 
     def __post_init__(self) -> None:
+        self.holds = SimulatedHolds(self.owner)
         self.watch = self.fuse
 
     @property
@@ -181,6 +184,7 @@ class World:
                 Means.GATE: gate,
             },
             gate=gate,
+            holds=self.holds,
             life=3 * INTERVAL,
             timeout=timedelta(seconds=30),
             actions=self.ledger,

@@ -89,6 +89,50 @@ def test_a_job_that_its_owner_holds_again_after_our_release_stays_held(world: An
     assert world.job(job).held
 
 
+def test_a_hold_that_no_rescue_could_tell_is_taken_back_at_once_and_begin_times_take_its_place(
+    world: Any,
+) -> None:
+    """The hook's modify part is not loaded: a daemon that died now would leave the job held for good."""
+    by(world, Means.HOLD)
+    world.holds.hook = False
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.cycle()
+    assert not world.job(job).held
+    assert rows(world, job) == [("withhold", "refused")]
+    world.live(10 * MINUTE)
+    assert world.job(job).begin == at(3)
+    world.live(5 * HOUR)
+    assert at(3) - INTERVAL <= world.job(job).started <= at(3)
+
+
+def test_what_was_held_without_a_mark_before_this_daemon_is_let_out_into_a_begin_time(world: Any) -> None:
+    by(world, Means.HOLD)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    job = world.submit()
+    world.live(10 * MINUTE)
+    assert world.job(job).held
+    world.holds.hook = False
+    world.restart()
+    world.live(10 * MINUTE)
+    assert not world.job(job).held
+    world.without_us(12 * HOUR)
+    assert world.job(job).started == at(3)
+
+
+def test_holds_are_tried_again_after_an_hour(world: Any) -> None:
+    by(world, Means.HOLD)
+    world.holds.hook = False
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.submit()
+    world.cycle()
+    world.holds.hook = True
+    world.without_us(HOUR)
+    job = world.submit()
+    world.live(5 * MINUTE)
+    assert world.job(job).held
+
+
 def test_a_hold_that_slurmctld_forgot_is_set_again(world: Any) -> None:
     by(world, Means.HOLD)
     world.forecast(*DIRTY_UNTIL_THREE)

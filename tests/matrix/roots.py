@@ -24,7 +24,7 @@ from matrix.entering import TREE, Place, paths_in, pip_environment
 from matrix.versions import Version
 
 KEPT_FOR = timedelta(days=7)  # unstable moves, and the others get their fixes
-PATIENCE = timedelta(minutes=15)
+PATIENCE = timedelta(minutes=30)  # two are enough where nothing else runs
 _ALWAYS = ("ca-certificates", "python3", "python3-venv")
 _FACTS = "carbonslurm-root.json"
 _LIBRARY = "usr/lib/*/libmariadb.so.3"
