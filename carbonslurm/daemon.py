@@ -156,7 +156,10 @@ def once(config: Config, *, observe: bool = False) -> CycleReport:
     Raises:
         LedgerError: the ledger cannot be opened.
         UnavailableError: another daemon acts on this cluster.
+        ConfigError: jobs are to be held, by an account whose holds no rescue could end.
     """
+    if not observe:
+        wiring.check_holder(config)
     with _leased(config) as lease:
         if not lease.held():
             raise UnavailableError(f"{lease.holder()} acts on cluster {config.cluster} by {config.ledger}")
@@ -174,7 +177,10 @@ def run(config: Config, *, observe: bool = False, build: Callable[..., Daemon] =
 
     Raises:
         LedgerError: the ledger cannot be opened.
+        ConfigError: jobs are to be held, by an account whose holds no rescue could end.
     """
+    if not observe:
+        wiring.check_holder(config)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

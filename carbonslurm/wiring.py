@@ -223,6 +223,22 @@ def _partitions_by(config: Config, means: str) -> tuple[str, ...]:
     return ("*", *(f"-{name}" for name, word in named.items() if word != means))
 
 
+def check_holder(config: Config) -> None:
+    """Refuse holds by an account whose holds the hook would not mark: no rescue could ever end them.
+
+    Raises:
+        ConfigError: this process is not ``slurm.account``, or that is root, and jobs are to be held.
+    """
+    from carbonslurm.core.means import Means
+    from carbonslurm.errors import ConfigError
+
+    if Means.HOLD in means(config).in_use() and account_uid(config.slurm.account) != os.geteuid():
+        raise ConfigError(
+            f"slurm.account: {config.slurm.account}, but the daemon runs as user {os.geteuid()}: with holds"
+            " they must be the same, and not root (docs/actuators.md)"
+        )
+
+
 def account_uid(name: str) -> int | None:
     """Return the uid of the daemon's account; None where there is no such account, and for root.
 
@@ -437,6 +453,7 @@ def doctor(config: Config) -> Doctor:
     from functools import partial
 
     from carbonslurm.app.doctor import Doctor, Look, look_at_source
+    from carbonslurm.core.means import Means
     from carbonslurm.formats.hook import render_hook_settings
     from carbonslurm.slurm import looks
 
@@ -450,6 +467,7 @@ def doctor(config: Config) -> Doctor:
         Look("accounting", partial(looks.accounting, slurm)),
         Look("clocks", partial(looks.clocks, slurm, now)),
         Look("age", partial(looks.age, slurm, config.withhold.age_compensation == "site_factor")),
+        *([Look("hold", partial(_look_at_holds, config))] if Means.HOLD in means(config).in_use() else []),
         *([Look("gate", partial(looks.gate, slurm, gate_rules))] if gate_rules else []),
         Look("share", partial(looks.share, slurm, uid)),
         Look("rates", partial(looks.rates, slurm, uid, config.cycle.updates, config.cycle.interval)),
@@ -459,6 +477,15 @@ def doctor(config: Config) -> Doctor:
     ]
     sources = [Look(f"zone {it.zone}", partial(look_at_source, it, now)) for it in carbon_sources(config)]
     return Doctor([*taken, *sources])
+
+
+def _look_at_holds(config: Config) -> str:
+    from carbonslurm.app.doctor import look_at_holds
+    from carbonslurm.slurm.hold import SlurmHolds
+
+    check_holder(config)
+    with reading(config) as book:
+        return look_at_holds(queue(config).snapshot(), book, SlurmHolds(wire(config)))
 
 
 def _look_at_ledger(config: Config) -> str:

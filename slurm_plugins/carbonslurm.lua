@@ -155,6 +155,12 @@ local function shows_deadline(script)
   return false
 end
 
+-- Whether Slurm mails its owner each requeue: MAIL_JOB_REQUEUE is bit 3 of mail_type (--mail-type=REQUEUE or ALL).
+local function mails_requeues(job, slurm)
+  local kinds = job.mail_type
+  return not is_unset(kinds, slurm) and kinds ~= slurm.NO_VAL16 and math.floor(kinds / 8) % 2 == 1
+end
+
 function M.facts(job, partitions, slurm)
   local script, offset = job.script, job.het_job_offset
   offset = not is_unset(offset, slurm) and offset or nil
@@ -177,6 +183,7 @@ function M.facts(job, partitions, slurm)
     component = offset, -- of a heterogeneous job; 0 is its leader, which alone has the script
     reservation = text_of(job.reservation, 1) ~= "",
     dependent = text_of(dependency, 1) ~= "",
+    mails = mails_requeues(job, slurm),
     deadline = shows_deadline(script:sub(1, MAX_SCRIPT)),
     begin = not is_unset(begin, slurm) and begin > 0 and begin or nil,
     limit = time_limit(job, partitions and partitions[names[1]], slurm),
@@ -244,11 +251,13 @@ local function latest_start(declared, facts, settings, start)
   return math.min(start + declared.flex, start + settings.max_wait_s, last or math.huge)
 end
 
-local function announce(declared, settings, latest)
+local function announce(declared, settings, latest, mails)
   local wait = math.min(declared.flex, settings.max_wait_s)
   local what = latest and "starts by " .. os.date("!%Y-%m-%dT%H:%M:%SZ", latest) .. " at the latest"
     or "may wait " .. format_duration(wait) .. " once its dependencies are met"
-  return "carbon: flexible, " .. what .. " (carbon-squeue shows the plan)"
+  local said = "carbon: flexible, " .. what .. " (carbon-squeue shows the plan)"
+  if not (declared.signal and mails) then return said end
+  return said .. "; Slurm will mail you each stop (--mail-type)"
 end
 
 local function flexible(facts, settings, now)
@@ -274,7 +283,7 @@ local function flexible(facts, settings, now)
     tag = text,
     begin_time = known.window,
     gated = gated,
-    say = not watched and announce(declared, settings, latest) or nil,
+    say = not watched and announce(declared, settings, latest, facts.mails) or nil,
     log = text,
   }
 end

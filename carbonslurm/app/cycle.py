@@ -185,7 +185,7 @@ class Cycle:
             may_stop=may_stop,
             stops_begun=self._stops_begun(queue) if may_stop else 0,
             controller_started=self._controller_started(queue, known),
-            outage=self._outage(queue),
+            outages=self._outages(queue),
             paused=self._is_paused(),
             age=self._age(queue),
             watched=frozenset(job.key for job in queue.pending() if self.rules.watches(job)),
@@ -224,14 +224,14 @@ class Cycle:
     def _controller(self, queue: Queue) -> ControllerFacts:
         return self.memory.pace.controller(self.queue.controller, queue.taken_at)
 
-    def _outage(self, queue: Queue) -> datetime | None:
+    def _outages(self, queue: Queue) -> Mapping[str, datetime]:
         """Asked now and then, and only for jobs that could wait: maintenance is planned days ahead."""
         asked = self.memory.outage_asked
         flexible = any(job.tag is not None for job in queue.pending())
         if flexible and (asked is None or queue.taken_at - asked >= OUTAGE_AGE):
             self.memory.pace.other_reads += OUTAGE
-            self.memory.outage, self.memory.outage_asked = self.queue.next_outage(), queue.taken_at
-        return self.memory.outage
+            self.memory.outages, self.memory.outage_asked = self.queue.outages(), queue.taken_at
+        return self.memory.outages
 
     def _is_paused(self) -> bool:
         """Where the ledger cannot be read, the last word that was holds."""

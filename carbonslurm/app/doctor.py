@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from carbonslurm.app.telling import UNMARKED
 from carbonslurm.core.interval import iso
-from carbonslurm.errors import CarbonslurmError, UnavailableError
-from carbonslurm.ports import CarbonSource, LedgerReader
+from carbonslurm.core.job import Queue
+from carbonslurm.core.ownership import UNKNOWN, is_held_by_us
+from carbonslurm.errors import CarbonslurmError, RefusedError, UnavailableError
+from carbonslurm.ports import CarbonSource, HoldReader, JobMemory, LedgerReader
 
 STALE_CYCLES = 5  # a daemon whose last cycle began longer ago than this many intervals does not run
 
@@ -57,6 +60,28 @@ def look_at_daemon(book: LedgerReader, cluster: str, interval: timedelta, now: d
     if failure:
         raise UnavailableError(f"last cycle {iso(at)} failed: {failure}")
     return f"last cycle {iso(at)}"
+
+
+def look_at_holds(queue: Queue, book: JobMemory, holds: HoldReader) -> str:
+    """Say how many jobs we hold; fail where one of them carries no mark: no rescue could end it.
+
+    Raises:
+        RefusedError: a hold of ours carries no mark.
+    """
+    known = book.known(queue)
+    ours = [job for job in queue.pending() if is_held_by_us(job, known.get(job.key, UNKNOWN), None)]
+    marked = {hold.spec.partition("_")[0] for hold in holds.marked()}
+    bare = [job.spec for job in ours if job.spec.partition("_")[0] not in marked]
+    if bare:
+        raise RefusedError(
+            f"{len(bare)} of our {len(ours)} holds carry no mark, the first job {bare[0]}: {UNMARKED}"
+        )
+    marks = (
+        f"{len(ours)} jobs held, all marked"
+        if ours
+        else "no job is held now; whether the hook marks shows then"
+    )
+    return f"{marks}; carbonslurm-rescue.timer must run on slurmctld's host"
 
 
 def look_at_source(source: CarbonSource, now: Callable[[], datetime]) -> str:

@@ -37,7 +37,7 @@ class Memory:
         unfit: means that did not work at this Slurm, and when that was seen: for a while jobs wait by their
             begin times instead.
         marks_checked: whether the holds that an earlier daemon left were seen to carry the hook's mark.
-        outage: when the next maintenance of all nodes begins, as last heard.
+        outages: when the next maintenance of a whole partition begins, as last heard.
         outage_asked: when that was.
         paused: an admin's switch, as last read.
         pace: what slurmctld's rate limit leaves us.
@@ -49,7 +49,7 @@ class Memory:
     shut: bool | None = None
     unfit: dict[Means, datetime] = field(default_factory=dict)
     marks_checked: bool = False
-    outage: datetime | None = None
+    outages: Mapping[str, datetime] = field(default_factory=dict)
     outage_asked: datetime | None = None
     paused: bool = False
     pace: Pace = field(default_factory=Pace)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from carbonslurm.core.job import QueuedJob
-    from carbonslurm.ports import PlanRow
+    from carbonslurm.ports import Pause, PlanRow
 
 HEADER = ["JOBID", "PARTITION", "USER", "ST", "GPUS", "START", "BOUND", "G/KWH", "SAVES", "REASON"]
 RIGHT = frozenset({4, 7, 8})
@@ -63,12 +63,23 @@ def carbon_squeue(
     try:
         ids_known = {job.key.job_id for job in jobs} | {_planned_as(job) for job in jobs}
         plans = book.plans(config.cluster, sorted(ids_known))
+        pause = book.pause_of(config.cluster)
     finally:
         book.close()
     jobs.sort(key=lambda job: (job.started or job.eligible or job.submitted, job.key.job_id))
     found = [(job, plans.get(job.key.job_id) or plans.get(_planned_as(job))) for job in jobs]
     rows = [(job, _its_own(plan, job)) for job, plan in found]
     click.echo(_as_json(rows) if as_json else _as_table(rows, header=not noheader))
+    if pause is not None:
+        click.echo(f"carbon-squeue: {_paused(pause)}", err=True)
+
+
+def _paused(pause: Pause) -> str:
+    from carbonslurm.formats.terminal import cleaned
+    from carbonslurm.formats.times import local_text
+
+    why = f": {cleaned(pause.reason)}" if pause.reason else ""
+    return f"paused since {local_text(pause.since)} by {cleaned(pause.by)}{why}; no job is made to wait"
 
 
 def _its_own(plan: PlanRow | None, job: QueuedJob) -> PlanRow | None:

@@ -71,7 +71,7 @@ class Situation:
         controller_started: when slurmctld was last started; asked for only where one of our changes is gone.
         stops_begun: within the last hour, in the whole cluster.
         may_stop: False while slurmctld is freshly back and may not have heard of jobs that ended meanwhile.
-        outage: when the next maintenance of all nodes begins, None where none is planned.
+        outages: when the next maintenance of all of a partition's nodes begins, where one is planned.
         paused: an admin's switch: let go of all that is ours, and touch nothing else.
         watched: jobs to which nothing is done: the gate is not turned for them.
         age: what age counts here, where the site gives back what waiting costs; None where it does not.
@@ -84,7 +84,13 @@ class Situation:
     may_stop: bool = True
     controller_started: datetime | None = None
     stops_begun: int = 0
-    outage: datetime | None = None
+    outages: Mapping[str, datetime] = field(default_factory=dict)
     paused: bool = False
     age: AgeWeight | None = None
     watched: frozenset[JobKey] = frozenset()
+
+    def outage(self, job: QueuedJob) -> datetime | None:
+        """Return when the last of a job's partitions goes into maintenance; None where one does not."""
+        each = [self.outages.get(name) for name in job.partitions or (job.partition,)]
+        known = [moment for moment in each if moment is not None]
+        return max(known) if len(known) == len(each) else None

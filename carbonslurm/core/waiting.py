@@ -9,6 +9,7 @@ other stands, so that it cannot slip through between them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.bound import bound_of
@@ -61,13 +62,18 @@ class Prospect:
 
 
 def gate_shut(prospects: Sequence[Prospect]) -> bool | None:
-    """Tell whether the gate is to be shut: while more of those behind it wish to wait than to go.
+    """Tell whether the gate is to be shut: while more of the users behind it wish to wait than to go.
 
-    Those in the minority are let through one by one, or not held back. None where nobody is behind it.
+    Each user has one voice, which his jobs share: somebody with a thousand jobs at their bounds must not keep
+    it open for all others. Jobs in the minority are let through one by one, or not held back. None where
+    nobody is behind it.
     """
-    behind = [prospect for prospect in prospects if prospect.means is Means.GATE]
-    waiting = sum(prospect.start is not None for prospect in behind)
-    return waiting > len(behind) - waiting if behind else None
+    voices: dict[str, list[bool]] = {}
+    for prospect in prospects:
+        if prospect.means is Means.GATE:
+            voices.setdefault(prospect.job.user, []).append(prospect.start is not None)
+    waiting = sum(Fraction(sum(wishes), len(wishes)) for wishes in voices.values())
+    return waiting > Fraction(len(voices), 2) if voices else None
 
 
 def bound(
@@ -79,8 +85,9 @@ def bound(
     made to wait until after it.
     """
     moment = bound_of(job, known.first_eligible, latest, rules.bound, situation.now)
-    if situation.outage is not None and job.time_limit is not None:
-        before = situation.outage - job.time_limit - rules.bound.margin
+    outage = situation.outage(job)
+    if outage is not None and job.time_limit is not None:
+        before = outage - job.time_limit - rules.bound.margin
         moment = min(moment, before) if before >= situation.now else moment
     return whole_second(moment, up=False)
 

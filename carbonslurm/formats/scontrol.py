@@ -87,26 +87,6 @@ def requeue_argv(spec: str) -> list[str]:
     return ["scontrol", "requeue", "Incomplete", spec]
 
 
-def reservations_argv() -> list[str]:
-    """Return the command that shows reservations, one a line."""
-    return ["scontrol", "show", "reservation", "--oneliner"]
-
-
-def read_next_outage(text: str, now: datetime) -> datetime | None:
-    """Read from reservations_argv's output when the next maintenance of all nodes begins.
-
-    One of single nodes leaves Slurm others to start a job on.
-    """
-    starts = []
-    for line in text.splitlines():
-        words = dict(word.partition("=")[::2] for word in line.split())
-        flags = set(words.get("Flags", "").split(","))
-        start = words.get("StartTime", "")
-        if {"MAINT", "ALL_NODES"} <= flags and start.isdecimal() and int(start) > now.timestamp():
-            starts.append(from_epoch(int(start)))
-    return min(starts, default=None)
-
-
 def config_argv() -> list[str]:
     """Return the command that prints slurmctld's configuration."""
     return ["scontrol", "show", "config"]

@@ -47,7 +47,14 @@ class CycleReport:
     notes: tuple[str, ...] = field(default=())
 
 
-class ActionLog(Protocol):
+class JobMemory(Protocol):
+    """The memory of what is ours."""
+
+    def known(self, queue: Queue) -> Mapping[JobKey, Known]:
+        """Return what the ledger remembers of the jobs in this queue."""
+
+
+class ActionLog(JobMemory, Protocol):
     """The write-ahead log of what we do to jobs, and the memory of what is ours."""
 
     def stops_begun(self, cluster: str, since: datetime) -> int:
@@ -61,9 +68,6 @@ class ActionLog(Protocol):
 
     def settle(self, outcomes: Mapping[int, Outcome]) -> None:
         """Add what became of actions, by their numbers. All or none."""
-
-    def known(self, queue: Queue) -> Mapping[JobKey, Known]:
-        """Return what the ledger remembers of the jobs in this queue."""
 
 
 class StopLog(Protocol):

@@ -20,8 +20,8 @@ class QueueReader(Protocol):
     def controller(self) -> ControllerFacts:
         """Return what slurmctld says of itself."""
 
-    def next_outage(self) -> datetime | None:
-        """Return when the next maintenance of all nodes begins, None where none is planned."""
+    def outages(self) -> Mapping[str, datetime]:
+        """Return when the next maintenance of all of a partition's nodes begins, for those that have one."""
 
 
 @dataclass(frozen=True, slots=True)

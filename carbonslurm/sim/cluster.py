@@ -55,7 +55,7 @@ class SimulatedCluster:
     Attributes:
         now: the virtual time.
         commands: each command that changed something, for tests: (verb, job spec).
-        outage: when all nodes go into maintenance; it keeps nothing from running here.
+        planned_outages: when all nodes of partitions go into maintenance; it keeps nothing from running here.
         gate_refusal: with what words Slurm refuses a gate, none where it takes one.
         gate_shut_until: until when jobs that carry the gate's licence do not start.
     """
@@ -69,7 +69,7 @@ class SimulatedCluster:
         self.commands: list[tuple[str, str]] = []
         self.gate_shut_until = start
         self.gate_refusal = ""
-        self.outage: datetime | None = None
+        self.planned_outages: dict[str, datetime] = {}
         self._pools = dict(gpus or {"gpu": 16})
         self._ids = itertools.count(first_id)
         self._jobs: dict[int, SimulatedJob] = {}
@@ -174,10 +174,10 @@ class SimulatedCluster:
         jobs: list[QueuedJob] = gather_arrays(rows)
         return Queue(self.now, tuple(jobs))
 
-    def next_outage(self) -> datetime | None:
+    def outages(self) -> Mapping[str, datetime]:
         """Show the maintenance that was planned."""
         self.answer()
-        return self.outage
+        return self.planned_outages
 
     def controller(self) -> ControllerFacts:
         """Show when slurmctld was started."""

@@ -76,9 +76,9 @@ class LibraryQueue:
         """Return what slurmctld says of itself."""
         return self.commands.controller()
 
-    def next_outage(self) -> datetime | None:
+    def outages(self) -> Mapping[str, datetime]:
         """Return when the next maintenance of all nodes begins, None where none is planned."""
-        return self.commands.next_outage()
+        return self.commands.outages()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,14 @@ from carbonslurm.core.job import AccountedRun, Queue
 from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import ConfigError
 from carbonslurm.formats.look import look_argv, pin_for, read_look, version_argv
+from carbonslurm.formats.maintenance import (
+    partitions_argv,
+    read_maintenance,
+    read_outages,
+    reservations_argv,
+)
 from carbonslurm.formats.sacct import read_runs, runs_argv
-from carbonslurm.formats.scontrol import config_argv, read_controller, read_next_outage, reservations_argv
+from carbonslurm.formats.scontrol import config_argv, read_controller
 from carbonslurm.formats.squeue import Marks, read_snapshot, snapshot_argv
 from carbonslurm.slurm.wire import Wire, failure, is_away
 
@@ -68,9 +74,10 @@ class SlurmQueue:
         facts, self._just_read = self._just_read, None
         return facts or read_controller(self.wire.read(config_argv()).text, self.uid)
 
-    def next_outage(self) -> datetime | None:
-        """Return when the next maintenance of all nodes begins, None where none is planned."""
-        return read_next_outage(self.wire.read(reservations_argv()).text, self.clock())
+    def outages(self) -> Mapping[str, datetime]:
+        """Return when the next maintenance of all of a partition's nodes begins, for those that have one."""
+        ahead = read_maintenance(self.wire.read(reservations_argv()).text, self.clock())
+        return read_outages(ahead, self.wire.read(partitions_argv()).text) if ahead else {}
 
 
 def _marks() -> Marks:

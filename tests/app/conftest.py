@@ -6,7 +6,7 @@ five seconds. ``owner`` is the cluster itself: what a story calls there, a perso
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -81,8 +81,8 @@ class _Dated:
     def controller(self) -> ControllerFacts:
         return self.world.owner.controller()
 
-    def next_outage(self) -> datetime | None:
-        return self.world.owner.next_outage()
+    def outages(self) -> Mapping[str, datetime]:
+        return self.world.owner.outages()
 
 
 @dataclass

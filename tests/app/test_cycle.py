@@ -603,8 +603,16 @@ def test_a_task_that_starts_just_before_the_update_does_not_make_the_rest_somebo
 def test_a_job_that_can_run_before_a_maintenance_is_not_made_to_wait_until_after_it(world: Any) -> None:
     """Slurm would not start it within its limit of the maintenance, whatever we had planned."""
     world.forecast(300, 200, 100, 50)
-    world.owner.outage = at(4)
+    world.owner.planned_outages = {"gpu": at(4)}
     short, long = world.submit(HOUR), world.submit(5 * HOUR)
     world.cycle()
     assert world.job(short).begin == at(4) - HOUR - 5 * MINUTE  # its limit and the margin before it
     assert world.job(long).begin == at(3)  # cannot run before it in any case
+
+
+def test_a_maintenance_of_another_partition_keeps_no_job_from_waiting(world: Any) -> None:
+    world.forecast(300, 200, 100, 50)
+    world.owner.planned_outages = {"cpu": at(4)}
+    job = world.submit(HOUR)
+    world.cycle()
+    assert world.job(job).begin == at(3)

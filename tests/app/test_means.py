@@ -200,6 +200,19 @@ def test_a_shut_gate_opens_by_itself_when_the_daemon_dies(world: Any) -> None:
     assert at(1 / 4) < world.job(job).started <= at(1 / 4) + 3 * INTERVAL
 
 
+def test_one_user_with_many_jobs_does_not_turn_the_gate_for_all(world: Any) -> None:
+    """Each user has one voice: his jobs at their bounds lose their licences, and the gate stays shut."""
+    by(world, Means.GATE)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.fill()
+    pressed = [world.submit(gated=True, user="eve", flex=25 * MINUTE) for _ in range(20)]
+    patient = [world.submit(gated=True, user=name) for name in ("ada", "bob")]
+    world.live(30 * MINUTE)
+    assert world.owner.gate_shut_until > world.now
+    assert not any(world.job(job).gated for job in pressed)
+    assert all(world.job(job).gated for job in patient)
+
+
 def test_at_its_bound_a_job_loses_the_licence_and_the_gate_stays_shut(world: Any) -> None:
     by(world, Means.GATE)
     world.forecast(300, 290, 280, 270, 260, 50)

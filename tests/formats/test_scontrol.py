@@ -8,13 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.core.budget import RateLimit
-from carbonslurm.core.interval import from_epoch
 from carbonslurm.core.stop import ControllerFacts
 from carbonslurm.errors import DataError
 from carbonslurm.formats.scontrol import (
     begin_argv,
     read_controller,
-    read_next_outage,
     read_refusals,
     requeue_argv,
     signal_argv,
@@ -157,18 +155,3 @@ def test_every_job_has_an_answer(specs: list[str], returncode: int, stderr: str)
     answers = read_refusals(specs, returncode, stderr)
     assert list(answers) == specs
     assert returncode == 0 or any(answer is not None for answer in answers.values())
-
-
-RESERVATION = (
-    "ReservationName=m StartTime={} EndTime=1795364412 Duration=01:00:00 Nodes=n[1-4] NodeCnt=4 CoreCnt=64 "
-    "Features=(null) PartitionName=(null) Flags={} TRES=cpu=64 Users=root State=INACTIVE\n"
-)
-
-
-def test_the_next_maintenance_of_all_nodes_is_read() -> None:
-    now = from_epoch(1_795_000_000)
-    whole, some = "MAINT,IGNORE_JOBS,SPEC_NODES,ALL_NODES", "MAINT,SPEC_NODES"
-    lines = [(1_795_360_812, whole), (1_795_100_000, some), (1_794_000_000, whole), (1_795_400_000, whole)]
-    text = "".join(RESERVATION.format(start, flags) for start, flags in lines)
-    assert read_next_outage(text, now) == from_epoch(1_795_360_812)
-    assert read_next_outage("No reservations in the system\n", now) is None

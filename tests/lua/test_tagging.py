@@ -45,6 +45,19 @@ def test_a_flexible_job_gets_its_tag_its_window_and_one_line(submit: Submit) -> 
     assert did.logged[-1].startswith("carbonslurm: uid 1000: carbon:v=1,")
 
 
+@pytest.mark.parametrize(
+    ("mail_type", "mails"), [(None, False), (7, False), (8, True), (15, True), (65534, False)]
+)
+def test_who_gets_mails_of_requeues_hears_that_stops_will_be_among_them(
+    submit: Submit, mail_type: int | None, mails: bool
+) -> None:
+    given = {} if mail_type is None else {"mail_type": mail_type}
+    (said,) = submit(comment="carbon:flex=2h,checkpoint=USR1@60", **given).said
+    assert said.endswith("; Slurm will mail you each stop (--mail-type)") is mails
+    (unstopped,) = submit(comment="carbon:flex=2h", **given).said
+    assert "mail" not in unstopped
+
+
 def test_everything_declared_reaches_the_tag_and_python_reads_it(submit: Submit) -> None:
     finish = NOW + 8 * HOUR
     comment = f"night carbon:flex=6h,finish={finish},checkpoint=SIGUSR1@2m,full,restart=5m,length=1h run"

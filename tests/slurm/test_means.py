@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import sys
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ from carbonslurm.sandbox.waiting import wait_until
 from carbonslurm.sandbox.watching import actions, begin, forecast, known, now_s, wait_for_cycles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from carbonslurm.sandbox.stage import Stage
@@ -68,6 +71,13 @@ def verbs(stage: Stage, job: str) -> list[str]:
 def rescue(stage: Stage, *options: str) -> str:
     words = [str(COMMAND), "rescue", "--config", str(config_path(stage.sandbox)), *options]
     return stage.sandbox.run(words).stdout
+
+
+def doctor(stage: Stage) -> dict[str, tuple[bool, str]]:
+    """What doctor found, as the daemon's account: name -> (whether that is well, its words)."""
+    words = [str(COMMAND), "doctor", "--config", str(config_path(stage.sandbox)), "--json"]
+    found = json.loads(stage.sandbox.run(words, user=stage.daemon_account, check=False).stdout)
+    return {look["check"]: (look["ok"], look["finding"]) for look in found}
 
 
 # --- hold ---
@@ -135,6 +145,79 @@ def test_an_admin_takes_held_jobs_out_of_our_hands(stage: Stage) -> None:
     said = stage.sandbox.run([str(COMMAND), "release", "--config", str(config_path(stage.sandbox)), job])
     assert f"job {job}: released" in said.stdout
     wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED")
+
+
+@contextmanager
+def without_marks(stage: Stage) -> Iterator[None]:
+    """Take the hook's modify part away: a site's own job_submit.lua that does not call it does the same."""
+    part = stage.sandbox.slurm_conf.with_name("carbonslurm_modify.lua")
+    script, away = part.with_name("job_submit.lua"), part.with_name("away.lua")
+    part.rename(away)
+    try:
+        os.utime(script, (0, 0))  # slurmctld reads it anew where its time is another
+        yield
+    finally:
+        away.rename(part)
+        script.touch()
+
+
+def test_where_the_hook_marks_no_hold_nobody_stays_held(stage: Stage) -> None:
+    """No rescue could tell such a hold from its owner's: that job is let go, later ones get begin times."""
+    with without_marks(stage):
+        clean = begin_site(stage, by="hold")
+        job = hand_in(stage)
+        wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED", timeout=40)
+        assert [(row.verb, row.state) for row in actions(stage, job)][:1] == [("withhold", "refused")]
+        other = hand_in(stage)
+        wait_until(lambda: begin(stage, other) == clean, 40, "a begin time in place of the hold")
+        well, said = doctor(stage)["hook"]
+        assert not well
+        assert "carbonslurm_modify.lua" in said
+
+
+def test_doctor_looks_at_holds(stage: Stage) -> None:
+    begin_site(stage, by="hold")
+    job = hand_in(stage)
+    wait_for_reason(stage, job, "JobHeldUser")
+    wait_for_cycles(stage, 1)
+    well, said = doctor(stage)["hold"]
+    assert (well, said.partition(";")[0]) == (True, "1 jobs held, all marked")
+
+
+def test_doctor_and_the_daemon_refuse_a_gate_that_would_do_harm(stage: Stage) -> None:
+    """With bf_licenses a gated job keeps nodes planned and idle: begin times take the gate's place."""
+    conf = stage.sandbox.slurm_conf
+    before = conf.read_text()
+    try:
+        conf.write_text(before.replace("SchedulerParameters=", "SchedulerParameters=bf_licenses,"))
+        stage.sandbox.run(["scontrol", "reconfigure"])
+        clean = begin_site(stage, by="gate")
+        well, said = doctor(stage)["gate"]
+        assert not well
+        assert "bf_licenses" in said
+        job = hand_in(stage)
+        wait_until(lambda: begin(stage, job) == clean, 40, "a begin time in place of the gate")
+    finally:
+        conf.write_text(before)
+        stage.sandbox.run(["scontrol", "reconfigure"])
+
+
+def test_a_job_does_not_wait_through_the_maintenance_of_its_whole_partition(stage: Stage) -> None:
+    """Its last start is before the maintenance, less its limit and the margin; cleaner hours follow."""
+    admin = ["scontrol", "create", "reservation", "ReservationName=upkeep", "Users=root"]
+    stage.sandbox.run([*admin, "StartTime=now+300", "Duration=60", "Nodes=n[1-4]", "Flags=MAINT"])
+    try:
+        begin_site(stage, by="begin")
+        job = hand_in(stage)
+        wait_until(lambda: actions(stage, job), 40, "the job to be planned")
+        words = ["scontrol", "show", "reservation", "upkeep"]
+        shown = stage.sandbox.run(words, env={"SLURM_TIME_FORMAT": "%s"}).stdout
+        starts = int(shown.partition("StartTime=")[2].split()[0])
+        bound = actions(stage, job)[0].bound
+        assert bound is not None
+        assert bound.timestamp() == starts - 120 - 1
+    finally:
+        stage.sandbox.run(["scontrol", "delete", "ReservationName=upkeep"])
 
 
 # --- gate ---
