@@ -49,7 +49,8 @@ def test_pause_lets_go_of_all_and_resume_goes_on(stage: Stage, means: str) -> No
     begin_site(stage, means)
     job = hand_in(stage)
     wait_until_withheld(stage, job)
-    assert fields(stage.sandbox, job)["Reason"] == WAITS_BY[means]
+    reason = WAITS_BY[means]
+    wait_until(lambda: fields(stage.sandbox, job)["Reason"] == reason, 40, f"the job to wait for {reason}")
     assert "in its next cycle" in as_daemon(stage, "pause", "--reason", "moving racks")
     wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED", timeout=40)
     new = hand_in(stage)
