@@ -155,3 +155,10 @@ def test_no_test_sleeps(path: Path) -> None:
     calls = [node.func for node in ast.walk(_tree(path)) if isinstance(node, ast.Call)]
     named = [func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "") for func in calls]
     assert "sleep" not in named
+
+
+@pytest.mark.parametrize("path", TEST_MODULES, ids=_name)
+def test_no_test_is_expected_to_fail(path: Path) -> None:
+    """What does not work is mended, or said in the documents: a run must not count it as skipped."""
+    names = {node.attr for node in ast.walk(_tree(path)) if isinstance(node, ast.Attribute)}
+    assert "xfail" not in names
