@@ -17,7 +17,9 @@ new one. What is refused, and why:
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import TypeVar
 
+import msgspec
 import numpy as np
 
 from carbonslurm.core.forecast import Nature, Series, Step
@@ -28,6 +30,7 @@ from carbonslurm.errors import DataError
 HIGHEST_G_PER_KWH = 5000.0
 LONGEST_STEP = timedelta(hours=1)
 FEWEST_STEPS = 2
+Shape = TypeVar("Shape")
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2199
 
 
@@ -36,6 +39,19 @@ def shown(text: str, longest: int = 80) -> str:
     line = " ".join(text.split())
     plain = "".join(character if " " <= character <= "~" else "?" for character in line)
     return plain if len(plain) <= longest else plain[: longest - 3] + "..."
+
+
+def decoded(body: bytes, shape: type[Shape]) -> Shape:
+    """Read a body of JSON into a typed shape.
+
+    Raises:
+        DataError: it is no JSON, or of another shape.
+    """
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        what = "HTML, not JSON" if body.lstrip()[:1] == b"<" else shown(str(error), 120)
+        raise DataError(what) from error
 
 
 def moment(text: str) -> datetime:
@@ -94,6 +110,22 @@ def measured(zone: str, source: str, nature: Nature, steps: Sequence[Step]) -> S
     if not bool(np.nan_to_num(series.values).any()):
         raise DataError("0 g/kWh throughout: an outage, not a grid")
     return series
+
+
+def history(
+    zone: str, source: str, nature: Nature, steps: Sequence[Step], window: Interval, now: datetime
+) -> Series | None:
+    """Return what was measured in a window, of what has ended by now; None where nothing was.
+
+    Raises:
+        DataError: all of it lies outside of the window, two values for one time, or nothing but zeros.
+    """
+    ended = [step for step in steps if step.interval.end <= now]
+    inside = [step for step in ended if step.interval.end > window.start and step.interval.start < window.end]
+    if ended and not inside:
+        first = min(step.interval.start for step in ended)
+        raise DataError(f"begins at {iso(first)}, asked from {iso(window.start)}: not an answer to that")
+    return measured(zone, source, nature, inside)
 
 
 def forecast(zone: str, source: str, nature: Nature, steps: Sequence[Step], now: datetime) -> Series:

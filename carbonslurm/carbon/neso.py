@@ -23,14 +23,15 @@ import msgspec
 
 from carbonslurm.carbon import checks
 from carbonslurm.carbon.http import READ, Wire
-from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Step
-from carbonslurm.core.interval import aware
+from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
+from carbonslurm.core.interval import Interval, aware
 from carbonslurm.errors import ConfigError, DataError
 from carbonslurm.ports import CarbonAnswer, Offer, Terms
 
 NAME = "neso"
 URL = "https://api.carbonintensity.org.uk"
 NATURE = Nature(Kind.AVERAGE, Scope.OPERATIONAL)
+LONGEST = timedelta(days=14)  # that one question may ask for
 TERMS = Terms(every=timedelta(minutes=30))  # no number published; heavy users may be blocked
 
 # regionid -> (shortname, dnoregion), as the API spells them. 18 would be GB as a whole, and has no fw48h.
@@ -108,6 +109,14 @@ def path(question: Question, region: int | None, now: datetime) -> str:
     return f"/regional/intensity/{start}/{question}/regionid/{region}"
 
 
+def history_path(window: Interval) -> str:
+    """Return the path to ask for GB's half hours of a window; the API counts :00 to the one before."""
+    start = window.start
+    if start.minute % 30 == 0:
+        start += timedelta(minutes=1)
+    return f"/intensity/{start:%Y-%m-%dT%H:%MZ}/{window.end:%Y-%m-%dT%H:%MZ}"
+
+
 # --- the reading
 
 
@@ -146,11 +155,7 @@ Answer = TypeVar("Answer", _National, _Regional)
 
 
 def _decode(body: bytes, shape: type[Answer]) -> Answer:
-    try:
-        answer = msgspec.json.decode(body, type=shape)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        what = "HTML, not JSON" if body.lstrip()[:1] == b"<" else checks.shown(str(error), 120)
-        raise DataError(what) from error
+    answer = checks.decoded(body, shape)
     if answer.error is not None:
         raise DataError(f"an error: {checks.shown(f'{answer.error.code}: {answer.error.message}', 120)}")
     if answer.data is None:
@@ -253,6 +258,36 @@ class NesoSource:
         return CarbonAnswer(forecast=Issue(series, generated_at=None, fetched_at=now))
 
 
+@dataclass(frozen=True, slots=True)
+class NesoHistory:
+    """GB's measured half hours since 2018."""
+
+    zone: str
+    wire: Wire
+    terms: Terms = TERMS
+    longest: timedelta = LONGEST
+
+    @property
+    def name(self) -> str:
+        """The provider's name in the configuration."""
+        return NAME
+
+    def history(self, window: Interval, now: datetime) -> Series | None:
+        """Return the measured half hours of a window of at most 14 days.
+
+        Raises:
+            DataError: the answer is not believable.
+            RefusedError: the operator refuses the question.
+            UnavailableError: there was no answer.
+        """
+        asked = history_path(window)
+        body = self.wire.get(asked, now)
+        try:
+            return checks.history(self.zone, NAME, NATURE, read_measured(body, now), window, now)
+        except DataError as error:
+            raise DataError(f"{asked}: {error}") from error
+
+
 def offer(options: NesoOptions) -> Offer:
     """Return what there is of a zone: its forecast, and for GB as a whole the measured values.
 
@@ -265,4 +300,5 @@ def offer(options: NesoOptions) -> Offer:
     wire = Wire(url, read=options.read_timeout)
     if options.region is not None:
         return Offer((NesoSource(options.zone, region_id(options.region), Question.FORECAST, wire),))
-    return Offer(tuple(NesoSource(options.zone, None, question, wire) for question in Question))
+    sources = tuple(NesoSource(options.zone, None, question, wire) for question in Question)
+    return Offer(sources, NesoHistory(options.zone, wire))
