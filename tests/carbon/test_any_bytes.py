@@ -1,12 +1,17 @@
 """Whatever comes, a reading gives a checked series or a DataError, and nothing else."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from payloads import payload
+from played import PLAYED, READINGS
+from played.shape import Reading, Role
 
 from carbonslurm.carbon import checks, neso
 from carbonslurm.carbon.file import FileOptions, answer
@@ -159,6 +164,42 @@ def check_file(name: str, text: str) -> None:
     assert not said.forecast.series.has_gaps
     assert said.forecast.series.at(NOW) is not None
     assert said.actual is None or (believable(said.actual) and said.actual.horizon <= NOW)
+
+
+# --- every reading of every provider, on damaged answers; CARBONSLURM_PAYLOADS=1000000 plays a million
+
+ROLES = {played.name: played.role for played in PLAYED}
+TOGETHER = int(os.environ.get("CARBONSLURM_PAYLOADS", "6000"))
+EACH = -(-TOGETHER // len(READINGS))
+
+
+def sound(reading: Reading, said: object) -> bool:
+    """Whether what was read keeps what its question promises."""
+    role = ROLES.get(reading.name)
+    if said is None or role is None:
+        return role is not Role.FORECAST
+    if not isinstance(said, Series) or not believable(said):
+        return False
+    return not said.has_gaps if role is Role.FORECAST else said.horizon <= NOW
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)
+def test_a_damaged_answer_is_a_series_or_a_named_error(reading: Reading) -> None:
+    assert sound(reading, reading.read(reading.good))
+    believed = 0
+    for number in range(EACH):
+        body = payload(reading.good, number)
+        try:
+            said = reading.read(body)
+        except DataError as error:
+            told_in_one_line(error)
+        except Exception as error:
+            error.add_note(f"payload {number} of {reading.name}: {body[:500]!r}")
+            raise
+        else:
+            believed += 1
+            assert sound(reading, said), (number, body[:500])
+    assert 0 < believed < EACH  # neither has the damage no effect, nor hides everything behind its first flaw
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[0-9]{1,30}", fullmatch=True))

@@ -94,6 +94,21 @@ class Lie:
     why: str
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A pure reading for the fuzzer, beside those of the cases: of a mix, of a login.
+
+    Attributes:
+        name: of the case.
+        good: an answer.
+        read: answer -> anything that can be believed, or a DataError.
+    """
+
+    name: str
+    good: bytes
+    read: Callable[[bytes], object]
+
+
 def no_handshake(_request: Request) -> Response | None:
     """Every request is the question itself."""
     return None
