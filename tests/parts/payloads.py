@@ -1,8 +1,8 @@
 """Payloads for the readings: a good answer, damaged.
 
 The ``number``-th payload of a good answer is always the same, so that a failure can be played again. Most are
-damaged in their structure (a value of another type, null, huge or not a number; a part lost, repeated, swapped
-with another, renamed, or nested a hundred deep), some in their bytes.
+damaged in their structure (a value of another type, null, huge or not a number; a part lost, repeated,
+swapped with another, renamed, or nested a hundred deep), some in their bytes.
 """
 
 import json
