@@ -14,7 +14,8 @@ new one. What is refused, and why:
   would otherwise pass for a new one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TypeVar
@@ -39,6 +40,15 @@ def shown(text: str, longest: int = 80) -> str:
     line = " ".join(text.split())
     plain = "".join(character if " " <= character <= "~" else "?" for character in line)
     return plain if len(plain) <= longest else plain[: longest - 3] + "..."
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Say of every DataError within what it is about."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from error
 
 
 def decoded(body: bytes, shape: type[Shape]) -> Shape:

@@ -30,7 +30,7 @@ import httpx
 from carbonslurm import __version__
 from carbonslurm.carbon.checks import shown
 from carbonslurm.core.interval import iso
-from carbonslurm.errors import DataError, RefusedError, TryLaterError, UnavailableError
+from carbonslurm.errors import ConfigError, DataError, RefusedError, TryLaterError, UnavailableError
 
 CONNECT = timedelta(seconds=5)
 READ = timedelta(seconds=20)
@@ -89,6 +89,17 @@ class Wire:
             raise UnavailableError(f"{path}: {type(error).__name__}: {shown(str(error))}") from error
         _judge(response, body, path, now)
         return body
+
+
+def server(url: str, read: timedelta = READ) -> Wire:
+    """Return the server that an option ``url`` names.
+
+    Raises:
+        ConfigError: it is neither http nor https.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError("url: expected http:// or https://")
+    return Wire(url, read=read)
 
 
 def _struck(body: bytes, secrets: Sequence[str]) -> bytes:

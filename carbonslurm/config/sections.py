@@ -29,6 +29,7 @@ class NesoSource(Section, frozen=True, tag="neso", tag_field="provider"):
 
     zone: Name
     region: int | str | None = None
+    postcode: str | None = None
     url: str | None = None
 
 

@@ -13,7 +13,7 @@ from payloads import payload
 from played import PLAYED, READINGS
 from played.shape import Reading, Role
 
-from carbonslurm.carbon import checks, neso
+from carbonslurm.carbon import checks, neso, neso_reading
 from carbonslurm.carbon.file import FileOptions, answer
 from carbonslurm.carbon.http import retry_after
 from carbonslurm.carbon.written import read_csv, read_yaml
@@ -74,7 +74,7 @@ def told_in_one_line(error: DataError) -> None:
 
 def check_neso(body: bytes, region: int | None) -> None:
     try:
-        series = checks.forecast("GB", "neso", neso.NATURE, neso.read_forecast(body, region), NOW)
+        series = checks.forecast("GB", "neso", neso.NATURE, neso_reading.read_forecast(body, region), NOW)
     except DataError as error:
         told_in_one_line(error)
     else:
@@ -82,7 +82,7 @@ def check_neso(body: bytes, region: int | None) -> None:
         assert not series.has_gaps
         assert series.at(NOW) is not None
     try:
-        past = checks.measured("GB", "neso", neso.NATURE, neso.read_measured(body, NOW))
+        past = checks.measured("GB", "neso", neso.NATURE, neso_reading.read_measured(body, NOW))
     except DataError as error:
         told_in_one_line(error)
     else:

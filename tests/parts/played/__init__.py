@@ -6,4 +6,5 @@ from played.shape import Played, Reading
 PLAYED: tuple[Played, ...] = (*neso.PLAYED,)
 READINGS: tuple[Reading, ...] = (
     *(Reading(played.name, played.text([100, 90.5, 80, 70, 60, 50]), played.read) for played in PLAYED),
+    *neso.READINGS,
 )

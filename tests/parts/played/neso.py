@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from carbonslurm.carbon import checks, neso
+from carbonslurm.carbon.neso_reading import read_forecast, read_measured, read_mix
 from carbonslurm.core.interval import Interval
 from carbonslurm.ports import CarbonSource, HistorySource
-from played.shape import FULL_HOUR, HISTORY, NOW, Lie, Played, Point, Role
+from played.shape import FULL_HOUR, HISTORY, NOW, Lie, Played, Point, Reading, Role
 
 Row = dict[str, Any]
 
@@ -62,7 +63,7 @@ NATIONAL = Played(
     role=Role.FORECAST,
     make=_source(neso.Question.FORECAST),
     body=lambda points: said(ahead(points)),
-    read=lambda body: checks.forecast("GB", "neso", neso.NATURE, neso.read_forecast(body, None), NOW),
+    read=lambda body: checks.forecast("GB", "neso", neso.NATURE, read_forecast(body, None), NOW),
     step=timedelta(minutes=30),
     single_zero=False,
     shapes=(
@@ -79,7 +80,7 @@ REGIONAL = replace(
     name="neso regional",
     make=_source(neso.Question.FORECAST, 13),
     body=lambda points: said(regional(points)),
-    read=lambda body: checks.forecast("GB", "neso", neso.NATURE, neso.read_forecast(body, 13), NOW),
+    read=lambda body: checks.forecast("GB", "neso", neso.NATURE, read_forecast(body, 13), NOW),
     single_zero=True,
     lies=(
         Lie(
@@ -95,7 +96,7 @@ MEASURED = replace(
     role=Role.MEASURED,
     make=_source(neso.Question.MEASURED),
     body=lambda points: said(past(points)),
-    read=lambda body: checks.measured("GB", "neso", neso.NATURE, neso.read_measured(body, NOW)),
+    read=lambda body: checks.measured("GB", "neso", neso.NATURE, read_measured(body, NOW)),
     lies=(Lie("an error beside the data", lambda points: _with_error(past(points)), "Please"),),
 )
 WINDOW = Interval(FULL_HOUR - HISTORY, FULL_HOUR)
@@ -113,12 +114,25 @@ PLAYED = (
         name="neso history",
         role=Role.HISTORY,
         make=_history,
-        read=lambda body: checks.history(
-            "GB", "neso", neso.NATURE, neso.read_measured(body, NOW), WINDOW, NOW
-        ),
+        read=lambda body: checks.history("GB", "neso", neso.NATURE, read_measured(body, NOW), WINDOW, NOW),
     ),
 )
 
 
 def _with_error(data: object) -> bytes:
     return json.dumps({"data": data, **ERROR}).encode()
+
+
+MIX = {
+    "from": "2026-11-22T10:00Z",
+    "to": "2026-11-22T10:30Z",
+    "generationmix": [{"fuel": "gas", "perc": 60.5}, {"fuel": "wind", "perc": 39.5}],
+}
+READINGS = (
+    Reading("neso national mix", said(MIX), lambda body: read_mix(body, None, "GB", NOW)),
+    Reading(
+        "neso regional mix",
+        said([{"regionid": 13, "data": [MIX]}]),
+        lambda body: read_mix(body, 13, "LDN", NOW),
+    ),
+)
