@@ -36,13 +36,23 @@ def _neso(options: Mapping[str, object]) -> Offer:
     return neso.offer(_options(options, neso.NesoOptions))
 
 
+def _energy_charts(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import energy_charts  # noqa: PLC0415  # likewise
+
+    return energy_charts.offer(_options(options, energy_charts.EnergyChartsOptions))
+
+
 def _file(options: Mapping[str, object]) -> Offer:
     from carbonslurm.carbon import file  # noqa: PLC0415  # likewise
 
     return file.offer(_options(options, file.FileOptions))
 
 
-PROVIDERS: Mapping[str, Factory] = {"neso": _neso, "file": _file}
+PROVIDERS: Mapping[str, Factory] = {
+    "neso": _neso,
+    "energy-charts": _energy_charts,
+    "file": _file,
+}
 
 
 def offer(provider: str, options: Mapping[str, object]) -> Offer:

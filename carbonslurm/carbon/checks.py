@@ -14,7 +14,7 @@ new one. What is refused, and why:
   would otherwise pass for a new one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 
 from carbonslurm.core.forecast import Nature, Series, Step
-from carbonslurm.core.interval import Interval, aware, iso
+from carbonslurm.core.interval import Interval, aware, from_epoch, iso
 from carbonslurm.errors import DataError
 
 # Lignite at the plug is about 1,100 g/kWh, old oil engines 1,500; the rest is room for lifecycle factors.
@@ -33,6 +33,7 @@ LONGEST_STEP = timedelta(hours=1)
 FEWEST_STEPS = 2
 Shape = TypeVar("Shape")
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2199
+EARLIEST_UNIX, LATEST_UNIX = 946_684_800, 7_258_118_400  # the same years in Unix seconds
 
 
 def shown(text: str, longest: int = 80) -> str:
@@ -79,6 +80,17 @@ def moment(text: str) -> datetime:
     return aware(read)
 
 
+def unix(seconds: int) -> datetime:
+    """Return the moment of a Unix time in whole seconds.
+
+    Raises:
+        DataError: it lies outside the years 2000 to 2199.
+    """
+    if not EARLIEST_UNIX <= seconds < LATEST_UNIX:
+        raise DataError(f"not a time of this age: {shown(str(seconds), 40)}")
+    return from_epoch(seconds)
+
+
 def intensity(value: float | None) -> float:
     """Return a value in g/kWh that can be believed.
 
@@ -101,6 +113,25 @@ def interval(start: datetime, end: datetime) -> Interval:
     if not timedelta() < end - start <= LONGEST_STEP:
         raise DataError(f"a step of {end - start} from {iso(start)}, expected more than 0 and at most 1 h")
     return Interval(start, end)
+
+
+def spacing(starts: Iterable[datetime]) -> timedelta:
+    """Return the length of steps that are given by their starts, in any order: the shortest distance.
+
+    A longer distance is a gap.
+
+    Raises:
+        DataError: there are not two different starts, or their distances are not multiples of one length.
+    """
+    ordered = sorted(set(starts))
+    if len(ordered) < FEWEST_STEPS:
+        raise DataError(f"{len(ordered)} times, expected at least {FEWEST_STEPS}: how long a step is")
+    distances = {right - left for left, right in pairwise(ordered)}
+    length = min(distances)
+    for distance in sorted(distances):
+        if distance % length:
+            raise DataError(f"uneven times: some {length} apart, some {distance}")
+    return length
 
 
 def without_repeats(steps: Sequence[Step]) -> list[Step]:
@@ -138,7 +169,14 @@ def history(
     return measured(zone, source, nature, inside)
 
 
-def forecast(zone: str, source: str, nature: Nature, steps: Sequence[Step], now: datetime) -> Series:
+def forecast(
+    zone: str,
+    source: str,
+    nature: Nature,
+    steps: Sequence[Step],
+    now: datetime,
+    measured_to: datetime | None = None,
+) -> Series:
     """Return a forecast without gaps that begins about now.
 
     Args:
@@ -147,6 +185,9 @@ def forecast(zone: str, source: str, nature: Nature, steps: Sequence[Step], now:
         nature: kind and scope of the values.
         steps: in any order, the values in g/kWh already believed one by one.
         now: when the answer came. The forecast must cover this moment and begin at most an hour before it.
+        measured_to: the end of the newest measured value, of a provider whose forecast goes on from there.
+            Such a forecast may begin as early as that (how old that may be is for the provider to say) and
+            up to an hour after it.
 
     Raises:
         DataError: there are too few steps, gaps, two values for one time, or another time than now.
@@ -158,7 +199,10 @@ def forecast(zone: str, source: str, nature: Nature, steps: Sequence[Step], now:
         raise DataError(f"{_gap(series)}; {len(series.steps())} values in all")
     if series.horizon <= now:
         raise DataError(f"an old answer: it ends at {iso(series.horizon)}")
-    if not now - LONGEST_STEP <= series.start <= now:
+    earliest, latest = now - LONGEST_STEP, now
+    if measured_to is not None:
+        earliest, latest = min(earliest, measured_to), max(latest, measured_to + LONGEST_STEP)
+    if not earliest <= series.start <= latest:
         raise DataError(f"begins at {iso(series.start)}, asked at {iso(now)}: not an answer to that")
     return series
 

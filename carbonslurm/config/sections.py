@@ -33,6 +33,14 @@ class NesoSource(Section, frozen=True, tag="neso", tag_field="provider"):
     url: str | None = None
 
 
+class EnergyChartsSource(Section, frozen=True, tag="energy-charts", tag_field="provider"):
+    """Energy-Charts: a country of Europe."""
+
+    zone: Name
+    country: Name
+    url: str | None = None
+
+
 class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
     """A CSV or YAML file of the site's own."""
 
@@ -44,7 +52,7 @@ class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
     horizon: Duration | None = None
 
 
-Source = NesoSource | FileSource
+Source = NesoSource | EnergyChartsSource | FileSource
 
 
 class CycleConfig(Section, frozen=True):
