@@ -42,6 +42,12 @@ def _energy_charts(options: Mapping[str, object]) -> Offer:
     return energy_charts.offer(_options(options, energy_charts.EnergyChartsOptions))
 
 
+def _energi_data_service(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import energi_data_service  # noqa: PLC0415  # likewise
+
+    return energi_data_service.offer(_options(options, energi_data_service.EnergiDataServiceOptions))
+
+
 def _file(options: Mapping[str, object]) -> Offer:
     from carbonslurm.carbon import file  # noqa: PLC0415  # likewise
 
@@ -51,6 +57,7 @@ def _file(options: Mapping[str, object]) -> Offer:
 PROVIDERS: Mapping[str, Factory] = {
     "neso": _neso,
     "energy-charts": _energy_charts,
+    "energi-data-service": _energi_data_service,
     "file": _file,
 }
 

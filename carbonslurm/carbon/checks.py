@@ -16,7 +16,7 @@ new one. What is refused, and why:
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import TypeVar
 
@@ -65,8 +65,12 @@ def decoded(body: bytes, shape: type[Shape]) -> Shape:
         raise DataError(what) from error
 
 
-def moment(text: str) -> datetime:
+def moment(text: str, unsaid: tzinfo | None = None) -> datetime:
     """Read an ISO 8601 time with its zone; return it in UTC.
+
+    Args:
+        text: the time.
+        unsaid: the zone of a time that does not say its own, where the provider has settled that.
 
     Raises:
         DataError: it is not a time, has no zone, or lies outside the years 2000 to 2199.
@@ -77,7 +81,7 @@ def moment(text: str) -> datetime:
         raise DataError(f'not an ISO 8601 time: "{shown(text, 40)}"') from error
     if not EARLIEST_YEAR <= read.year <= LATEST_YEAR:  # before aware(), which overflows at the ends of time
         raise DataError(f'not a time of this age: "{shown(text, 40)}"')
-    return aware(read)
+    return aware(read if read.tzinfo or unsaid is None else read.replace(tzinfo=unsaid))
 
 
 def unix(seconds: int) -> datetime:
@@ -175,7 +179,7 @@ def forecast(
     nature: Nature,
     steps: Sequence[Step],
     now: datetime,
-    measured_to: datetime | None = None,
+    since: datetime | None = None,
 ) -> Series:
     """Return a forecast without gaps that begins about now.
 
@@ -185,9 +189,9 @@ def forecast(
         nature: kind and scope of the values.
         steps: in any order, the values in g/kWh already believed one by one.
         now: when the answer came. The forecast must cover this moment and begin at most an hour before it.
-        measured_to: the end of the newest measured value, of a provider whose forecast goes on from there.
-            Such a forecast may begin as early as that (how old that may be is for the provider to say) and
-            up to an hour after it.
+        since: from when the forecast is, where the provider says so: when it was issued, or where the
+            measured values end and it goes on. It may begin as early as that (how old that may be is for
+            the provider's module to say) and up to an hour after it.
 
     Raises:
         DataError: there are too few steps, gaps, two values for one time, or another time than now.
@@ -200,8 +204,8 @@ def forecast(
     if series.horizon <= now:
         raise DataError(f"an old answer: it ends at {iso(series.horizon)}")
     earliest, latest = now - LONGEST_STEP, now
-    if measured_to is not None:
-        earliest, latest = min(earliest, measured_to), max(latest, measured_to + LONGEST_STEP)
+    if since is not None:
+        earliest, latest = min(earliest, since), max(latest, since + LONGEST_STEP)
     if not earliest <= series.start <= latest:
         raise DataError(f"begins at {iso(series.start)}, asked at {iso(now)}: not an answer to that")
     return series

@@ -99,7 +99,7 @@ def answer(zone: str, said: Answer, now: datetime) -> CarbonAnswer:
     ahead = [step for step in said.forecast if measured_to is None or step.interval.end > measured_to]
     if not ahead and actual is not None:
         return CarbonAnswer(actual=actual)
-    series = checks.forecast(zone, NAME, NATURE, ahead, now, measured_to)
+    series = checks.forecast(zone, NAME, NATURE, ahead, now, since=measured_to)
     return CarbonAnswer(Issue(series, generated_at=None, fetched_at=now), actual)
 
 

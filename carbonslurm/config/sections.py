@@ -41,6 +41,14 @@ class EnergyChartsSource(Section, frozen=True, tag="energy-charts", tag_field="p
     url: str | None = None
 
 
+class EnergiDataServiceSource(Section, frozen=True, tag="energi-data-service", tag_field="provider"):
+    """Energi Data Service: western or eastern Denmark."""
+
+    zone: Name
+    area: str | None = None
+    url: str | None = None
+
+
 class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
     """A CSV or YAML file of the site's own."""
 
@@ -52,7 +60,7 @@ class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
     horizon: Duration | None = None
 
 
-Source = NesoSource | EnergyChartsSource | FileSource
+Source = NesoSource | EnergyChartsSource | EnergiDataServiceSource | FileSource
 
 
 class CycleConfig(Section, frozen=True):

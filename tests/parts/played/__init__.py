@@ -1,9 +1,9 @@
 """Every provider as the conformance suite plays it. A further one joins by its module and a line here."""
 
-from played import energy_charts, neso
+from played import energi_data_service, energy_charts, neso
 from played.shape import Played, Reading
 
-PLAYED: tuple[Played, ...] = (*neso.PLAYED, *energy_charts.PLAYED)
+PLAYED: tuple[Played, ...] = (*neso.PLAYED, *energy_charts.PLAYED, *energi_data_service.PLAYED)
 READINGS: tuple[Reading, ...] = (
     *(Reading(played.name, played.text([100, 90.5, 80, 70, 60, 50]), played.read) for played in PLAYED),
     *neso.READINGS,

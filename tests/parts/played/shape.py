@@ -155,8 +155,10 @@ class Played:
     exempt: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, count: int) -> datetime:
-        """Return where points begin: a forecast with the running hour, the past so that they end there."""
-        return FULL_HOUR if self.role is Role.FORECAST else FULL_HOUR - count * self.step
+        """Return where points begin: a forecast with the running step, the past so that it ends at 10:00."""
+        if self.role is Role.FORECAST:
+            return FULL_HOUR + (NOW - FULL_HOUR) // self.step * self.step
+        return FULL_HOUR - count * self.step
 
     def points(self, values: Sequence[object], start: datetime | None = None) -> list[Point]:
         """Return points side by side."""
@@ -175,7 +177,7 @@ def ask(source: CarbonSource | HistorySource, role: Role, now: datetime) -> Seri
     """Ask a source of whichever kind, history for the days before ``now``."""
     if role is Role.HISTORY:
         hour = now.replace(minute=0)
-        return source.history(Interval(hour - HISTORY, hour), now)  # type: ignore[union-attr]
+        return source.history(Interval(hour - HISTORY, now), now)  # type: ignore[union-attr]
     answer = source.fetch(now)  # type: ignore[union-attr]
     if role is Role.MEASURED:
         return answer.actual
