@@ -48,6 +48,18 @@ def _energi_data_service(options: Mapping[str, object]) -> Offer:
     return energi_data_service.offer(_options(options, energi_data_service.EnergiDataServiceOptions))
 
 
+def _carbon_aware_sdk(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import carbon_aware_sdk  # noqa: PLC0415  # likewise
+
+    return carbon_aware_sdk.offer(_options(options, carbon_aware_sdk.CarbonAwareSdkOptions))
+
+
+def _carbon_aware_json(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import carbon_aware_json  # noqa: PLC0415  # likewise
+
+    return carbon_aware_json.offer(_options(options, carbon_aware_json.CarbonAwareJsonOptions))
+
+
 def _file(options: Mapping[str, object]) -> Offer:
     from carbonslurm.carbon import file  # noqa: PLC0415  # likewise
 
@@ -58,6 +70,8 @@ PROVIDERS: Mapping[str, Factory] = {
     "neso": _neso,
     "energy-charts": _energy_charts,
     "energi-data-service": _energi_data_service,
+    "carbon-aware-sdk": _carbon_aware_sdk,
+    "carbon-aware-json": _carbon_aware_json,
     "file": _file,
 }
 

@@ -1,10 +1,10 @@
 """Denmark: Energi Data Service of the operator Energinet, keyless; price areas DK1 (west) and DK2 (east).
 
 Average; what is counted is nowhere said, so the scope is unknown. ``CO2EmisProg`` is the forecast, to the end
-of today and, from the afternoon on, of tomorrow; it is overwritten in place. ``CO2Emis`` is what was measured.
-Both come in steps of 5 minutes, taken from the answer, and are kept as they come: at most 576 to an issue.
-The mean over a longer step would be a number that nobody issued, and could not be compared with what is
-measured.
+of today and, from the afternoon on, of tomorrow; it is overwritten in place. ``CO2Emis`` is what was
+measured. Both come in steps of 5 minutes, taken from the answer, and are kept as they come: at most 576 to an
+issue. The mean over a longer step would be a number that nobody issued, and could not be compared with what
+is measured.
 
 Traps, each with a test: times are Danish unless UTC is asked for, and have no zone in the answer; without
 ``limit=0`` the answer ends after 100 records, without a word. The API gives no time of issue; it is asked

@@ -49,6 +49,26 @@ class EnergiDataServiceSource(Section, frozen=True, tag="energi-data-service", t
     url: str | None = None
 
 
+class CarbonAwareSdkSource(Section, frozen=True, tag="carbon-aware-sdk", tag_field="provider"):
+    """The web API of the Carbon Aware SDK, on a server of the site's."""
+
+    zone: Name
+    url: Name
+    location: Name
+    kind: Literal["average", "marginal"]
+    scope: Literal["lifecycle", "direct", "operational", "unknown"]
+
+
+class CarbonAwareJsonSource(Section, frozen=True, tag="carbon-aware-json", tag_field="provider"):
+    """A JSON file in the Carbon Aware SDK's format."""
+
+    zone: Name
+    path: Name
+    kind: Literal["average", "marginal"]
+    scope: Literal["lifecycle", "direct", "operational", "unknown"]
+    location: str | None = None
+
+
 class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
     """A CSV or YAML file of the site's own."""
 
@@ -60,7 +80,14 @@ class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
     horizon: Duration | None = None
 
 
-Source = NesoSource | EnergyChartsSource | EnergiDataServiceSource | FileSource
+Source = (
+    NesoSource
+    | EnergyChartsSource
+    | EnergiDataServiceSource
+    | CarbonAwareSdkSource
+    | CarbonAwareJsonSource
+    | FileSource
+)
 
 
 class CycleConfig(Section, frozen=True):

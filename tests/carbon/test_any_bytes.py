@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from payloads import payload
-from played import PLAYED, READINGS
+from played import READINGS
 from played.shape import Reading, Role
 
 from carbonslurm.carbon import checks, neso, neso_reading
@@ -168,19 +168,17 @@ def check_file(name: str, text: str) -> None:
 
 # --- every reading of every provider, on damaged answers; CARBONSLURM_PAYLOADS=1000000 plays a million
 
-ROLES = {played.name: played.role for played in PLAYED}
 TOGETHER = int(os.environ.get("CARBONSLURM_PAYLOADS", "6000"))
 EACH = -(-TOGETHER // len(READINGS))
 
 
 def sound(reading: Reading, said: object) -> bool:
     """Whether what was read keeps what its question promises."""
-    role = ROLES.get(reading.name)
-    if said is None or role is None:
-        return role is not Role.FORECAST
+    if said is None or reading.role is None:
+        return reading.role is not Role.FORECAST
     if not isinstance(said, Series) or not believable(said):
         return False
-    return not said.has_gaps if role is Role.FORECAST else said.horizon <= NOW
+    return not said.has_gaps if reading.role is Role.FORECAST else said.horizon <= NOW
 
 
 @pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)

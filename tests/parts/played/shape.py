@@ -40,7 +40,7 @@ class Point:
     value: object
 
 
-# What may be exempted: name -> what it is. "Ends" covers the tests of a step's end and of its length.
+# What may be exempted: name -> what it is.
 SAYABLE: Mapping[str, str] = {
     "null": "a value that is null",
     "negative": "a value below 0",
@@ -50,7 +50,8 @@ SAYABLE: Mapping[str, str] = {
     "list": "a value that is a list",
     "zeros": "nothing but zeros",
     "zero": "one zero among other values",
-    "ends": "the end of a step",
+    "ends": "the end of a step, by whatever it is said",
+    "end times": "the end of a step as a time of its own",
     "repeat": "the same point twice",
     "conflict": "two values for one time",
     "lies": "an answer of the right shape that must not be believed",
@@ -102,11 +103,13 @@ class Reading:
         name: of the case.
         good: an answer.
         read: answer -> anything that can be believed, or a DataError.
+        role: what it was asked for, where that says what can be believed.
     """
 
     name: str
     good: bytes
     read: Callable[[bytes], object]
+    role: Role | None = None
 
 
 def no_handshake(_request: Request) -> Response | None:
