@@ -50,13 +50,13 @@ class EnergyChartsOptions:
 
     Attributes:
         zone: the site's name of the zone.
-        country: one of the codes or names in ``COUNTRIES``.
+        country: one of the codes or names in ``COUNTRIES``; None where the zone is named so.
         url: another server with the same API; None for the institute's own.
         read_timeout: longest silence within an answer.
     """
 
     zone: str
-    country: str
+    country: str | None = None
     url: str | None = None
     read_timeout: timedelta = READ
 
@@ -178,5 +178,5 @@ def offer(options: EnergyChartsOptions) -> Offer:
         ConfigError: there is no such country, or the URL is not http or https.
     """
     wire = server(options.url or URL, options.read_timeout)
-    place = (options.zone, country_code(options.country), wire)
+    place = (options.zone, country_code(options.country or options.zone), wire)
     return Offer((EnergyChartsSource(*place),), EnergyChartsHistory(*place), EnergyChartsMix(*place))

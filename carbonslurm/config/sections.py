@@ -37,7 +37,7 @@ class EnergyChartsSource(Section, frozen=True, tag="energy-charts", tag_field="p
     """Energy-Charts: a country of Europe."""
 
     zone: Name
-    country: Name
+    country: str | None = None
     url: str | None = None
 
 

@@ -55,12 +55,17 @@ def test_a_country_by_code_or_name(country: str) -> None:
     assert country_code(country) == "de"
 
 
+def test_a_country_may_be_the_zones_name() -> None:
+    (source,) = carbon.offer("energy-charts", {"zone": "DE"}).sources
+    assert getattr(source, "country", None) == "de"
+
+
 def test_no_name_means_two_countries() -> None:
     names = [*COUNTRIES, *(name.casefold() for name in COUNTRIES.values())]
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("country", ["", "us", "de&x=1", "\x1b"])
+@pytest.mark.parametrize("country", ["us", "de&x=1", "\x1b"])
 def test_no_such_country(country: str) -> None:
     with pytest.raises(ConfigError, match="country: expected one of") as caught:
         carbon.offer("energy-charts", {"zone": "DE", "country": country})
