@@ -10,7 +10,8 @@ then 49.4 g/kWh), and to mend that is for who reads them. The forecast is kept f
 values on, so it may begin some minutes after now.
 
 The API gives no time of issue. It is asked by days, so a cache could hand out what it heard this morning:
-caches are asked to ask again, and an answer whose newest measured value is older than 12 h is refused.
+caches are asked to ask again, and a forecast that goes on from a measured value of more than 12 h ago is
+refused.
 
 ``/co2eq`` is in wide use and not in the API's documentation: it may end without notice, so configure another
 source behind it.
@@ -89,16 +90,17 @@ def answer(zone: str, said: Answer, now: datetime) -> CarbonAnswer:
     The measured value of a step that has not ended is left out; without any forecast there is none.
 
     Raises:
-        DataError: one of the two cannot be believed, both are missing, or the measured values are old.
+        DataError: one of the two cannot be believed, both are missing, or there is a forecast that goes on
+            from values of long ago.
     """
     begun = [step.interval.end for step in said.measured if step.interval.start <= now]
     measured_to = max(begun, default=None)
-    if measured_to is not None and measured_to < now - OLDEST:
-        raise DataError(f"an old answer: measured to {iso(measured_to)}")
     actual = checks.measured(zone, NAME, NATURE, [step for step in said.measured if step.interval.end <= now])
     ahead = [step for step in said.forecast if measured_to is None or step.interval.end > measured_to]
     if not ahead and actual is not None:
         return CarbonAnswer(actual=actual)
+    if measured_to is not None and measured_to < now - OLDEST:
+        raise DataError(f"an old answer: measured to {iso(measured_to)}")
     series = checks.forecast(zone, NAME, NATURE, ahead, now, since=measured_to)
     return CarbonAnswer(Issue(series, generated_at=None, fetched_at=now), actual)
 

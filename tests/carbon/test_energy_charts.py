@@ -124,6 +124,14 @@ def test_a_country_without_a_forecast_has_measured_values(now: datetime) -> None
     assert both.actual is not None
 
 
+def test_measured_values_alone_may_be_late(now: datetime) -> None:
+    """Some countries publish a day later; only a forecast would pretend to be of now."""
+    start = now.replace(minute=0) - 20 * HOUR
+    assert answer("XK", read(said(start, HOUR, [900, 910, None], [None] * 3)), now).actual is not None
+    with pytest.raises(DataError, match="an old answer: measured to"):
+        answer("XK", read(said(start, HOUR, [900, 910, *[None] * 30], [None, None, *[900] * 30])), now)
+
+
 def test_a_country_of_which_nothing_is_known_is_refused(now: datetime) -> None:
     with pytest.raises(DataError, match="0 values, expected at least 2"):
         answer("MT", read(said(now.replace(minute=0), HOUR, [None] * 3, [None] * 3)), now)

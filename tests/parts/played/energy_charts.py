@@ -60,11 +60,11 @@ def _forecast(body: bytes) -> Series | None:
 
 
 def _yesterday(points: Sequence[Point]) -> bytes:
-    """What a cache heard a day ago: the forecast still covers now."""
+    """What a cache heard a day ago, with a forecast that still covers now."""
     day = timedelta(days=1)
-    older = [Point(FULL_HOUR - day + n * STEP, None, 100) for n in range(8)]
-    newer = [Point(FULL_HOUR - day + n * STEP, None, 90) for n in range(8, 8 + 4 * 40)]
-    return said(arrays(older, newer if points else []))
+    older = [replace(point, start=FULL_HOUR - day + n * STEP) for n, point in enumerate(points)]
+    newer = [Point(FULL_HOUR - day + n * STEP, None, 90) for n in range(len(older), len(older) + 4 * 40)]
+    return said(arrays(older, newer))
 
 
 BAD_TIMES: Sequence[tuple[object, str]] = (
