@@ -31,6 +31,7 @@ from carbonslurm.errors import DataError
 HIGHEST_G_PER_KWH = 5000.0
 LONGEST_STEP = timedelta(hours=1)
 FEWEST_STEPS = 2
+CLOCKS = timedelta(minutes=5)  # what a provider's clock and ours may differ by
 Shape = TypeVar("Shape")
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2199
 EARLIEST_UNIX, LATEST_UNIX = 946_684_800, 7_258_118_400  # the same years in Unix seconds
@@ -219,3 +220,13 @@ def _gap(series: Series) -> str:
         if before.interval.end != after.interval.start
     )
     return f"a gap: nothing from {iso(left)} to {iso(right)}"
+
+
+def made(moment: datetime | None, now: datetime) -> None:
+    """Refuse a forecast that says that it was made after now.
+
+    Raises:
+        DataError: it was, by more than the provider's clock and ours may differ.
+    """
+    if moment is not None and moment > now + CLOCKS:
+        raise DataError(f"from the future: made {iso(moment)}, asked at {iso(now)}")
