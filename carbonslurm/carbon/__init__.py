@@ -8,6 +8,7 @@ names.
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from datetime import timedelta
 from typing import TypeVar
 
 import msgspec
@@ -25,9 +26,14 @@ def _options(given: Mapping[str, object], shape: type[Options]) -> Options:
         if key not in known:
             raise ConfigError(f"{key}: unknown key, expected one of {', '.join(sorted(known))}")
     try:
-        return msgspec.convert(dict(given), shape)
+        return msgspec.convert({key: _plain(value) for key, value in given.items()}, shape)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error)) from error
+
+
+def _plain(value: object) -> object:
+    """Return a duration as the type that msgspec takes for one; it refuses types made from it."""
+    return timedelta(seconds=value.total_seconds()) if isinstance(value, timedelta) else value
 
 
 def _neso(options: Mapping[str, object]) -> Offer:
@@ -66,6 +72,24 @@ def _file(options: Mapping[str, object]) -> Offer:
     return file.offer(_options(options, file.FileOptions))
 
 
+def _electricity_maps(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import electricity_maps  # noqa: PLC0415  # likewise
+
+    return electricity_maps.offer(_options(options, electricity_maps.ElectricityMapsOptions))
+
+
+def _watttime(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import watttime  # noqa: PLC0415  # likewise
+
+    return watttime.offer(_options(options, watttime.WattTimeOptions))
+
+
+def _eia(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import eia  # noqa: PLC0415  # likewise
+
+    return eia.offer(_options(options, eia.EiaOptions))
+
+
 PROVIDERS: Mapping[str, Factory] = {
     "neso": _neso,
     "energy-charts": _energy_charts,
@@ -73,6 +97,9 @@ PROVIDERS: Mapping[str, Factory] = {
     "carbon-aware-sdk": _carbon_aware_sdk,
     "carbon-aware-json": _carbon_aware_json,
     "file": _file,
+    "electricity-maps": _electricity_maps,
+    "watttime": _watttime,
+    "eia": _eia,
 }
 
 

@@ -80,6 +80,43 @@ class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
     horizon: Duration | None = None
 
 
+class ElectricityMapsSource(Section, frozen=True, tag="electricity-maps", tag_field="provider"):
+    """Electricity Maps, by the site's token."""
+
+    zone: Name
+    token_file: Name
+    area: Name | None = None
+    scope: Literal["lifecycle", "direct"] = "lifecycle"
+    horizon: Duration = duration(hours=24)
+    version: Literal["v4", "v3"] = "v4"
+    calls_per_hour: Count = 50
+    url: str | None = None
+
+
+class WattTimeSource(Section, frozen=True, tag="watttime", tag_field="provider"):
+    """WattTime, by the site's login."""
+
+    zone: Name
+    user: Name
+    password_file: Name
+    region: Name | None = None
+    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)] | None = None
+    signal: Literal["co2_moer", "co2_aoer"] = "co2_moer"
+    horizon: Duration = duration(hours=72)
+    url: str | None = None
+
+
+class EiaSource(Section, frozen=True, tag="eia", tag_field="provider"):
+    """EIA's hours of a US balancing area, by a free key."""
+
+    zone: Name
+    token_file: Name
+    area: Name | None = None
+    scope: Literal["lifecycle", "direct"] = "lifecycle"
+    url: str | None = None
+
+
 Source = (
     NesoSource
     | EnergyChartsSource
@@ -87,6 +124,9 @@ Source = (
     | CarbonAwareSdkSource
     | CarbonAwareJsonSource
     | FileSource
+    | ElectricityMapsSource
+    | WattTimeSource
+    | EiaSource
 )
 
 

@@ -1,6 +1,14 @@
 """Every provider as the conformance suite plays it. A further one joins by its module and a line here."""
 
-from played import carbon_aware, energi_data_service, energy_charts, neso
+from played import (
+    carbon_aware,
+    eia,
+    electricity_maps,
+    energi_data_service,
+    energy_charts,
+    neso,
+    watttime,
+)
 from played.shape import Played, Reading
 
 PLAYED: tuple[Played, ...] = (
@@ -8,6 +16,9 @@ PLAYED: tuple[Played, ...] = (
     *energy_charts.PLAYED,
     *energi_data_service.PLAYED,
     *carbon_aware.PLAYED,
+    *electricity_maps.PLAYED,
+    *watttime.PLAYED,
+    *eia.PLAYED,
 )
 READINGS: tuple[Reading, ...] = (
     *(
@@ -17,4 +28,6 @@ READINGS: tuple[Reading, ...] = (
     *neso.READINGS,
     *energy_charts.READINGS,
     *carbon_aware.READINGS,
+    *electricity_maps.READINGS,
+    *watttime.READINGS,
 )
