@@ -271,6 +271,26 @@ def carbon_offers(config: Config) -> Sequence[Offer]:
     return found
 
 
+def unreadable_secrets(config: Config) -> Sequence[str]:
+    """Return for each secret of a source that this account cannot read why, in one line each."""
+    from carbonslurm.carbon.secret import Secret
+    from carbonslurm.errors import RefusedError, UnavailableError
+
+    named = [
+        (index, Secret(option, file))
+        for index, source in enumerate(config.sources)
+        for option in ("token_file", "password_file")
+        if (file := getattr(source, option, None)) is not None
+    ]
+    found: list[str] = []
+    for index, secret in named:
+        try:
+            secret.read()
+        except (RefusedError, UnavailableError) as error:
+            found.append(f"sources[{index}].{error}")
+    return found
+
+
 def carbon_sources(config: Config) -> Sequence[CarbonSource]:
     """Return every configured source, in order."""
     return [source for offer in carbon_offers(config) for source in offer.sources]

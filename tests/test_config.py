@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carbonslurm import wiring
 from carbonslurm.config import Config, FileSource, NesoSource, load, parse
 from carbonslurm.errors import ConfigError
 
@@ -282,3 +284,44 @@ def test_an_address_of_the_ledger_that_cannot_be_is_one_line_without_a_password(
 def test_a_ledger_on_a_server_is_taken_with_what_libpq_takes(address: str) -> None:
     text = f'cluster: c\nzone: GB\nsources: [{{provider: neso, zone: GB}}]\nledger: "{address}"\n'
     assert parse(text).ledger == address
+
+
+KEYED = (
+    LEAST
+    + """\
+  - {provider: file, zone: GB, path: /etc/grid.csv, horizon: 2d}
+  - {provider: electricity-maps, zone: north, token_file: em-token, area: DE, scope: direct, horizon: 72h,
+     version: v3}
+  - {provider: watttime, zone: west, user: site, password_file: /etc/wt, latitude: 37.5, longitude: -122,
+     signal: co2_aoer, horizon: 6h}
+  - {provider: eia, zone: CISO, token_file: eia-key, scope: direct}
+"""
+)
+
+
+def test_sources_with_keys_are_configured_by_the_names_of_files() -> None:
+    """What the file says arrives at the providers, durations too."""
+    found = {source.zone: source for source in wiring.carbon_sources(parse(KEYED))}
+    assert set(found) == {"GB", "north", "west", "CISO"}
+    north, west = cast("Any", found["north"]), cast("Any", found["west"])
+    assert (north.maps.area, north.maps.version, north.horizon) == ("DE", "v3", timedelta(hours=72))
+    assert north.maps.token.file == "em-token"
+    assert (west.watttime.place, west.watttime.signal) == ((37.5, -122.0), "co2_aoer")
+    assert west.horizon == timedelta(hours=6)
+
+
+@pytest.mark.parametrize(
+    ("written", "wrong", "why"),
+    [
+        ("horizon: 72h", "horizon: 7h", "sources[2].horizon: expected 6h, 24h, 48h, 72h"),
+        ("em-token", "some/token", "sources[2].token_file: expected an absolute path or the name of a"),
+        ("latitude: 37.5, ", "", "sources[3].latitude: expected together with longitude"),
+        ("latitude: 37.5", "latitude: 97.5", "sources[3].latitude: expected a number <= 90"),
+        ("zone: CISO", "zone: ciso", "sources[4].area: expected the code of a balancing area"),
+        ("token_file: eia-key", "token: abc", "sources[4].token: unknown key"),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_named(written: str, wrong: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        wiring.carbon_sources(parse(KEYED.replace(written, wrong)))
+    assert why in str(caught.value)

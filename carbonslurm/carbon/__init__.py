@@ -8,6 +8,7 @@ names.
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from datetime import timedelta
 from typing import TypeVar
 
 import msgspec
@@ -25,9 +26,14 @@ def _options(given: Mapping[str, object], shape: type[Options]) -> Options:
         if key not in known:
             raise ConfigError(f"{key}: unknown key, expected one of {', '.join(sorted(known))}")
     try:
-        return msgspec.convert(dict(given), shape)
+        return msgspec.convert({key: _plain(value) for key, value in given.items()}, shape)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error)) from error
+
+
+def _plain(value: object) -> object:
+    """Return a duration as the type that msgspec takes for one; it refuses types made from it."""
+    return timedelta(seconds=value.total_seconds()) if isinstance(value, timedelta) else value
 
 
 def _neso(options: Mapping[str, object]) -> Offer:
@@ -36,13 +42,65 @@ def _neso(options: Mapping[str, object]) -> Offer:
     return neso.offer(_options(options, neso.NesoOptions))
 
 
+def _energy_charts(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import energy_charts  # noqa: PLC0415  # likewise
+
+    return energy_charts.offer(_options(options, energy_charts.EnergyChartsOptions))
+
+
+def _energi_data_service(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import energi_data_service  # noqa: PLC0415  # likewise
+
+    return energi_data_service.offer(_options(options, energi_data_service.EnergiDataServiceOptions))
+
+
+def _carbon_aware_sdk(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import carbon_aware_sdk  # noqa: PLC0415  # likewise
+
+    return carbon_aware_sdk.offer(_options(options, carbon_aware_sdk.CarbonAwareSdkOptions))
+
+
+def _carbon_aware_json(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import carbon_aware_json  # noqa: PLC0415  # likewise
+
+    return carbon_aware_json.offer(_options(options, carbon_aware_json.CarbonAwareJsonOptions))
+
+
 def _file(options: Mapping[str, object]) -> Offer:
     from carbonslurm.carbon import file  # noqa: PLC0415  # likewise
 
     return file.offer(_options(options, file.FileOptions))
 
 
-PROVIDERS: Mapping[str, Factory] = {"neso": _neso, "file": _file}
+def _electricity_maps(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import electricity_maps  # noqa: PLC0415  # likewise
+
+    return electricity_maps.offer(_options(options, electricity_maps.ElectricityMapsOptions))
+
+
+def _watttime(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import watttime  # noqa: PLC0415  # likewise
+
+    return watttime.offer(_options(options, watttime.WattTimeOptions))
+
+
+def _eia(options: Mapping[str, object]) -> Offer:
+    from carbonslurm.carbon import eia  # noqa: PLC0415  # likewise
+
+    return eia.offer(_options(options, eia.EiaOptions))
+
+
+PROVIDERS: Mapping[str, Factory] = {
+    "neso": _neso,
+    "energy-charts": _energy_charts,
+    "energi-data-service": _energi_data_service,
+    "carbon-aware-sdk": _carbon_aware_sdk,
+    "carbon-aware-json": _carbon_aware_json,
+    "file": _file,
+    "electricity-maps": _electricity_maps,
+    "watttime": _watttime,
+    "eia": _eia,
+}
 
 
 def offer(provider: str, options: Mapping[str, object]) -> Offer:

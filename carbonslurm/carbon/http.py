@@ -24,13 +24,15 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from types import MappingProxyType
+from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from carbonslurm import __version__
 from carbonslurm.carbon.checks import shown
 from carbonslurm.core.interval import iso
-from carbonslurm.errors import DataError, RefusedError, TryLaterError, UnavailableError
+from carbonslurm.errors import ConfigError, DataError, RefusedError, TryLaterError, UnavailableError
 
 CONNECT = timedelta(seconds=5)
 READ = timedelta(seconds=20)
@@ -56,19 +58,27 @@ class Wire:
     def get(
         self, path: str, now: datetime, headers: Mapping[str, str] = NO_HEADERS, secrets: Sequence[str] = ()
     ) -> bytes:
-        """Ask for a path and return the body.
-
-        Args:
-            path: with its leading slash; without a secret in it, since it stands in messages.
-            now: the current time, to say until when a Retry-After asks us to wait.
-            headers: beside our own, for instance the key.
-            secrets: keys and passwords: where the other side echoes one, it is struck out of the body and of
-                what is said of it.
+        """Ask for a path and return the body: ``ask``, judged.
 
         Raises:
             DataError: the body is empty, too large, or not what its encoding says.
             RefusedError: the question or the key was refused.
             UnavailableError: there was no answer; TryLaterError where the server says for how long.
+        """
+        return self.ask(path, headers, secrets).judged(now)
+
+    def ask(self, path: str, headers: Mapping[str, str] = NO_HEADERS, secrets: Sequence[str] = ()) -> "Said":
+        """Ask for a path and return what was said, whatever its status.
+
+        Args:
+            path: with its leading slash; without a secret in it, since it stands in messages.
+            headers: beside our own, for instance the key.
+            secrets: keys and passwords: where the other side echoes one, it is struck out of the body and of
+                what is said of it.
+
+        Raises:
+            DataError: the body is too large, or not what its encoding says.
+            UnavailableError: there was no answer.
         """
         read = self.read.total_seconds()
         timeout = httpx.Timeout(read, connect=self.connect.total_seconds())
@@ -87,13 +97,72 @@ class Wire:
             raise DataError(f"{path}: the body is not in the encoding it claims") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UnavailableError(f"{path}: {type(error).__name__}: {shown(str(error))}") from error
-        _judge(response, body, path, now)
-        return body
+        return Said(path, response.status_code, body, response.headers.get("Retry-After"))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer, before anybody has judged it.
+
+    Attributes:
+        path: what was asked.
+        status: HTTP's.
+        body: without our secrets.
+        rest: the header Retry-After, None where there is none.
+    """
+
+    path: str
+    status: int
+    body: bytes
+    rest: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The path, the status and the beginning of the body, in one line that is safe to show."""
+        return f'{self.path}: HTTP {self.status}: "{shown(self.body[:400].decode(errors="replace"), 120)}"'
+
+    def judged(self, now: datetime) -> bytes:
+        """Return the body of a good answer.
+
+        Args:
+            now: the current time, to say until when a Retry-After asks us to wait.
+
+        Raises:
+            DataError, RefusedError, UnavailableError: by its status, as the module says.
+        """
+        path, status = self.path, self.status
+        if status == 200:
+            if not self.body.strip():
+                raise DataError(f"{path}: an empty answer")
+            return self.body
+        if 300 <= status < 400:
+            raise UnavailableError(f"{path}: HTTP {status}: a redirect, not followed")
+        if status in {429, 503}:
+            rest = retry_after(self.rest, now)
+            until = f"not before {iso(now + rest)}" if rest is not None else "it does not say when"
+            raise TryLaterError(f"{path}: HTTP {status}: asks to be left alone, {until}", rest)
+        if 400 <= status < 500 and status != 408:
+            raise RefusedError(self.words)
+        raise UnavailableError(self.words)
+
+
+def server(url: str, read: timedelta = READ) -> Wire:
+    """Return the server that an option ``url`` names.
+
+    Raises:
+        ConfigError: it is neither http nor https.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError("url: expected http:// or https://")
+    return Wire(url, read=read)
 
 
 def _struck(body: bytes, secrets: Sequence[str]) -> bytes:
+    """Strike secrets out, as they were sent, and as JSON or an address would write them."""
     for secret in filter(None, secrets):
-        body = body.replace(secret.encode(), b"***")
+        in_json = msgspec.json.encode(secret).decode()[1:-1]
+        for written in {secret, in_json, in_json.replace("/", "\\/"), quote(secret, safe="")}:
+            body = body.replace(written.encode(), b"***")
     return body
 
 
@@ -114,24 +183,6 @@ def _body(response: httpx.Response, path: str, deadline: float) -> bytes:
             raise UnavailableError(f"{path}: the answer comes too slowly")
         parts.append(part)
     return b"".join(parts)
-
-
-def _judge(response: httpx.Response, body: bytes, path: str, now: datetime) -> None:
-    status = response.status_code
-    said = f'{path}: HTTP {status}: "{shown(body[:400].decode(errors="replace"), 120)}"'
-    if status == 200:
-        if not body.strip():
-            raise DataError(f"{path}: an empty answer")
-        return
-    if 300 <= status < 400:
-        raise UnavailableError(f"{path}: HTTP {status}: a redirect, not followed")
-    if status in {429, 503}:
-        rest = retry_after(response.headers.get("Retry-After"), now)
-        until = f"not before {iso(now + rest)}" if rest is not None else "it does not say when"
-        raise TryLaterError(f"{path}: HTTP {status}: asks to be left alone, {until}", rest)
-    if 400 <= status < 500 and status != 408:
-        raise RefusedError(said)
-    raise UnavailableError(said)
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:

@@ -77,6 +77,8 @@ def check(config_path: Path | None, hook_path: Path | None) -> None:
         click.echo(f"{hook_path}: written")
     facts = f"cluster {config.cluster}, zone {config.zone}, policy {config.policy.name}"
     click.echo(f"{facts}: the configuration is right")
+    for line in wiring.unreadable_secrets(config):
+        say(f"{line}: who cannot read it gets nothing from this source")
 
 
 @carbonslurm.command()

@@ -2,8 +2,8 @@
 
 ``sections`` has every key with its default (docs/config.md lists them), ``reading`` reads and checks the
 file, ``words`` says what is wrong with it: an unknown key, a wrong type or an impossible value is one
-ConfigError with the path to it (``policy.threshold: expected a number, got "low"``). Secrets would be file
-paths; there are none yet.
+ConfigError with the path to it (``policy.threshold: expected a number, got "low"``). Of secrets it knows the
+files alone: they are read where they are used.
 """
 
 from carbonslurm.config.reading import DEFAULT_PATH, PATH_VARIABLE, default_path, load, parse

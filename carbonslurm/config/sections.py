@@ -29,7 +29,44 @@ class NesoSource(Section, frozen=True, tag="neso", tag_field="provider"):
 
     zone: Name
     region: int | str | None = None
+    postcode: str | None = None
     url: str | None = None
+
+
+class EnergyChartsSource(Section, frozen=True, tag="energy-charts", tag_field="provider"):
+    """Energy-Charts: a country of Europe."""
+
+    zone: Name
+    country: str | None = None
+    url: str | None = None
+
+
+class EnergiDataServiceSource(Section, frozen=True, tag="energi-data-service", tag_field="provider"):
+    """Energi Data Service: western or eastern Denmark."""
+
+    zone: Name
+    area: str | None = None
+    url: str | None = None
+
+
+class CarbonAwareSdkSource(Section, frozen=True, tag="carbon-aware-sdk", tag_field="provider"):
+    """The web API of the Carbon Aware SDK, on a server of the site's."""
+
+    zone: Name
+    url: Name
+    location: Name
+    kind: Literal["average", "marginal"]
+    scope: Literal["lifecycle", "direct", "operational", "unknown"]
+
+
+class CarbonAwareJsonSource(Section, frozen=True, tag="carbon-aware-json", tag_field="provider"):
+    """A JSON file in the Carbon Aware SDK's format."""
+
+    zone: Name
+    path: Name
+    kind: Literal["average", "marginal"]
+    scope: Literal["lifecycle", "direct", "operational", "unknown"]
+    location: str | None = None
 
 
 class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
@@ -43,7 +80,54 @@ class FileSource(Section, frozen=True, tag="file", tag_field="provider"):
     horizon: Duration | None = None
 
 
-Source = NesoSource | FileSource
+class ElectricityMapsSource(Section, frozen=True, tag="electricity-maps", tag_field="provider"):
+    """Electricity Maps, by the site's token."""
+
+    zone: Name
+    token_file: Name
+    area: Name | None = None
+    scope: Literal["lifecycle", "direct"] = "lifecycle"
+    horizon: Duration = duration(hours=24)
+    version: Literal["v4", "v3"] = "v4"
+    calls_per_hour: Count = 50
+    url: str | None = None
+
+
+class WattTimeSource(Section, frozen=True, tag="watttime", tag_field="provider"):
+    """WattTime, by the site's login."""
+
+    zone: Name
+    user: Name
+    password_file: Name
+    region: Name | None = None
+    latitude: Annotated[float, msgspec.Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, msgspec.Meta(ge=-180, le=180)] | None = None
+    signal: Literal["co2_moer", "co2_aoer"] = "co2_moer"
+    horizon: Duration = duration(hours=72)
+    url: str | None = None
+
+
+class EiaSource(Section, frozen=True, tag="eia", tag_field="provider"):
+    """EIA's hours of a US balancing area, by a free key."""
+
+    zone: Name
+    token_file: Name
+    area: Name | None = None
+    scope: Literal["lifecycle", "direct"] = "lifecycle"
+    url: str | None = None
+
+
+Source = (
+    NesoSource
+    | EnergyChartsSource
+    | EnergiDataServiceSource
+    | CarbonAwareSdkSource
+    | CarbonAwareJsonSource
+    | FileSource
+    | ElectricityMapsSource
+    | WattTimeSource
+    | EiaSource
+)
 
 
 class CycleConfig(Section, frozen=True):

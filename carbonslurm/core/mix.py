@@ -101,5 +101,32 @@ class Mix:
         total = sum(positive.values())
         if not total > 0:
             raise DataError(f"{source}: {zone}: a mix of nothing")
-        shares = {fuel: amount / total for fuel, amount in positive.items()}
+        shares = {fuel: amount / total for fuel, amount in positive.items() if amount / total > 0}
         return cls(zone, source, interval, shares, total if megawatts else None)
+
+
+# Above this share of fuels without a factor an intensity would be a guess. Up to it they are taken to be as
+# the rest is: if all of it were coal, a grid of gas would come out 6 % too clean.
+UNNAMED_LIMIT = 0.1
+
+
+def intensity(amounts: Mapping[Fuel, float], scope: Scope) -> float | None:
+    """Return the g/kWh of what was made: each fuel's factor, weighted by its share.
+
+    Storage is on neither side of the sum, since it was made earlier. Nor is what has no factor (others,
+    imports), up to ``UNNAMED_LIMIT`` of what is not storage.
+
+    Args:
+        amounts: of each fuel, in any one unit; 0 or less (own use, charging) counts as none.
+        scope: lifecycle or direct, see ``FACTORS``.
+
+    Returns:
+        None where too much has no factor, or nothing has one.
+    """
+    factors = FACTORS[scope]
+    made = {fuel: amount for fuel, amount in amounts.items() if amount > 0 and fuel is not Fuel.STORAGE}
+    named = {fuel: amount for fuel, amount in made.items() if fuel in factors}
+    total, known = sum(made.values()), sum(named.values())
+    if not known > 0 or total - known > UNNAMED_LIMIT * total:
+        return None
+    return sum(factors[fuel] * amount for fuel, amount in named.items()) / known

@@ -1,14 +1,19 @@
 """Whatever comes, a reading gives a checked series or a DataError, and nothing else."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from payloads import payload
+from played import READINGS
+from played.shape import Reading, Role
 
-from carbonslurm.carbon import checks, neso
+from carbonslurm.carbon import checks, neso, neso_reading
 from carbonslurm.carbon.file import FileOptions, answer
 from carbonslurm.carbon.http import retry_after
 from carbonslurm.carbon.written import read_csv, read_yaml
@@ -69,7 +74,7 @@ def told_in_one_line(error: DataError) -> None:
 
 def check_neso(body: bytes, region: int | None) -> None:
     try:
-        series = checks.forecast("GB", "neso", neso.NATURE, neso.read_forecast(body, region), NOW)
+        series = checks.forecast("GB", "neso", neso.NATURE, neso_reading.read_forecast(body, region), NOW)
     except DataError as error:
         told_in_one_line(error)
     else:
@@ -77,7 +82,7 @@ def check_neso(body: bytes, region: int | None) -> None:
         assert not series.has_gaps
         assert series.at(NOW) is not None
     try:
-        past = checks.measured("GB", "neso", neso.NATURE, neso.read_measured(body, NOW))
+        past = checks.measured("GB", "neso", neso.NATURE, neso_reading.read_measured(body, NOW))
     except DataError as error:
         told_in_one_line(error)
     else:
@@ -159,6 +164,40 @@ def check_file(name: str, text: str) -> None:
     assert not said.forecast.series.has_gaps
     assert said.forecast.series.at(NOW) is not None
     assert said.actual is None or (believable(said.actual) and said.actual.horizon <= NOW)
+
+
+# --- every reading of every provider, on damaged answers; CARBONSLURM_PAYLOADS=1000000 plays a million
+
+TOGETHER = int(os.environ.get("CARBONSLURM_PAYLOADS", "6000"))
+EACH = -(-TOGETHER // len(READINGS))
+
+
+def sound(reading: Reading, said: object) -> bool:
+    """Whether what was read keeps what its question promises."""
+    if said is None or reading.role is None:
+        return reading.role is not Role.FORECAST
+    if not isinstance(said, Series) or not believable(said):
+        return False
+    return not said.has_gaps if reading.role is Role.FORECAST else said.horizon <= NOW
+
+
+@pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)
+def test_a_damaged_answer_is_a_series_or_a_named_error(reading: Reading) -> None:
+    assert sound(reading, reading.read(reading.good))
+    believed = 0
+    for number in range(EACH):
+        body = payload(reading.good, number)
+        try:
+            said = reading.read(body)
+        except DataError as error:
+            told_in_one_line(error)
+        except Exception as error:
+            error.add_note(f"payload {number} of {reading.name}: {body[:500]!r}")
+            raise
+        else:
+            believed += 1
+            assert sound(reading, said), (number, body[:500])
+    assert 0 < believed < EACH  # neither has the damage no effect, nor hides everything behind its first flaw
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[0-9]{1,30}", fullmatch=True))

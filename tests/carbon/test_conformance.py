@@ -1,40 +1,47 @@
-"""Every provider against a real local HTTP server that plays it: a checked series or a named error."""
+"""Every provider against a real local HTTP server that plays it: a checked series or a named error.
+
+Which question is played (a forecast, the newest measured values, history) decides what a flaw means: a
+forecast with a gap is refused, while among measured values a gap is a value that stays unknown.
+"""
 
 import gzip
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from played import PLAYED
+from played.shape import BAD_VALUES, SAYABLE, Played, Point, Role, ask
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from carbonslurm.core.interval import Interval
+from carbonslurm.core.forecast import Series
+from carbonslurm.core.interval import Interval, iso
 from carbonslurm.errors import DataError, RefusedError, TryLaterError, UnavailableError
-from carbonslurm.ports import CarbonSource
 
 QUICK = timedelta(milliseconds=200)
 PATIENT = timedelta(seconds=20)
+Ask = Callable[[], Series | None]
 Say = Callable[..., None]
 
 
 @pytest.fixture
-def source(played: Any, httpserver: HTTPServer) -> CarbonSource:
-    made: CarbonSource = played.make(httpserver.url_for("/"), PATIENT)
-    return made
+def source(played: Played, httpserver: HTTPServer, now: datetime) -> Ask:
+    """Ask the provider, whose server is the local one."""
+    made = played.make(httpserver.url_for("/"), PATIENT)
+    return lambda: ask(made, played.role, now)
 
 
 @pytest.fixture
-def say(httpserver: HTTPServer) -> Say:
-    """Make the server answer everything with one response."""
+def say(played: Played, httpserver: HTTPServer) -> Say:
+    """Make the server answer every question with one response."""
 
     def answer(body: bytes | str = b"", status: int = 200, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         response = Response(body, status, headers=named, content_type="application/json")
-        httpserver.clear()
-        httpserver.expect_request(ANYTHING).respond_with_handler(lambda _request: response)
+        serve(httpserver, played, lambda _request: response)
 
     return answer
 
@@ -52,10 +59,18 @@ class _Anything:
 ANYTHING: Any = _Anything()
 
 
-def refusal(source: CarbonSource, now: datetime, kind: type[Exception] = DataError) -> str:
-    """Fetch, expect exactly this error, and return its one line."""
+def serve(server: HTTPServer, played: Played, answer: Callable[[Request], Response]) -> None:
+    """Let the server answer everything, after what leads up to it."""
+    server.clear()
+    server.expect_request(ANYTHING).respond_with_handler(
+        lambda request: played.handshake(request) or answer(request)
+    )
+
+
+def refusal(asking: Ask, kind: type[Exception] = DataError) -> str:
+    """Ask, expect exactly this error, and return its one line."""
     with pytest.raises(kind) as caught:
-        source.fetch(now)
+        asking()
     assert type(caught.value) is kind
     message = str(caught.value)
     assert message.isprintable()
@@ -63,223 +78,357 @@ def refusal(source: CarbonSource, now: datetime, kind: type[Exception] = DataErr
     return message
 
 
+def answered(asking: Ask) -> Series:
+    """Ask, and expect a series."""
+    series = asking()
+    assert series is not None
+    return series
+
+
+def known(series: Series) -> Any:
+    """The values that are there, as they were said (a provider may convert them)."""
+    return pytest.approx([step.g_per_kwh for step in series.steps()], rel=1e-6)
+
+
+def sayable(played: Played, name: str) -> None:
+    """Leave the test where a provider's format cannot say this, with its reason."""
+    if name in played.exempt:
+        pytest.skip(f"{played.name}: {SAYABLE[name]}: {played.exempt[name]}")
+
+
+def of(*played: Played) -> pytest.MarkDecorator:
+    """Play these only."""
+    return pytest.mark.parametrize("played", played, ids=[each.name for each in played])
+
+
+forecasts = of(*(played for played in PLAYED if played.role is Role.FORECAST))
+past = of(*(played for played in PLAYED if played.role is not Role.FORECAST))
+histories = of(*(played for played in PLAYED if played.role is Role.HISTORY))
+keyed = of(*(played for played in PLAYED if played.secrets))
+
+
+# --- the suite itself
+
+
+def test_each_case_has_its_own_name_and_each_exemption_a_meaning_and_a_reason() -> None:
+    assert len({played.name for played in PLAYED}) == len(PLAYED)
+    for played in PLAYED:
+        assert set(played.exempt) <= set(SAYABLE), played.name
+        assert all(len(reason.split()) > 2 for reason in played.exempt.values()), played.name
+        assert set(BAD_VALUES) <= {*played.bad_values, *played.exempt}, played.name
+        assert bool(played.lies) != ("lies" in played.exempt), played.name
+
+
+@pytest.mark.parametrize("name", SAYABLE)
+def test_every_flaw_is_said_by_some_provider(name: str) -> None:
+    assert any(name not in played.exempt for played in PLAYED)
+
+
 # --- good answers
 
 
-def test_a_good_answer_is_a_series_from_now_to_its_horizon(
-    source: CarbonSource, say: Say, played: Any, now: datetime
-) -> None:
-    say(played.text(played.rows([100 + number for number in range(96)])))
-    answer = source.fetch(now)
-    series = answer.forecast.series
-    assert answer.actual is None
-    assert (series.zone, series.source) == (source.zone, source.name)
-    assert series.at(now) == 100
+def test_a_good_answer_is_a_series(source: Ask, say: Say, played: Played, now: datetime) -> None:
+    say(played.text([100 + number for number in range(96)]))
+    series = answered(source)
+    made = played.make("http://127.0.0.1:1", PATIENT)
+    start = played.start(96)
+    assert (series.zone, series.source) == (made.zone, made.name)
     assert not series.has_gaps
-    assert series.horizon == now.replace(minute=0) + 96 * played.step
-    assert series.mean(Interval(now.replace(minute=0), now.replace(minute=0) + 2 * played.step)) == 100.5
-    assert bool(series.estimated.all())
-    assert answer.forecast.fetched_at == now
+    assert (series.start, series.horizon) == (start, start + 96 * played.step)
+    assert series.mean(Interval(start, start + 2 * played.step)) == pytest.approx(100.5)
+    if played.role is Role.FORECAST:
+        assert series.at(now) == pytest.approx(100)
+        assert bool(series.estimated.all())
+    else:
+        assert not bool(series.estimated.any())
 
 
-def test_a_short_horizon_is_a_forecast(source: CarbonSource, say: Say, played: Any, now: datetime) -> None:
-    say(played.text(played.rows([100, 90])))
-    assert source.fetch(now).forecast.series.horizon == now.replace(minute=0) + 2 * played.step
+@forecasts
+def test_an_issue_says_when_it_was_fetched(
+    played: Played, say: Say, httpserver: HTTPServer, now: datetime
+) -> None:
+    say(played.text([100, 90]))
+    made: Any = played.make(httpserver.url_for("/"), PATIENT)
+    issue = made.fetch(now).forecast
+    assert issue.fetched_at == now
+    assert issue.generated_at is None or issue.generated_at <= now
 
 
-def test_rows_in_any_order_are_one_series(source: CarbonSource, say: Say, played: Any, now: datetime) -> None:
-    say(played.text(played.rows([100, 90, 80])[::-1]))
-    assert source.fetch(now).forecast.series.values.tolist() == [100, 90, 80]
+def test_a_short_answer_is_a_series(source: Ask, say: Say, played: Played) -> None:
+    say(played.text([100, 90]))
+    assert answered(source).horizon == played.start(2) + 2 * played.step
 
 
-def test_the_same_row_twice_is_taken_once(source: CarbonSource, say: Say, played: Any, now: datetime) -> None:
-    rows = played.rows([100, 90, 80])
-    say(played.text([*rows, rows[1]]))
-    assert source.fetch(now).forecast.series.values.tolist() == [100, 90, 80]
+def test_points_in_any_order_are_one_series(source: Ask, say: Say, played: Played) -> None:
+    say(played.body(played.points([100, 90, 80])[::-1]))
+    assert known(answered(source)) == [100, 90, 80]
 
 
-def test_it_says_who_asks(played: Any, httpserver: HTTPServer, now: datetime) -> None:
+def test_the_same_point_twice_is_taken_once(source: Ask, say: Say, played: Played) -> None:
+    sayable(played, "repeat")
+    points = played.points([100, 90, 80])
+    say(played.body([*points, points[1]]))
+    assert known(answered(source)) == [100, 90, 80]
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        datetime(2026, 3, 29, 0, 10, tzinfo=UTC),  # Europe's clocks go forward at 1:00 UTC
+        datetime(2026, 10, 25, 0, 10, tzinfo=UTC),  # and back
+        datetime(2026, 3, 8, 9, 10, tzinfo=UTC),  # North America's go forward, zone by zone from 7:00 on
+        datetime(2026, 11, 1, 8, 10, tzinfo=UTC),  # and back from 6:00 on
+        datetime(2026, 4, 4, 15, 10, tzinfo=UTC),  # Australia's go back at 16:00
+    ],
+)
+def test_a_day_on_which_clocks_change_is_like_any_other(
+    played: Played, say: Say, httpserver: HTTPServer, day: datetime
+) -> None:
+    """All times are UTC, so that nothing is missing and nothing comes twice."""
+    hour = day.replace(minute=0)
+    start = hour if played.role is Role.FORECAST else hour - 24 * played.step
+    say(played.text([100 + number for number in range(24)], start))
+    made = played.make(httpserver.url_for("/"), PATIENT)
+    series = ask(made, played.role, day)
+    assert series is not None
+    assert [100 + number for number in range(24)] == known(series)
+    assert (series.start, series.horizon) == (start, start + 24 * played.step)
+    assert not series.has_gaps
+
+
+def test_it_says_who_asks(played: Played, httpserver: HTTPServer, now: datetime) -> None:
     seen: list[str] = []
 
     def look(request: Request) -> Response:
         seen.append(request.headers["User-Agent"])
-        return Response(played.text(played.rows([1, 2])), content_type="application/json")
+        return Response(played.text([1, 2]), content_type="application/json")
 
-    httpserver.expect_request(ANYTHING).respond_with_handler(look)
-    played.make(httpserver.url_for("/"), PATIENT).fetch(now)
-    assert seen[0].startswith("carbonslurm/")
-
-
-# --- bodies that must be refused
+    serve(httpserver, played, look)
+    ask(played.make(httpserver.url_for("/"), PATIENT), played.role, now)
+    assert seen
+    assert all(agent.startswith("carbonslurm/") for agent in seen)
 
 
-@pytest.mark.parametrize(
-    ("value", "why"),
-    [
-        (None, "no value"),
-        (-1, "outside"),
-        (5001, "outside"),
-        ("120", "Expected `float"),
-        (True, "Expected `float"),
-        ([], "Expected `float"),
-    ],
-)
-def test_one_bad_value_refuses_the_whole(
-    source: CarbonSource, say: Say, played: Any, now: datetime, value: object, why: str
-) -> None:
-    say(played.text(played.rows([100, 90, value, 80])))
-    message = refusal(source, now)
+# --- values
+
+
+@forecasts
+def test_a_forecast_without_one_value_is_refused(source: Ask, say: Say, played: Played) -> None:
+    sayable(played, "null")
+    value, why = played.bad_values["null"]
+    say(played.text([100, 90, value, 80]))
+    assert why in refusal(source)
+
+
+@pytest.mark.parametrize("name", sorted(set(BAD_VALUES) - {"null"}))
+def test_one_bad_value_refuses_the_whole(source: Ask, say: Say, played: Played, name: str) -> None:
+    sayable(played, name)
+    value, why = played.bad_values[name]
+    say(played.text([100, 90, value, 80]))
+    message = refusal(source)
     assert why in message
-    assert "[2]" in message
+    assert played.place(2) in message
 
 
-def test_nothing_but_zeros_is_an_outage(source: CarbonSource, say: Say, played: Any, now: datetime) -> None:
-    say(played.text(played.rows([0] * 96)))
-    assert "an outage" in refusal(source, now)
+@past
+def test_what_is_not_measured_stays_unknown(source: Ask, say: Say, played: Played) -> None:
+    sayable(played, "null")
+    say(played.text([100, 90, None, 80]))
+    series = answered(source)
+    assert known(series) == [100, 90, 80]
+    assert series.at(played.start(4) + 2 * played.step) is None
 
 
-def test_a_single_zero_is_taken_only_where_it_can_be_true(
-    source: CarbonSource, say: Say, played: Any, now: datetime
-) -> None:
-    say(played.text(played.rows([100, 0, 90])))
+def test_nothing_but_zeros_is_an_outage(source: Ask, say: Say, played: Played) -> None:
+    sayable(played, "zeros")
+    say(played.text([0] * 96))
+    assert "an outage" in refusal(source)
+
+
+def test_a_single_zero_is_taken_only_where_it_can_be_true(source: Ask, say: Say, played: Played) -> None:
+    sayable(played, "zero")
+    say(played.text([100, 0, 90]))
     if played.single_zero:
-        assert source.fetch(now).forecast.series.values.tolist() == [100, 0, 90]
+        assert known(answered(source)) == [100, 0, 90]
     else:
-        assert "an outage" in refusal(source, now)
+        assert "an outage" in refusal(source)
 
 
-def test_a_gap_is_refused_and_named(source: CarbonSource, say: Say, played: Any, now: datetime) -> None:
-    rows = played.rows([100] * 8)
-    say(played.text(rows[:3] + rows[4:]))
-    assert "a gap: nothing from 2026-11-22T11:30:00Z to 2026-11-22T12:00:00Z" in refusal(source, now)
+# --- what is missing, or there twice
 
 
-def test_31_of_96_points_are_refused(source: CarbonSource, say: Say, played: Any, now: datetime) -> None:
-    rows = played.rows([100] * 96)
-    say(played.text(rows[::3][:31]))
-    message = refusal(source, now)
+@forecasts
+def test_a_gap_is_refused_and_named(source: Ask, say: Say, played: Played) -> None:
+    points = played.points([100] * 8)
+    say(played.body(points[:3] + points[4:]))
+    left, right = (iso(played.start(8) + number * played.step) for number in (3, 4))
+    assert f"a gap: nothing from {left} to {right}" in refusal(source)
+
+
+@past
+def test_a_gap_among_measured_values_stays_unknown(source: Ask, say: Say, played: Played) -> None:
+    points = played.points([100] * 8)
+    say(played.body(points[:3] + points[4:]))
+    series = answered(source)
+    assert [series.at(played.start(8) + number * played.step) is None for number in range(8)] == [
+        number == 3 for number in range(8)
+    ]
+
+
+@forecasts
+def test_31_of_96_points_are_refused(source: Ask, say: Say, played: Played) -> None:
+    """Most of the points are missing; evenly so, where steps have ends (else they would look longer)."""
+    points = played.points([100] * 96)
+    kept = points[::3][:31] if "ends" not in played.exempt else [*points[:8], *points[10::3]][:31]
+    say(played.body(kept))
+    message = refusal(source)
     assert "a gap" in message
     assert "31 values" in message
 
 
-def test_two_values_for_one_time_are_refused(
-    source: CarbonSource, say: Say, played: Any, now: datetime
-) -> None:
-    rows = played.rows([100, 90, 80])
-    other = played.rows([100, 91, 80])
-    say(played.text([*rows, other[1]]))
-    assert "two values for" in refusal(source, now)
+def test_two_values_for_one_time_are_refused(source: Ask, say: Say, played: Played) -> None:
+    sayable(played, "conflict")
+    say(played.body([*played.points([100, 90, 80]), played.points([100, 91, 80])[1]]))
+    assert "two values for" in refusal(source)
 
 
+@forecasts
 @pytest.mark.parametrize("count", [0, 1])
-def test_too_few_points_are_refused(
-    source: CarbonSource, say: Say, played: Any, now: datetime, count: int
-) -> None:
-    say(played.text(played.rows([100] * count)))
-    assert "expected at least 2" in refusal(source, now)
+def test_too_few_points_are_no_forecast(source: Ask, say: Say, played: Played, count: int) -> None:
+    say(played.text([100] * count))
+    assert "expected at least 2" in refusal(source)
 
 
-@pytest.mark.parametrize(
-    ("time", "why"),
-    [
-        ("2026-11-22T10:00", "time without a zone"),
-        ("2026-11-22", "time without a zone"),
-        ("tomorrow", "not an ISO 8601 time"),
-        ("", "not an ISO 8601 time"),
-        ("0001-01-01T00:00+14:00", "not a time of this age"),
-        ("9999-12-31T23:59-14:00", "not a time of this age"),
-    ],
-)
-def test_a_time_that_is_none_is_refused(
-    source: CarbonSource, say: Say, played: Any, now: datetime, time: str, why: str
-) -> None:
-    for key in played.time_keys:
-        rows = played.rows([100, 90])
-        rows[1][key] = time
-        say(played.text(rows))
-        message = refusal(source, now)
+@past
+def test_nothing_measured_is_nothing(source: Ask, say: Say, played: Played) -> None:
+    say(played.text([]))
+    assert source() is None
+
+
+# --- times
+
+
+def _times(played: Played) -> Iterator[tuple[Sequence[Point], str]]:
+    for time, why in played.bad_times:
+        first, second = played.points([100, 90])
+        yield (first, Point(time, second.end, second.value)), why
+        if not {"ends", "end times"} & set(played.exempt):
+            yield (first, Point(second.start, time, second.value)), why
+
+
+def test_a_time_that_is_none_is_refused(source: Ask, say: Say, played: Played) -> None:
+    for points, why in _times(played):
+        say(played.body(points))
+        message = refusal(source)
         assert why in message
-        assert "[1]" in message
+        assert played.place(1) in message
 
 
 @pytest.mark.parametrize("length", [timedelta(0), timedelta(minutes=-30), timedelta(hours=48)])
 def test_a_step_of_an_impossible_length_is_refused(
-    source: CarbonSource, say: Say, played: Any, now: datetime, length: timedelta
+    source: Ask, say: Say, played: Played, length: timedelta
 ) -> None:
-    start = now.replace(minute=0)
-    row = played.row(played.time(start), played.time(start + length), 100)
-    say(played.text([row, *played.rows([90, 80], start + played.step)]))
-    assert "a step of" in refusal(source, now)
+    sayable(played, "ends")
+    first, *others = played.points([100, 90, 80])
+    assert isinstance(first.start, datetime)
+    say(played.body([Point(first.start, first.start + length, 100), *others]))
+    assert "a step of" in refusal(source)
 
 
+@forecasts
 @pytest.mark.parametrize(("days", "why"), [(-3, "an old answer"), (-1, "begins at"), (1, "begins at")])
-def test_an_answer_to_another_moment_is_refused(
-    source: CarbonSource, say: Say, played: Any, now: datetime, days: int, why: str
+def test_a_forecast_of_another_moment_is_refused(
+    source: Ask, say: Say, played: Played, days: int, why: str
 ) -> None:
     """A cache that hands out yesterday's answer must not make it look new."""
-    say(played.text(played.rows([100] * 96, now.replace(minute=0) + timedelta(days=days))))
-    assert why in refusal(source, now)
+    count = timedelta(days=2) // played.step
+    say(played.text([100] * count, played.start(count) + timedelta(days=days)))
+    assert why in refusal(source)
 
 
-@pytest.mark.parametrize(
-    ("body", "why"),
-    [
-        (b"", "an empty answer"),
-        (b" \n", "an empty answer"),
-        (b"<!DOCTYPE html><html>Sign in</html>", "HTML"),
-        (b'{"data": [', "truncated"),
-        (b"{'data': []}", "malformed"),
-        (b"\xff\xfe", "malformed"),
-        (b'{"\xff": 1}', ""),
-        (b"[]", "Expected `object`"),
-        (b"null", "Expected `object`"),
-        (b"{}", "no data"),
-        (b'{"data": null}', "no data"),
-        (b'{"data": "\\u001b[31mred"}', "Expected"),
-        (b'{"data": {"regionid": "x\\u001b"}}', ""),
-        (b'{"x":' + b"[" * 100_000, ""),
-        (
-            b'{"error": {"code": "400 Bad Request", "message": "Please\\u001b[2J enter\\na valid path"}}',
-            "Please",
-        ),
-    ],
+@histories
+def test_history_of_another_time_is_refused(source: Ask, say: Say, played: Played) -> None:
+    say(played.text([100] * 8, played.start(8) - timedelta(days=30)))
+    assert "not an answer to that" in refusal(source)
+
+
+@past
+def test_nothing_is_measured_after_now(source: Ask, say: Say, played: Played, now: datetime) -> None:
+    """The value of a step that has not ended is provisional; one of tomorrow is a mistake."""
+    start = now.replace(minute=0) - 3 * played.step
+    say(played.text([100] * 8, start))
+    series = answered(source)
+    assert series.start == start
+    assert now - played.step < series.horizon <= now
+
+
+# --- bodies of another shape
+
+
+GARBAGE: Sequence[tuple[bytes, str]] = (
+    (b"", "an empty answer"),
+    (b" \n", "an empty answer"),
+    (b"<!DOCTYPE html><html>Sign in</html>", "HTML"),
+    (b"\xff\xfe", "malformed"),
+    (b'{"\xff": 1}', ""),
+    (b"null", "Expected `"),
+    (b'"\\u001b[31mred"', "Expected `"),
+    (b'{"x":' + b"[" * 100_000, ""),
+    (b"[" * 100_000, ""),
 )
-def test_a_body_of_another_shape_is_refused(
-    source: CarbonSource, say: Say, now: datetime, body: bytes, why: str
-) -> None:
+
+
+@pytest.mark.parametrize(("body", "why"), GARBAGE)
+def test_a_body_that_is_no_answer_is_refused(source: Ask, say: Say, body: bytes, why: str) -> None:
     say(body)
-    assert why in refusal(source, now)
+    assert why in refusal(source)
 
 
-def test_a_body_in_another_encoding_than_it_claims_is_refused(
-    source: CarbonSource, say: Say, now: datetime
-) -> None:
+def test_a_body_of_another_shape_is_refused(source: Ask, say: Say, played: Played) -> None:
+    other, quoted = {"object": (b"[]", b"{'data': []}"), "array": (b"{}", b"['data']")}[played.top]
+    for body, why in ((other, f"Expected `{played.top}`"), (quoted, "malformed"), *played.shapes):
+        say(body)
+        assert why in refusal(source)
+
+
+def test_half_a_body_is_refused(source: Ask, say: Say, played: Played) -> None:
+    whole = played.text([100] * 8)
+    say(whole[: len(whole) // 2])
+    assert "truncated" in refusal(source)
+
+
+def test_a_lie_is_not_believed(source: Ask, say: Say, played: Played) -> None:
+    sayable(played, "lies")
+    for lie in played.lies:
+        say(lie.body(played.points([100] * 8)))
+        assert lie.why in refusal(source), lie.name
+
+
+def test_a_body_in_another_encoding_than_it_claims_is_refused(source: Ask, say: Say) -> None:
     say(b"not gzip", Content_Encoding="gzip")
-    assert "encoding" in refusal(source, now)
+    assert "encoding" in refusal(source)
 
 
-def test_a_body_without_an_end_is_refused(source: CarbonSource, say: Say, now: datetime) -> None:
+def test_a_body_without_an_end_is_refused(source: Ask, say: Say) -> None:
     """Nine kilobytes on the wire that unpack to nine million: the limit is on what arrives in memory."""
     say(gzip.compress(b" " * 9_000_000), Content_Encoding="gzip")
-    assert "more than" in refusal(source, now)
+    assert "more than" in refusal(source)
 
 
 # --- statuses
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_refused_question_is_a_refusal(source: CarbonSource, say: Say, now: datetime, status: int) -> None:
+def test_a_refused_question_is_a_refusal(source: Ask, say: Say, status: int) -> None:
     say(b'{"error": {"message": "no\x1b[31m"}}', status)
-    message = refusal(source, now, RefusedError)
+    message = refusal(source, RefusedError)
     assert f"HTTP {status}" in message
 
 
 @pytest.mark.parametrize("status", [204, 408, 500, 502])
-def test_a_server_in_trouble_is_unavailable(
-    source: CarbonSource, say: Say, now: datetime, status: int
-) -> None:
+def test_a_server_in_trouble_is_unavailable(source: Ask, say: Say, status: int) -> None:
     say(b"" if status == 204 else b"<html>oops</html>", status)
-    assert f"HTTP {status}" in refusal(source, now, UnavailableError)
+    assert f"HTTP {status}" in refusal(source, UnavailableError)
 
 
 @pytest.mark.parametrize(
@@ -297,56 +446,59 @@ def test_a_server_in_trouble_is_unavailable(
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_too_many_requests_says_until_when(
-    source: CarbonSource,
+    source: Ask,
     say: Say,
-    now: datetime,
     status: int,
     header: str | None,
     rest: timedelta | None,
     said: Any,
 ) -> None:
     say(b"slow down", status, **({} if header is None else {"Retry_After": header}))
-    assert said in refusal(source, now, TryLaterError)
+    assert said in refusal(source, TryLaterError)
     with pytest.raises(TryLaterError) as caught:
-        source.fetch(now)
+        source()
     assert caught.value.retry_after == rest
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed(
-    source: CarbonSource, httpserver: HTTPServer, now: datetime, status: int
-) -> None:
+def test_a_redirect_is_not_followed(source: Ask, played: Played, httpserver: HTTPServer, status: int) -> None:
     followed: list[str] = []
 
     def answer(request: Request) -> Response:
         followed.append(request.path)
         return Response(b"", status, headers={"Location": httpserver.url_for("/elsewhere")})
 
-    httpserver.expect_request(ANYTHING).respond_with_handler(answer)
-    assert "redirect" in refusal(source, now, UnavailableError)
+    serve(httpserver, played, answer)
+    assert "redirect" in refusal(source, UnavailableError)
     assert len(followed) == 1
 
 
 # --- the wire
 
 
-def test_a_server_that_says_nothing_is_left(played: Any, httpserver: HTTPServer, now: datetime) -> None:
+def asking(played: Played, url: str, now: datetime, read_timeout: timedelta = PATIENT) -> Ask:
+    """Ask the provider at another address, or with less patience."""
+    made = played.make(url, read_timeout)
+    return lambda: ask(made, played.role, now)
+
+
+def test_a_server_that_says_nothing_is_left(played: Played, httpserver: HTTPServer, now: datetime) -> None:
     done = threading.Event()
 
     def wait(_request: Request) -> Response:
         done.wait(timeout=30)
         return Response(b"")
 
-    httpserver.expect_request(ANYTHING).respond_with_handler(wait)
+    serve(httpserver, played, wait)
     try:
         assert "no answer in time" in refusal(
-            played.make(httpserver.url_for("/"), QUICK), now, UnavailableError
+            asking(played, httpserver.url_for("/"), now, QUICK), UnavailableError
         )
     finally:
         done.set()
 
 
-def test_a_server_that_drips_is_left(played: Any, httpserver: HTTPServer, now: datetime) -> None:
+def test_a_server_that_drips_is_left(played: Played, httpserver: HTTPServer, now: datetime) -> None:
     """Each byte comes within the read timeout; the whole never would."""
     done = threading.Event()
 
@@ -354,9 +506,9 @@ def test_a_server_that_drips_is_left(played: Any, httpserver: HTTPServer, now: d
         while not done.wait(timeout=0.05):
             yield b" "
 
-    httpserver.expect_request(ANYTHING).respond_with_handler(lambda _request: Response(drops()))
+    serve(httpserver, played, lambda _request: Response(drops()))
     try:
-        assert "too slowly" in refusal(played.make(httpserver.url_for("/"), QUICK), now, UnavailableError)
+        assert "too slowly" in refusal(asking(played, httpserver.url_for("/"), now, QUICK), UnavailableError)
     finally:
         done.set()
 
@@ -372,23 +524,42 @@ def _plays(server: socket.socket, said: bytes) -> None:
     "said",
     [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{", b"HTTP/1.1 2", b"SSH-2.0-OpenSSH_9.6\r\n"],
 )
-def test_a_cut_connection_is_unavailable(played: Any, now: datetime, said: Any) -> None:
+def test_a_cut_connection_is_unavailable(played: Played, now: datetime, said: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=_plays, args=(server, said))
         thread.start()
         port = server.getsockname()[1]
-        refusal(played.make(f"http://127.0.0.1:{port}", PATIENT), now, UnavailableError)
+        refusal(asking(played, f"http://127.0.0.1:{port}", now), UnavailableError)
         thread.join()
 
 
-def test_nobody_listening_is_unavailable(played: Any, now: datetime) -> None:
+def test_nobody_listening_is_unavailable(played: Played, now: datetime) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    assert "ConnectError" in refusal(played.make(f"http://127.0.0.1:{port}", PATIENT), now, UnavailableError)
+    assert "ConnectError" in refusal(asking(played, f"http://127.0.0.1:{port}", now), UnavailableError)
 
 
-def test_a_key_in_the_base_url_is_not_told(played: Any, now: datetime) -> None:
+def test_a_key_in_the_base_url_is_not_told(played: Played, now: datetime) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     url = f"http://user:secret@127.0.0.1:{port}"
-    assert "secret" not in refusal(played.make(url, PATIENT), now, UnavailableError)
+    assert "secret" not in refusal(asking(played, url, now), UnavailableError)
+
+
+# --- secrets
+
+
+@keyed
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429, 500])
+def test_a_key_that_the_server_echoes_is_not_told(source: Ask, say: Say, played: Played, status: int) -> None:
+    for secret in played.secrets:
+        say(f'{{"error": "{secret}", "{secret}": [{secret}'.encode(), status)
+        with pytest.raises((DataError, RefusedError, UnavailableError)) as caught:
+            source()
+        assert secret not in str(caught.value)
+
+
+@keyed
+def test_a_key_is_not_shown_by_the_source(played: Played) -> None:
+    made = played.make("http://127.0.0.1:1", PATIENT)
+    assert not any(secret in repr(made) for secret in played.secrets)

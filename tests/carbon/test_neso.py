@@ -13,18 +13,12 @@ from pytest_httpserver import HTTPServer
 
 from carbonslurm import carbon
 from carbonslurm.carbon import checks
-from carbonslurm.carbon.neso import (
-    NATURE,
-    REGIONS,
-    NesoOptions,
-    Question,
-    offer,
-    path,
-    read_forecast,
-    read_measured,
-    region_id,
-)
+from carbonslurm.carbon.neso import NATURE, NesoOptions, Question, history_path, mix_path, offer, path
+from carbonslurm.carbon.neso_places import REGIONS, outward, region_id
+from carbonslurm.carbon.neso_reading import read_forecast, read_measured, read_mix
 from carbonslurm.core.forecast import Kind, Nature, Scope
+from carbonslurm.core.interval import Interval
+from carbonslurm.core.mix import Fuel
 from carbonslurm.errors import ConfigError, DataError
 
 
@@ -61,6 +55,96 @@ def test_one_address_for_each_half_hour(minute: int, start: str) -> None:
 @pytest.mark.parametrize("region", [13, "13", "London", "london ", "UKPN London"])
 def test_a_region_by_number_or_name(region: int | str) -> None:
     assert region_id(region) == 13
+
+
+@pytest.mark.parametrize("postcode", ["SW1A", "sw1a 1aa", "SW1A1AA", " SW1A "])
+def test_a_postcode_by_its_outward_half(postcode: str) -> None:
+    assert outward(postcode) == "SW1A"
+    (source,) = offer(NesoOptions("LDN", postcode=postcode)).sources
+    now = datetime(2026, 11, 22, 10, 10, tzinfo=UTC)
+    place = getattr(source, "place", None)
+    assert path(Question.FORECAST, place, now) == (
+        "/regional/intensity/2026-11-22T10:01Z/fw48h/postcode/SW1A"
+    )
+    assert mix_path(place) == "/regional/postcode/SW1A"
+
+
+@pytest.mark.parametrize("postcode", ["", "SW1A 1A", "1AA", "SW1A/../x", "LONDON", "SW1A1AA1"])
+def test_no_such_postcode(postcode: str) -> None:
+    with pytest.raises(ConfigError, match="postcode: expected one such as"):
+        outward(postcode)
+
+
+def test_another_postcode_than_asked_is_refused() -> None:
+    region = {"regionid": 13, "postcode": "SW1A", "data": [item("10:00", "10:30", 94, None)]}
+    assert len(read_forecast(json.dumps({"data": region}).encode(), "SW1A")) == 1
+    with pytest.raises(DataError, match="asked for postcode G12, got"):
+        read_forecast(json.dumps({"data": region}).encode(), "G12")
+
+
+def test_history_begins_with_the_half_hour_of_its_window() -> None:
+    """The API counts the full half hour to the one before."""
+    start = datetime(2026, 11, 1, tzinfo=UTC)
+    assert history_path(Interval(start, start + timedelta(days=14))) == (
+        "/intensity/2026-11-01T00:01Z/2026-11-15T00:00Z"
+    )
+    odd = Interval(start + timedelta(minutes=45), start + timedelta(hours=2))
+    assert history_path(odd) == "/intensity/2026-11-01T00:45Z/2026-11-01T02:00Z"
+
+
+def test_only_gb_has_history() -> None:
+    assert offer(NesoOptions("GB")).history is not None
+    assert offer(NesoOptions("LDN", region=13)).history is None
+
+
+def mixed(*shares: tuple[str, float], start: str = "10:00", end: str = "10:30") -> dict[str, Any]:
+    day = "2026-11-22T"
+    mix = [{"fuel": fuel, "perc": perc} for fuel, perc in shares]
+    return {"from": f"{day}{start}Z", "to": f"{day}{end}Z", "generationmix": mix}
+
+
+GAS_AND_WIND = mixed(("gas", 60.1), ("wind", 20), ("imports", 20), ("coal", 0))
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        (GAS_AND_WIND, None),
+        ([GAS_AND_WIND], None),
+        ([{"regionid": 13, "data": [GAS_AND_WIND]}], 13),
+        ({"regionid": 13, "postcode": "SW1A", "data": [GAS_AND_WIND]}, "SW1A"),
+    ],
+)
+def test_the_mix_is_shares_of_what_there_is(data: object, place: int | str | None, now: datetime) -> None:
+    mix = read_mix(json.dumps({"data": data}).encode(), place, "GB", now)
+    assert list(mix.shares) == [Fuel.GAS, Fuel.WIND, Fuel.IMPORTS]
+    assert mix.shares[Fuel.GAS] == pytest.approx(60.1 / 100.1)
+    assert mix.megawatts is None
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (mixed(("gas", 50), ("wind", 20)), "70 percent in all"),
+        (mixed(("gas", 120), ("wind", -20)), "gas: 120 percent"),
+        (mixed(("gas", 50), ("gas", 50)), "a fuel that is twice"),
+        (mixed(("gas", 50), ("hope", 50)), "a fuel that is unknown"),
+        (mixed(), "0 percent in all"),
+        (mixed(("gas", 100), start="06:00", end="06:30"), "not an answer to that"),
+        (mixed(("gas", 100), start="10:00", end="10:00"), "a step of"),
+        ([], "got 0 of them"),
+    ],
+)
+def test_a_mix_that_is_none_is_refused(data: object, why: str, now: datetime) -> None:
+    with pytest.raises(DataError, match=why):
+        read_mix(json.dumps({"data": data}).encode(), None, "GB", now)
+
+
+def test_the_mix_over_the_wire(httpserver: HTTPServer, now: datetime) -> None:
+    httpserver.expect_request("/generation").respond_with_json({"data": GAS_AND_WIND})
+    mix = offer(NesoOptions("GB", url=httpserver.url_for("/"))).mix
+    assert mix is not None
+    assert (mix.mix(now).zone, mix.mix(now).source) == ("GB", "neso")
 
 
 def test_there_are_17_regions_and_no_name_means_two() -> None:
@@ -135,7 +219,9 @@ def test_both_questions_over_the_wire(httpserver: HTTPServer, now: datetime) -> 
         ({"region": [1]}, "region"),
         ({"url": "ftp://example.org"}, "url: expected http"),
         ({"zone": 1}, "zone"),
-        ({"colour": "red"}, "colour: unknown key, expected one of read_timeout, region, url, zone"),
+        ({"colour": "red"}, "colour: unknown key, expected one of postcode, read_timeout, region, url, zone"),
+        ({"postcode": "Lon\x1bdon"}, "postcode: expected one such as"),
+        ({"postcode": "SW1A", "region": 13}, "postcode: a region is given, too"),
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, Any], why: str) -> None:
@@ -191,3 +277,12 @@ def test_recorded_errors_inside_a_200(recorded: Path) -> None:
         else:
             with pytest.raises(DataError):
                 read_forecast(json.dumps(case["body"]).encode(), None)
+
+
+def test_recorded_mix(recorded: Path) -> None:
+    cases = json.loads((recorded / "live_cases_2026-08-30.json").read_text())["cases"]
+    (body,) = [case["body"] for case in cases if case["request"] == "GET /generation"]
+    then = datetime.fromisoformat(body["data"]["from"])
+    mix = read_mix(json.dumps(body).encode(), None, "GB", then)
+    assert mix.shares[Fuel.IMPORTS] == pytest.approx(0.227, abs=0.001)
+    assert sum(mix.shares.values()) == pytest.approx(1)
