@@ -2,7 +2,8 @@
 
 The ``number``-th payload of a good answer is always the same, so that a failure can be played again. Most are
 damaged in their structure (a value of another type, null, huge or not a number; a part lost, repeated,
-swapped with another, renamed, or nested a hundred deep), some in their bytes.
+swapped with another, renamed, or nested a hundred deep), some in their bytes. What is not JSON is damaged in
+its bytes alone.
 """
 
 import json
@@ -70,7 +71,7 @@ TOKENS = (
 def payload(good: bytes, number: int) -> bytes:
     """Return the ``number``-th damaged answer."""
     dice = random.Random(number)  # noqa: S311 - damage, not secrets
-    if dice.random() < 0.1:
+    if dice.random() < 0.1 or not good.startswith((b"{", b"[")):
         return _bytes(good, dice)
     # A list around the answer, so that the answer itself has a place that can be damaged.
     whole = [json.loads(good)]

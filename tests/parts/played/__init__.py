@@ -6,6 +6,7 @@ from played import (
     electricity_maps,
     energi_data_service,
     energy_charts,
+    file,
     neso,
     watttime,
 )
@@ -16,6 +17,7 @@ PLAYED: tuple[Played, ...] = (
     *energy_charts.PLAYED,
     *energi_data_service.PLAYED,
     *carbon_aware.PLAYED,
+    *file.PLAYED,
     *electricity_maps.PLAYED,
     *watttime.PLAYED,
     *eia.PLAYED,

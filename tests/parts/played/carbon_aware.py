@@ -167,27 +167,30 @@ MEASURED = replace(
         ),
     ),
 )
-PLAYED = (
-    FORECAST,
+HISTORY_OF = replace(
     MEASURED,
-    replace(
-        MEASURED,
-        name="carbon-aware-sdk history",
-        role=Role.HISTORY,
-        make=_history,
-        read=lambda body: checks.history("IE", NAME, NATURE, read_emissions(body, NOW), WINDOW, NOW),
-    ),
+    name="carbon-aware-sdk history",
+    role=Role.HISTORY,
+    make=_history,
+    read=lambda body: checks.history("IE", NAME, NATURE, read_emissions(body, NOW), WINDOW, NOW),
 )
 
 # --- the JSON files
 
 
 def written(points: Sequence[Point], **changed: object) -> dict[str, Any]:
+    """A file that was made when its points begin."""
     rows = [
-        {"Location": "IE", "Time": time(point.start), "Rating": point.value, "Duration": "00:05:00"}
+        {
+            "Location": "IE",
+            "Time": time(point.start),
+            "Rating": point.value,
+            "Duration": span(length(point)),
+        }
         for point in points
     ]
-    return {"GeneratedAt": time(FULL_HOUR), "Emissions": rows, **changed}
+    starts = [point.start for point in points if isinstance(point.start, datetime)]
+    return {"GeneratedAt": time(min(starts, default=FULL_HOUR)), "Emissions": rows, **changed}
 
 
 def _file(body: bytes) -> Series | None:
@@ -197,9 +200,60 @@ def _file(body: bytes) -> Series | None:
     return None if issue is None else issue.series
 
 
+def _in_a_file(path: str, _read_timeout: timedelta) -> CarbonSource:
+    options = carbon_aware_json.CarbonAwareJsonOptions("IE", path, NATURE.kind, NATURE.scope)
+    (source,) = carbon_aware_json.offer(options).sources
+    return source
+
+
+JSON = Played(
+    name="carbon-aware-json",
+    role=Role.FORECAST,
+    make=_in_a_file,
+    body=lambda points: said(written(points)),
+    read=_file,
+    step=timedelta(minutes=30),
+    single_zero=False,
+    suffix=".json",
+    words={
+        "zero": "this format's way to say nothing",
+        "nothing": "no rows",
+        "many missing": "a gap",
+        "ended": "says nothing about now",
+        "ahead": "after now",
+        "empty": "truncated",
+        "malformed": "not UTF-8",
+    },
+    lies=(
+        Lie(
+            "two places",
+            lambda points: said(written([*points, *points], Emissions=_of_two_places(points))),
+            "several places",
+        ),
+        Lie(
+            "made tomorrow",
+            lambda points: said(written(points, GeneratedAt=time(NOW + timedelta(days=1)))),
+            "after now",
+        ),
+    ),
+    exempt={
+        "text": "a rating may be a number in quotes",
+        "few": "a step with a length may stand alone",
+        "moment": "a file says when it was made, and its age counts from there",
+        "end times": "a step has a start and a length",
+    },
+)
+
+
+def _of_two_places(points: Sequence[Point]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = written(points)["Emissions"]
+    return [*rows, *({**row, "Location": "FR"} for row in rows)]
+
+
+PLAYED = (FORECAST, MEASURED, HISTORY_OF, JSON)
 READINGS = (
     Reading(
-        "carbon-aware-json",
+        "carbon-aware-json with numbers in quotes",
         said(written(FORECAST.points([100, 90, "80.5", 70, 60]))),
         _file,
         Role.FORECAST,

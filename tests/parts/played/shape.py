@@ -50,11 +50,33 @@ SAYABLE: Mapping[str, str] = {
     "list": "a value that is a list",
     "zeros": "nothing but zeros",
     "zero": "one zero among other values",
+    "order": "points that are not in the order of time",
+    "few": "one point alone",
+    "moment": "a forecast of another moment",
     "ends": "the end of a step, by whatever it is said",
     "end times": "the end of a step as a time of its own",
     "repeat": "the same point twice",
     "conflict": "two values for one time",
     "lies": "an answer of the right shape that must not be believed",
+}
+
+# Parts of what is said when an answer is refused: flaw -> words, where a provider has no words of its own.
+WORDS: Mapping[str, str] = {
+    "zeros": "an outage",
+    "zero": "an outage",
+    "conflict": "two values for",
+    "nothing": "expected at least 2",
+    "few": "expected at least 2",
+    "many missing": "31 values",
+    "length": "a step of",
+    "ended": "an old answer",
+    "begun": "begins at",
+    "ahead": "begins at",
+    "empty": "an empty answer",
+    "html": "HTML",
+    "malformed": "malformed",
+    "scalar": "Expected `",
+    "half": "truncated",
 }
 
 # What is said of a value that cannot be one, where values are JSON numbers.
@@ -124,7 +146,7 @@ class Played:
     Attributes:
         name: of the case.
         role: what is asked.
-        make: base URL and read timeout -> the source.
+        make: base URL (or path of the file) and read timeout -> the source.
         body: points -> the whole answer.
         read: answer -> the checked series, by the pure reading alone; what the fuzzer calls.
         step: the provider's own spacing.
@@ -137,6 +159,8 @@ class Played:
         lies: see ``Lie``.
         secrets: keys and passwords that it is made with, which must never be told.
         handshake: a request -> the answer to it, where it only leads up to the question (a login).
+        suffix: of the file that is read instead of asking a server; None where there is a server.
+        words: flaw in ``WORDS`` -> part of what is said of it, where that is something else.
         exempt: name in ``SAYABLE`` -> why this format cannot say it, or means something right by it.
     """
 
@@ -155,7 +179,13 @@ class Played:
     lies: Sequence[Lie] = ()
     secrets: Sequence[str] = ()
     handshake: Callable[[Request], Response | None] = no_handshake
+    suffix: str | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
     exempt: Mapping[str, str] = field(default_factory=dict)
+
+    def why(self, flaw: str) -> str:
+        """Return part of what is said of a flaw."""
+        return self.words.get(flaw, WORDS[flaw])
 
     def start(self, count: int) -> datetime:
         """Return where points begin: a forecast with the running step, the past so that it ends at 10:00."""
