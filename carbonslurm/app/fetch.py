@@ -25,6 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 # What a provider's or our own clock may be off by before a forecast from the future is not believed.
 CLOCK_TOLERANCE = timedelta(minutes=5)
+LOOK_BACK = timedelta(days=7)  # an older forecast is as good as none
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def fetch_all(
     for source in sources:
         result = _fetch(source, results, now)
         if result.forecast is not None:
-            archive.keep_issue(result.forecast)
+            archive.keep_issues([result.forecast])
         if result.actual is not None:
             archive.keep_actual(result.actual, now)
         log.log(logging.INFO if result.failure is None else logging.WARNING, "%s", result)
@@ -139,7 +140,11 @@ def usable_forecasts(
     Raises:
         LedgerError: the archive cannot be read.
     """
-    return {zone: _state(zone, archive.newest_issue(zone), now, max_age) for zone in zones}
+    return {zone: _state(zone, _newest(archive, zone, now - LOOK_BACK), now, max_age) for zone in zones}
+
+
+def _newest(archive: ForecastReader, zone: str, since: datetime) -> Issue | None:
+    return max(archive.newest_issues(zone, since), key=lambda issue: issue.published, default=None)
 
 
 def _state(zone: str, issue: Issue | None, now: datetime, max_age: timedelta) -> ForecastState:

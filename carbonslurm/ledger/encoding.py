@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from sqlalchemy import RowMapping
 
 from carbonslurm.core.footprint import Figure
-from carbonslurm.core.forecast import Issue, Kind, Nature, Scope
-from carbonslurm.core.interval import Interval
+from carbonslurm.core.forecast import Band, Issue, Kind, Nature, Scope
+from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.core.job import AccountedRun, QueuedJob, RunKey, Tres
+from carbonslurm.core.rest import Asked, QuestionKey
 from carbonslurm.core.tag import Tag, format_tag, parse_tag
 
 Columns = dict[str, Any]
@@ -157,4 +159,40 @@ def digest(issue: Issue) -> str:
         )
         if value == value  # noqa: PLR0124  # NaN, an unknown step, is not stored
     ]
-    return hashlib.sha256(repr((made, points)).encode()).hexdigest()
+    band = () if issue.band is None else (_band_points(issue.band),)  # without one, as it always was
+    return hashlib.sha256(repr((made, points, *band)).encode()).hexdigest()
+
+
+def _band_points(band: Band) -> tuple[object, ...]:
+    inside = ~np.isnan(band.low)
+    return band.share, band.low[inside].tolist(), band.high[inside].tolist()
+
+
+def asked_columns(key: QuestionKey, asked: Asked) -> Columns:
+    """Return what is remembered of asking one question, its key included."""
+    return {
+        "provider": key.provider,
+        "zone": key.zone,
+        "question": key.question,
+        "asked_at": asked.asked_at,
+        "answered_at": asked.answered_at,
+        "gave": json.dumps(asked.gave),
+        "failures": asked.failures,
+        "left_until": asked.left_until,
+        "reason": asked.reason,
+        "calls": json.dumps([call.timestamp() for call in asked.calls]),
+    }
+
+
+def read_asked(row: RowMapping | Mapping[str, Any]) -> tuple[QuestionKey, Asked]:
+    """Return the question and the memory that ``asked_columns`` wrote."""
+    key = QuestionKey(row["provider"], row["zone"], row["question"])
+    return key, Asked(
+        asked_at=row["asked_at"],
+        answered_at=row["answered_at"],
+        gave=tuple(json.loads(row["gave"])),
+        failures=row["failures"],
+        left_until=row["left_until"],
+        reason=row["reason"],
+        calls=tuple(from_epoch(call) for call in json.loads(row["calls"])),
+    )

@@ -6,6 +6,7 @@ from typing import Self
 from carbonslurm.errors import LedgerError
 from carbonslurm.ledger import sqlite
 from carbonslurm.ledger.archive import ArchiveReader
+from carbonslurm.ledger.asked import AskedReader
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.place import Place
@@ -14,8 +15,8 @@ from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
-class Reading(Reports, ArchiveReader, Memory, SwitchReader):
-    """A ledger that cannot be written: LedgerReader of ``ports``, what is known of carbon, what is ours."""
+class Reading(Reports, ArchiveReader, AskedReader, Memory, SwitchReader):
+    """A ledger that cannot be written: LedgerReader and ArchiveReader of ``ports``, and what is ours."""
 
     @classmethod
     def open(cls, where: Path | Place) -> Self:

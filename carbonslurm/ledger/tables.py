@@ -2,9 +2,9 @@
 
 Rules: moments are Unix seconds, durations seconds, energy kWh, intensity g/kWh, emissions g; unknown is NULL.
 ``intensity``, ``issue_point``, ``figure``, ``action`` and ``outcome`` are append-only: what is revised
-becomes a new row, and the newest counts. ``run`` joins with sacct by (cluster, job_id, submitted). Nothing
-here may be known to one database only. Whoever changes this file adds a revision under ``migrations`` (a test
-compares).
+becomes a new row, and the newest counts. ``asked`` is memory that may be lost: its rows are overwritten.
+``run`` joins with sacct by (cluster, job_id, submitted). Nothing here may be known to one database only.
+Whoever changes this file adds a revision under ``migrations`` (a test compares).
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 
 METADATA = MetaData(
     naming_convention={
@@ -85,11 +85,13 @@ ISSUE = Table(
     Column("starts_at", Moment, nullable=False, doc="first instant that it covers"),
     Column("ends_at", Moment, nullable=False, doc="its horizon"),
     Column("digest", Text, nullable=False, doc="SHA-256 of generated_at and all points: one issue, one row"),
+    Column("share", Double, doc="how much of the truth lies within the points' bands, NULL: it has none"),
     UniqueConstraint("zone", "source", "kind", "scope", "digest"),
     _one_of("kind", Kind),
     _one_of("scope", Scope),
     Index("ix_issue_window", "zone", "kind", "scope", "ends_at"),
     Index("ix_issue_news", "ends_at", "first_fetched_at"),
+    Index("ix_issue_read", "zone", "fetched_at"),
 )
 
 ISSUE_POINT = Table(
@@ -100,7 +102,26 @@ ISSUE_POINT = Table(
     Column("ends_at", Moment, nullable=False, doc="first instant that it no longer holds for"),
     Column("g_per_kwh", Double, nullable=False, doc="forecast intensity"),
     Column("estimated", Boolean, nullable=False, doc="as the source flagged it"),
+    Column("low", Double, doc="g/kWh: where its band begins, NULL: it has none"),
+    Column("high", Double, doc="g/kWh: where its band ends, NULL: it has none"),
     CheckConstraint("ends_at > starts_at", name="span"),
+)
+
+ASKED = Table(
+    "asked",
+    METADATA,
+    Column("provider", Text, primary_key=True, doc="as the configuration spells it"),
+    Column("zone", Text, primary_key=True, doc="the site's name of the grid area"),
+    Column("question", Text, primary_key=True, doc="what is asked, in the provider's words"),
+    Column("asked_at", Moment, doc="when it was last asked, NULL: never"),
+    Column("answered_at", Moment, doc="when it last gave an answer that could be believed"),
+    Column(
+        "gave", Text, nullable=False, doc="JSON: what that answer held: forecast, measured and its nature"
+    ),
+    Column("failures", Integer, nullable=False, doc="how often in a row there was no answer since"),
+    Column("left_until", Moment, doc="it is not asked before"),
+    Column("reason", Text, doc="why there was no answer the last time, NULL: there was one"),
+    Column("calls", Text, nullable=False, doc="JSON: when it was asked, for providers that limit calls"),
 )
 
 JOB = Table(

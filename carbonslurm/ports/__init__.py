@@ -6,15 +6,21 @@ errors of ``carbonslurm.errors``: UnavailableError where the other side is away,
 no, LedgerError where the ledger cannot be read or written.
 """
 
+from carbonslurm.core.rest import Terms
 from carbonslurm.ports.carbon import (
+    ArchivedSource,
+    ArchiveReader,
+    AskedBook,
+    AskedReader,
     CarbonAnswer,
     CarbonSource,
     ForecastReader,
+    HistoryArchive,
     HistorySource,
     IntensityArchive,
     MixSource,
     Offer,
-    Terms,
+    Revision,
 )
 from carbonslurm.ports.ledger import (
     ActionLog,
@@ -52,12 +58,17 @@ __all__ = [
     "ActionLog",
     "ActionRow",
     "Actuator",
+    "ArchiveReader",
+    "ArchivedSource",
+    "AskedBook",
+    "AskedReader",
     "CarbonAnswer",
     "CarbonSource",
     "CycleLog",
     "CycleReport",
     "ForecastReader",
     "Gate",
+    "HistoryArchive",
     "HistorySource",
     "HoldReader",
     "IntensityArchive",
@@ -72,6 +83,7 @@ __all__ = [
     "Pause",
     "PlanRow",
     "QueueReader",
+    "Revision",
     "RunBook",
     "RunControl",
     "RunFilter",

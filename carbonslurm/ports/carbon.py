@@ -1,30 +1,14 @@
 """What the use cases ask of carbon data: providers, and the archive of what they said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from carbonslurm.core.forecast import Issue, Nature, Series
+from carbonslurm.core.forecast import Issue, Nature, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.mix import Mix
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How often a provider may be asked, and what may be done with what it says.
-
-    Attributes:
-        every: asked again sooner, it has nothing new to say.
-        calls: the most calls within ``per``, all zones and questions together; None where no number is known.
-        per: see ``calls``.
-        public: whether its values may be passed on to others.
-    """
-
-    every: timedelta
-    calls: int | None = None
-    per: timedelta = timedelta(hours=1)
-    public: bool = True
+from carbonslurm.core.rest import Asked, QuestionKey, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +115,86 @@ class Offer:
     mix: MixSource | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ArchivedSource:
+    """What the archive has of one source, of one nature, in one zone.
+
+    Attributes:
+        source: its name; ``own`` is our own forecaster.
+        nature: kind and scope.
+        issues: how many forecasts of it are kept.
+        issued: when it last published one, None where it never did.
+        measured: from the first measured value to the last, None where there is none.
+    """
+
+    source: str
+    nature: Nature
+    issues: int
+    issued: datetime | None
+    measured: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One measured value as it was stored at one moment; of one source and step the last one counts."""
+
+    source: str
+    step: Step
+    recorded_at: datetime
+
+
 class ForecastReader(Protocol):
     """What planning asks of the archive."""
 
-    def newest_issue(self, zone: str) -> Issue | None:
-        """Return the zone's latest published forecast."""
+    def newest_issues(self, zone: str, since: datetime) -> Sequence[Issue]:
+        """Return the latest published forecast of each source and nature, of those read since a moment."""
+
+    def actual(self, zone: str, nature: Nature, window: Interval) -> Series | None:
+        """Return the newest measured values of a window, None where there is none; no forecast among them."""
+
+
+class ArchiveReader(ForecastReader, Protocol):
+    """What reports and scores ask of the archive."""
+
+    def issues(self, zone: str, window: Interval, source: str | None = None) -> Sequence[Issue]:
+        """Return the forecasts published within a window, the earliest first; of one source or of all."""
+
+    def sources(self, zone: str) -> Sequence[ArchivedSource]:
+        """Return who said anything about a zone, by name and nature."""
+
+    def revisions(self, zone: str, nature: Nature, window: Interval) -> Sequence[Revision]:
+        """Return every measured value of a window, in the order in which they were stored."""
+
+
+class AskedReader(Protocol):
+    """What is remembered of asking the providers."""
+
+    def asked(self) -> Mapping[QuestionKey, Asked]:
+        """Return it for every question that was ever asked."""
+
+
+class AskedBook(AskedReader, Protocol):
+    """Keeps that memory over restarts."""
+
+    def keep_asked(self, news: Mapping[QuestionKey, Asked]) -> None:
+        """Write what became of some questions, in place of what was."""
+
+
+class HistoryArchive(Protocol):
+    """What fetching history asks of the archive."""
+
+    def unmeasured(self, zone: str, source: str, window: Interval) -> Sequence[Interval]:
+        """Return the parts of a window for which a source's measured values are not kept, in order."""
+
+    def keep_actual(self, series: Series, recorded_at: datetime) -> None:
+        """Store measured values; a revised value is added, the old one stays."""
 
 
 class IntensityArchive(ForecastReader, Protocol):
     """Keeps every issue and every measured value, as published."""
 
-    def keep_issue(self, issue: Issue) -> None:
-        """Store a forecast once, however often it is offered."""
+    def keep_issues(self, issues: Sequence[Issue]) -> None:
+        """Store forecasts, each once, however often it is offered. All or none."""
 
     def keep_actual(self, series: Series, recorded_at: datetime) -> None:
         """Store measured values; a revised value is added, the old one stays."""

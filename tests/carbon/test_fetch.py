@@ -28,17 +28,23 @@ class MemoryArchive:
     actuals: list[tuple[Series, datetime]] = field(default_factory=list)
     broken: bool = False
 
-    def keep_issue(self, issue: Issue) -> None:
+    def keep_issues(self, issues: Sequence[Issue]) -> None:
         if self.broken:
             raise LedgerError("the disk is full")
-        self.issues.append(issue)
+        self.issues += issues
 
     def keep_actual(self, series: Series, recorded_at: datetime) -> None:
         self.actuals.append((series, recorded_at))
 
-    def newest_issue(self, zone: str) -> Issue | None:
-        of_zone = [issue for issue in self.issues if issue.series.zone == zone]
-        return max(of_zone, key=lambda issue: issue.published, default=None)
+    def newest_issues(self, zone: str, since: datetime) -> Sequence[Issue]:
+        of_zone = [it for it in self.issues if it.series.zone == zone and it.fetched_at >= since]
+        newest: dict[tuple[str, Nature], Issue] = {}
+        for issue in sorted(of_zone, key=lambda issue: issue.published):
+            newest[issue.series.source, issue.series.nature] = issue
+        return list(newest.values())
+
+    def actual(self, zone: str, nature: Nature, window: Interval) -> Series | None:
+        raise NotImplementedError
 
     def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
         raise NotImplementedError

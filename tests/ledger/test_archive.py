@@ -2,20 +2,23 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series
+from carbonslurm.core.forecast import Band, Issue, Kind, Nature, Scope, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.errors import DataError
 from carbonslurm.ledger.tables import INTENSITY, ISSUE, ISSUE_POINT
 from carbonslurm.ledger.writing import Ledger
+from carbonslurm.ports import ArchivedSource
 
 Hours = Callable[[float], datetime]
 
@@ -146,6 +149,123 @@ def test_a_source_that_names_no_time_ages_from_the_last_time_it_said_so(
 def test_an_issue_without_a_value_is_refused(ledger: Ledger, make_issue: Any) -> None:
     with pytest.raises(DataError, match="an issue without a value"):
         ledger.keep_issue(make_issue(1, (1, 2, float("nan"))))
+
+
+def test_a_band_is_read_back_as_it_was_given(ledger: Ledger, make_issue: Any, clock: Hours) -> None:
+    plain = make_issue(1, (1, 2, 100), (3, 4, 110))
+    gap = float("nan")
+    band = Band(np.array([90, gap, 95.0]), np.array([110, gap, 130.0]), share=0.9)
+    ledger.keep_issues([replace(plain, band=band), replace(plain, band=band), plain])
+    assert _count(ledger, ISSUE) == 2
+    read, without = ledger.issues("gb", Interval(clock(0), clock(2)))
+    assert read.band is not None
+    assert read.band.share == 0.9
+    np.testing.assert_array_equal(read.band.low, band.low)
+    np.testing.assert_array_equal(read.band.high, band.high)
+    assert without.band is None
+    for issue in (read, without):
+        np.testing.assert_array_equal(issue.series.edges, plain.series.edges)
+        np.testing.assert_array_equal(issue.series.values, plain.series.values)
+        np.testing.assert_array_equal(issue.series.estimated, plain.series.estimated)
+
+
+def test_of_several_issues_all_are_stored_or_none(ledger: Ledger, make_issue: Any) -> None:
+    with pytest.raises(DataError):
+        ledger.keep_issues([make_issue(1, (1, 2, 100)), make_issue(2, (1, 2, float("nan")))])
+    assert _count(ledger, ISSUE) == 0
+
+
+def test_the_newest_issue_of_each_source_and_nature(ledger: Ledger, make_issue: Any, clock: Hours) -> None:
+    marginal = Nature(Kind.MARGINAL, Scope.DIRECT)
+    ledger.keep_issues(
+        [
+            make_issue(3, (3, 4, 130)),
+            make_issue(2, (2, 3, 120)),
+            make_issue(1, (1, 2, 110), source="own"),
+            make_issue(1, (1, 2, 500), nature=marginal),
+            make_issue(0, (0, 1, 900), source="old"),
+            make_issue(3, (3, 4, 700), zone="fr"),
+        ]
+    )
+    found = {(it.series.source, it.series.nature.kind): it for it in ledger.newest_issues("gb", clock(0.5))}
+    assert {key: it.published for key, it in found.items()} == {
+        ("neso", Kind.AVERAGE): clock(3),
+        ("own", Kind.AVERAGE): clock(1),
+        ("neso", Kind.MARGINAL): clock(1),
+    }
+    assert _pieces(found["own", Kind.AVERAGE].series) == [(1, 2, 110, False)]
+
+
+def test_issues_are_found_by_when_they_were_published(ledger: Ledger, make_issue: Any, clock: Hours) -> None:
+    ledger.keep_issues([make_issue(hour, (hour, hour + 1, 100)) for hour in (3, 1, 2)])
+    ledger.keep_issue(make_issue(2, (2, 3, 50), source="own"))
+
+    def found(start: float, end: float, source: str | None = None) -> list[datetime]:
+        window = Interval(clock(start), clock(end))
+        return [issue.published for issue in ledger.issues("gb", window, source)]
+
+    assert found(1, 3, "neso") == [clock(1), clock(2)]
+    assert found(0, 9) == [clock(1), clock(2), clock(2), clock(3)]
+    assert found(0, 9, "own") == [clock(2)]
+    assert found(4, 9) == []
+
+
+def test_a_thousand_issues_are_read_in_their_order(ledger: Ledger, make_issue: Any, clock: Hours) -> None:
+    ledger.keep_issues(
+        [make_issue(hour, (hour, hour + 1, hour), (hour + 2, hour + 3, 1)) for hour in range(1000)]
+    )
+    read = ledger.issues("gb", Interval(clock(0), clock(1000)))
+    assert [issue.series.at(issue.published) for issue in read] == list(range(1000))
+    assert all(issue.series.has_gaps for issue in read)
+
+
+def test_actual_values_have_no_forecast_among_them(
+    ledger: Ledger, make_series: Any, make_issue: Any, clock: Hours, nature: Nature
+) -> None:
+    window = Interval(clock(0), clock(4))
+    ledger.keep_issue(make_issue(0, (0, 4, 999)))
+    assert ledger.actual("gb", nature, window) is None
+    ledger.keep_actual(make_series((0, 1, 100), (2, 3, 120)), clock(3))
+    ledger.keep_actual(make_series((0, 1, 105)), clock(4))
+    assert _pieces(ledger.actual("gb", nature, window)) == [(0, 1, 105, False), (2, 3, 120, False)]
+
+
+def test_revisions_are_told_in_order(ledger: Ledger, make_series: Any, clock: Hours, nature: Nature) -> None:
+    for hour, value in ((2, 100), (3, 110), (4, 110)):
+        ledger.keep_actual(make_series((0, 1, value)), clock(hour))
+    found = ledger.revisions("gb", nature, Interval(clock(0), clock(1)))
+    assert [(each.source, each.step.g_per_kwh, each.recorded_at) for each in found] == [
+        ("neso", 100, clock(2)),
+        ("neso", 110, clock(3)),
+    ]
+    assert ledger.revisions("gb", nature, Interval(clock(1), clock(2))) == []
+
+
+def test_what_is_not_measured_is_told(ledger: Ledger, make_series: Any, clock: Hours) -> None:
+    def missing(source: str = "neso") -> list[tuple[datetime, datetime]]:
+        return [(it.start, it.end) for it in ledger.unmeasured("gb", source, Interval(clock(0), clock(9)))]
+
+    assert missing() == [(clock(0), clock(9))]
+    ledger.keep_actual(make_series((-1, 1, 1), (2, 3, 1), (3, 4, 1), (8, 10, 1)), clock(9))
+    ledger.keep_actual(make_series((2, 3, 2)), clock(9))
+    assert missing() == [(clock(1), clock(2)), (clock(4), clock(8))]
+    assert missing("other") == [(clock(0), clock(9))]
+
+
+def test_who_said_what(
+    ledger: Ledger, make_series: Any, make_issue: Any, clock: Hours, nature: Nature
+) -> None:
+    marginal = Nature(Kind.MARGINAL, Scope.DIRECT)
+    ledger.keep_issues([make_issue(2, (2, 3, 120)), make_issue(1, (1, 2, 110))])
+    ledger.keep_issue(make_issue(1, (1, 2, 110), source="own"))
+    ledger.keep_actual(make_series((0, 1, 1), (2, 3, 1)), clock(9))
+    ledger.keep_actual(make_series((0, 1, 1), nature=marginal), clock(9))
+    assert ledger.sources("gb") == [
+        ArchivedSource("neso", nature, 2, clock(2), Interval(clock(0), clock(3))),
+        ArchivedSource("neso", marginal, 0, None, Interval(clock(0), clock(1))),
+        ArchivedSource("own", nature, 1, clock(1), None),
+    ]
+    assert ledger.sources("fr") == []
 
 
 offers = st.lists(st.tuples(st.sampled_from(["issue", "actual"]), st.integers(0, 3)), max_size=12)

@@ -1,0 +1,149 @@
+"""Issues and their points: from values to rows and back.
+
+Points are written and read as plain numbers, a column at a time: a year of hourly issues has a million of
+them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Double, Row, and_, func, insert, select, type_coerce, update
+
+from carbonslurm.core.forecast import Band, Floats, Issue, Kind, Nature, Scope, Series
+from carbonslurm.core.interval import Interval, from_epoch
+from carbonslurm.errors import DataError
+from carbonslurm.ledger.database import in_batches, insert_one
+from carbonslurm.ledger.encoding import Columns, digest, nature_columns
+from carbonslurm.ledger.painting import Layer
+from carbonslurm.ledger.tables import ISSUE, ISSUE_POINT
+
+published_at = func.coalesce(ISSUE.c.generated_at, ISSUE.c.fetched_at)
+POINT = (
+    ISSUE_POINT.c.issue,
+    type_coerce(ISSUE_POINT.c.starts_at, Double),
+    type_coerce(ISSUE_POINT.c.ends_at, Double),
+    ISSUE_POINT.c.g_per_kwh,
+    ISSUE_POINT.c.estimated,
+    ISSUE_POINT.c.low,
+    ISSUE_POINT.c.high,
+)
+
+# --- writing ---
+
+
+def keep_issue(connection: Connection, issue: Issue) -> None:
+    """Store a forecast once, however often it is offered; offered again, it is known to stand still.
+
+    Raises:
+        DataError: it has no value at all, or a time without a zone.
+    """
+    series = issue.series
+    known = np.flatnonzero(~np.isnan(series.values))
+    if len(known) == 0:
+        raise DataError(f"{series.source}: {series.zone}: an issue without a value")
+    key = {"zone": series.zone, "source": series.source, **nature_columns(series.nature)}
+    key["digest"] = digest(issue)
+    same = and_(*(ISSUE.c[name] == value for name, value in key.items()))
+    old = connection.execute(select(ISSUE).where(same)).one_or_none()
+    if old is None:
+        number = insert_one(connection, ISSUE, {**key, **_issue_columns(issue, known)})
+        connection.execute(insert(ISSUE_POINT), list(_points(issue, known, number)))
+    elif issue.fetched_at < old.first_fetched_at or issue.fetched_at > old.fetched_at:
+        span = {
+            "first_fetched_at": min(old.first_fetched_at, issue.fetched_at),
+            "fetched_at": max(old.fetched_at, issue.fetched_at),
+        }
+        connection.execute(update(ISSUE).where(ISSUE.c.id == old.id).values(span))
+
+
+def _issue_columns(issue: Issue, known: Any) -> Columns:
+    return {
+        "generated_at": issue.generated_at,
+        "first_fetched_at": issue.fetched_at,
+        "fetched_at": issue.fetched_at,
+        "starts_at": from_epoch(float(issue.series.edges[known[0]])),
+        "ends_at": from_epoch(float(issue.series.edges[known[-1] + 1])),
+        "share": None if issue.band is None else issue.band.share,
+    }
+
+
+def _points(issue: Issue, known: Any, number: int) -> Iterator[Columns]:
+    series, band = issue.series, issue.band
+    moments = [from_epoch(edge) for edge in series.edges.tolist()]
+    for place in known.tolist():
+        yield {
+            "issue": number,
+            "starts_at": moments[place],
+            "ends_at": moments[place + 1],
+            "g_per_kwh": float(series.values[place]),
+            "estimated": bool(series.estimated[place]),
+            "low": None if band is None else float(band.low[place]),
+            "high": None if band is None else float(band.high[place]),
+        }
+
+
+# --- reading ---
+
+
+def read_issues(connection: Connection, rows: Sequence[Row[Any]]) -> list[Issue]:
+    """Return the issues of some rows, in their order."""
+    points = _read_points(connection, [row.id for row in rows])
+    return [_issue(row, points[row.id]) for row in rows]
+
+
+def _read_points(connection: Connection, numbers: Sequence[int]) -> Mapping[int, Floats]:
+    """Return of each issue an array, shape (points, 6): start, end, g/kWh, estimated, low, high."""
+    found: dict[int, Floats] = {}
+    order = (ISSUE_POINT.c.issue, ISSUE_POINT.c.starts_at)
+    for batch in in_batches(numbers):
+        rows = connection.execute(select(*POINT).where(ISSUE_POINT.c.issue.in_(batch)).order_by(*order)).all()
+        table = np.array([tuple(row) for row in rows], dtype=float)  # NULL becomes NaN
+        if len(table) == 0:
+            continue
+        cuts = np.flatnonzero(np.diff(table[:, 0])) + 1
+        found |= {int(part[0, 0]): part[:, 1:] for part in np.split(table, cuts)}
+    return found
+
+
+def _issue(row: Row[Any], points: Floats) -> Issue:
+    """Put an issue's points together again; what lies between two of them is unknown."""
+    starts, ends = points[:, 0], points[:, 1]
+    behind_gap = np.flatnonzero(starts[1:] > ends[:-1]) + 1
+    edges = np.append(np.insert(starts, behind_gap, ends[behind_gap - 1]), ends[-1])
+    values, low, high = (np.insert(points[:, column], behind_gap, np.nan) for column in (2, 4, 5))
+    estimated = np.insert(points[:, 3], behind_gap, 0).astype(bool)
+    nature = Nature(Kind(row.kind), Scope(row.scope))
+    series = Series(row.zone, row.source, nature, edges, values, estimated)
+    band = None if row.share is None else Band(low, high, row.share)
+    return Issue(series, generated_at=row.generated_at, fetched_at=row.fetched_at, band=band)
+
+
+def forecast_layers(connection: Connection, zone: str, nature: Nature, window: Interval) -> list[Layer]:
+    """Return, of each step that some issue has, the newest issue's, in the order of publication."""
+    issue, point = ISSUE.c, ISSUE_POINT.c
+    order = (published_at, issue.fetched_at, issue.id)
+    rank = func.row_number().over(
+        partition_by=(point.starts_at, point.ends_at), order_by=[column.desc() for column in order]
+    )
+    ranked = (
+        select(
+            type_coerce(point.starts_at, Double).label("starts"),
+            type_coerce(point.ends_at, Double).label("ends"),
+            point.g_per_kwh,
+            issue.source,
+            *(column.label(f"order_{place}") for place, column in enumerate(order)),
+            rank.label("rank"),
+        )
+        .join_from(ISSUE, ISSUE_POINT, point.issue == issue.id)
+        .where(issue.zone == zone, issue.kind == nature.kind.value, issue.scope == nature.scope.value)
+        .where(issue.ends_at > window.start, issue.starts_at < window.end)
+        .where(point.ends_at > window.start, point.starts_at < window.end)
+        .subquery()
+    )
+    rows = connection.execute(
+        select(ranked.c.starts, ranked.c.ends, ranked.c.g_per_kwh, ranked.c.source)
+        .where(ranked.c.rank == 1)
+        .order_by(ranked.c.order_0, ranked.c.order_1, ranked.c.order_2)
+    )
+    return [Layer(start, end, value, True, source) for start, end, value, source in rows]
