@@ -22,8 +22,8 @@ from datetime import datetime, timedelta
 
 from carbonslurm import wiring
 from carbonslurm.app.cycle import Cycle
-from carbonslurm.app.fetch import fetch_all
 from carbonslurm.app.stopping import Stopping
+from carbonslurm.app.supply import Supply
 from carbonslurm.app.telling import Memory
 from carbonslurm.app.turn import Turn
 from carbonslurm.config import Config
@@ -48,6 +48,7 @@ class Daemon:
         book: the ledger, open for writing.
         cycling: the parts of a cycle.
         stopping: the parts of the step of the stops.
+        supply: what keeps the archive supplied with forecasts.
         turn: whether we are the one to act.
         last_cycle: when a cycle last came to its end, well or not.
     """
@@ -56,6 +57,7 @@ class Daemon:
     book: Ledger
     cycling: Cycle
     stopping: Stopping
+    supply: Supply
     turn: Turn
     last_cycle: datetime | None = None
     hands: threading.Lock = field(default_factory=threading.Lock)
@@ -89,10 +91,10 @@ class Daemon:
                 self.stopping.run()
 
     def fetch(self) -> None:
-        """Ask the sources."""
+        """Ask the sources whose turn it is, and make our own forecasts."""
         with _logged("fetch"):
             if self.turn.ours():
-                fetch_all(wiring.carbon_sources(self.config), self.book, wiring.now())
+                self.supply.run()
 
     def reconcile(self) -> None:
         """Read sacct."""
@@ -128,7 +130,8 @@ def wired(config: Config, book: Ledger, turn: Turn, *, observe: bool = False) ->
     """
     memory = Memory()
     cycling = wiring.cycle(config, book, memory, observe=observe)
-    return Daemon(config, book, cycling, wiring.stopping(config, book, memory), turn)
+    stopping = wiring.stopping(config, book, memory)
+    return Daemon(config, book, cycling, stopping, wiring.supply(config, book), turn)
 
 
 @contextmanager
@@ -246,12 +249,12 @@ def _serve(daemon: Daemon, stopped: threading.Event, *, observe: bool) -> None:
 
 def _timetable(daemon: Daemon) -> list[tuple[Callable[[], object], timedelta, timedelta]]:
     """Return each task, its interval, and the delay of its first run; fetch and cycle have just been run."""
-    times = daemon.config.cycle
+    times, rounds = daemon.config.cycle, wiring.between_rounds(daemon.config)
     return [
         (daemon.heartbeat, HEARTBEAT, timedelta()),
         (daemon.cycle, times.interval, times.interval),
         (daemon.stops, times.stop_step, times.stop_step),
-        (daemon.fetch, times.fetch, times.fetch),
+        (daemon.fetch, rounds, rounds),
         (daemon.reconcile, times.reconcile, min(times.reconcile, times.interval)),
     ]
 

@@ -17,14 +17,20 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from carbonslurm.app.asking import Asking
+    from carbonslurm.app.backfill import Backfill
     from carbonslurm.app.cycle import Cycle, CycleRules
     from carbonslurm.app.doctor import Doctor
+    from carbonslurm.app.forecasting import Forecasting
     from carbonslurm.app.ingest import Ingest
     from carbonslurm.app.letting_go import LettingGo
     from carbonslurm.app.rescue import Rescue
     from carbonslurm.app.stopping import Stopping
+    from carbonslurm.app.supply import Supply
     from carbonslurm.app.telling import Memory, Telling
     from carbonslurm.config import Config
+    from carbonslurm.config.sections import Source
+    from carbonslurm.core.choice import ForecastRules
     from carbonslurm.core.means import Means, MeansRules
     from carbonslurm.core.power import PowerModel
     from carbonslurm.core.situation import PlanRules, Zones
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
     from carbonslurm.ledger.place import Place
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
-    from carbonslurm.ports import Actuator, CarbonSource, Lease, Offer, QueueReader
+    from carbonslurm.ports import Actuator, AskedBook, CarbonSource, Lease, Offer, QueueReader
     from carbonslurm.slurm.gate import SlurmGate
     from carbonslurm.slurm.wire import Wire
 
@@ -40,6 +46,8 @@ POSTGRES = "postgresql://"  # how the address of a ledger on a server begins; an
 GATE_CYCLES = 3  # a shut gate opens so many cycles after the last one that moved it on
 RESCUE_CYCLES = 3  # a daemon that lives calls slurmctld in each cycle
 SHORTEST_GATE = timedelta(minutes=1)  # no reservation of Slurm's is shorter
+LONGEST_BETWEEN_ROUNDS = timedelta(minutes=1)  # of asking the sources whose turn it is
+AHEAD_ROUNDS = 2  # a forecast that is too old by then is replaced now
 WINDOW_CYCLES = 2  # the hook gives the daemon this many cycles to see a job before Slurm may start it
 
 
@@ -173,11 +181,22 @@ def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
 
     return CycleRules(
         plan_rules(config),
-        config.policy.forecast_age,
+        forecast_rules(config),
         config.cycle.updates,
         frozenset({"*"}) if observe else frozenset(config.observe),
         config.withhold.age_compensation == "site_factor",
     )
+
+
+def forecast_rules(config: Config) -> ForecastRules:
+    """Return which forecast of a zone counts."""
+    from carbonslurm.core.choice import ForecastRules, OwnForecast, order_of
+
+    named: dict[str, list[str]] = {}
+    for source in config.sources:
+        named.setdefault(source.zone, []).append(_provider(source))
+    own = OwnForecast(config.policy.own_forecast)
+    return ForecastRules(config.policy.forecast_age, {zone: order_of(it, own) for zone, it in named.items()})
 
 
 def hook_settings(config: Config) -> HookSettings:
@@ -263,7 +282,7 @@ def carbon_offers(config: Config) -> Sequence[Offer]:
     found: list[Offer] = []
     for index, source in enumerate(config.sources):
         options = msgspec.structs.asdict(source)
-        provider = str(type(source).__struct_config__.tag)
+        provider = _provider(source)
         try:
             found.append(offer(provider, options))
         except ConfigError as error:
@@ -291,9 +310,63 @@ def unreadable_secrets(config: Config) -> Sequence[str]:
     return found
 
 
+def _provider(source: Source) -> str:
+    return str(type(source).__struct_config__.tag)
+
+
 def carbon_sources(config: Config) -> Sequence[CarbonSource]:
     """Return every configured source, in order."""
     return [source for offer in carbon_offers(config) for source in offer.sources]
+
+
+def between_rounds(config: Config) -> timedelta:
+    """Return from one round of the chain to the next: one that failed is not left for a whole interval."""
+    return min(config.cycle.fetch, LONGEST_BETWEEN_ROUNDS)
+
+
+def asking(config: Config, book: AskedBook, offers: Sequence[Offer]) -> Asking:
+    """Return the memory of asking these providers, and the way to ask them."""
+    import random
+
+    from carbonslurm.app.asking import Asking, paces
+
+    interval = timedelta(seconds=config.cycle.fetch.total_seconds())
+    return Asking(book, paces(offers, interval), now, random.SystemRandom().random)
+
+
+def supply(config: Config, book: Ledger) -> Supply:
+    """Return what keeps the archive supplied."""
+    from carbonslurm.app.fetch import Chain
+    from carbonslurm.app.supply import Supply
+
+    offers = carbon_offers(config)
+    asked = asking(config, book, offers)
+    chain = Chain(
+        sources=[source for offer in offers for source in offer.sources],
+        archive=book,
+        asking=asked,
+        max_age=config.policy.forecast_age,
+        ahead=AHEAD_ROUNDS * between_rounds(config),
+    )
+    return Supply(chain, backfill(config, book, asked, offers), forecasting(config, book))
+
+
+def backfill(config: Config, book: Ledger, asked: Asking, offers: Sequence[Offer]) -> Backfill:
+    """Return what fetches history, so far as our own forecasts need it."""
+    from carbonslurm.app.backfill import Backfill
+    from carbonslurm.app.forecasting import DEPTH
+
+    own = config.policy.own_forecast != "never"
+    histories = [offer.history for offer in offers if offer.history is not None]
+    return Backfill(histories if own else [], book, asked, DEPTH)
+
+
+def forecasting(config: Config, book: Ledger) -> Forecasting:
+    """Return what makes our own forecasts."""
+    from carbonslurm.app.forecasting import Forecasting
+    from carbonslurm.core.choice import OwnForecast
+
+    return Forecasting(book, forecast_rules(config), OwnForecast(config.policy.own_forecast), now)
 
 
 # --- the ledger ---

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from carbonslurm.app.fetch import usable_forecasts
+from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.app.telling import Intent, Memory, Telling, describe
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.budget import OUTAGE
+from carbonslurm.core.choice import ForecastRules
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
 from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import (
@@ -36,7 +37,7 @@ from carbonslurm.ports import (
     ActionLog,
     CycleLog,
     CycleReport,
-    IntensityArchive,
+    ForecastReader,
     JobBook,
     Outcome,
     OutcomeState,
@@ -57,14 +58,14 @@ class CycleRules:
 
     Attributes:
         plan: how to plan.
-        forecast_age: a forecast older than this is not used.
+        forecasts: which forecast counts.
         updates: the most jobs that one cycle changes; fewer where slurmctld limits rates.
         observe: the partitions for which is written what would be done, and nothing is done; ``*`` is all.
         compensate: give jobs back what waiting cost them in priority.
     """
 
     plan: PlanRules
-    forecast_age: timedelta = timedelta(hours=12)
+    forecasts: ForecastRules = field(default_factory=ForecastRules)
     updates: int = 500
     observe: frozenset[str] = frozenset()
     compensate: bool = False
@@ -80,7 +81,7 @@ class Cycle:
 
     queue: QueueReader
     telling: Telling
-    archive: IntensityArchive
+    archive: ForecastReader
     actions: ActionLog
     jobs: JobBook
     cycles: CycleLog
@@ -175,7 +176,8 @@ class Cycle:
 
     def _plan(self, queue: Queue, known: Mapping[JobKey, Known]) -> Plan:
         zones = self.rules.plan.zones.all()
-        states = usable_forecasts(self.archive, zones, queue.taken_at, self.rules.forecast_age)
+        states = usable_forecasts(self.archive, zones, queue.taken_at, self.rules.forecasts)
+        self._tell_changes(states)
         may_stop = self._may_stop(queue)
         situation = Situation(
             now=queue.taken_at,
@@ -205,6 +207,14 @@ class Cycle:
         if self.telling.unmarked(held):
             self.memory.unfit[Means.HOLD] = queue.taken_at
         self.memory.marks_checked = True
+
+    def _tell_changes(self, states: Mapping[str, ForecastState]) -> None:
+        """Say once whose forecast a zone is planned by, and again where that changes."""
+        for zone, state in states.items():
+            used = state.source if state.series is not None else None
+            if zone not in self.memory.forecasts or self.memory.forecasts[zone] != used:
+                logger.log(logging.INFO if used else logging.WARNING, "%s", state)
+            self.memory.forecasts[zone] = used
 
     def _controller_started(self, queue: Queue, known: Mapping[JobKey, Known]) -> datetime | None:
         """Asked only where one of our changes is gone: did slurmctld crash, or did the owner speak?"""

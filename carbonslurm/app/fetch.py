@@ -1,55 +1,73 @@
-"""Fetching: the sources are asked, and what can be believed goes into the archive as issued.
+"""The chain: the sources are asked in order, and what can be believed goes into the archive as issued.
 
-``fetch_all`` asks every source, in configured order. A zone takes its forecast from the first that gives one,
-and its measured values, for each nature, likewise: a later source is a fallback and must not overwrite an
-earlier one. What was refused or absent is told in one line, and the last good issue stays in use until it is
-too old.
+In each zone the sources are asked in the order of the configuration, and a later one is a fallback:
 
-``usable_forecasts`` is what the cycle asks: for each zone a forecast to plan by, or the reason why there is
-none. Without one, jobs are released. A forecast comes from one issue alone; natures never meet.
+- It is asked for a forecast only while no source before it has one that could be planned by (``core.choice``:
+  fresh, covering now, reaching far enough), whether that one was asked now or said so earlier.
+- It is asked for measured values of some nature only while no source before it gives such values. Values of
+  another nature are worth asking for.
+- What a source gives is known from its last answer. One that never answered, or not for a day, is asked once,
+  to learn it.
+
+So nobody is paid for what a free source before has given. A source that rests does not keep the next from
+being asked: it is the forecast that counts, not who was asked. How long a source rests, after answers as well
+as after failures, and how a provider's calls are dealt out, is in ``core.rest``; the memory of it is the
+ledger's, and where the ledger cannot keep it our own, since forecasts are needed. Where several questions in
+a row fail, a provider is away, and the rest of its questions wait for the next round.
+
+The answer to a question that was asked is kept whole, but for measured values that a source before it gives:
+of two values for one hour the one stored last would count.
 
 An archive that cannot be written (LedgerError) is not a failure of a source: it is raised.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
-from carbonslurm.core.forecast import Issue, Nature, Series
+from carbonslurm.app.asking import LONG_AGO, Asking, NoBook, paces, source_keys
+from carbonslurm.core.choice import LOOK_BACK, is_good
+from carbonslurm.core.forecast import Issue, Series
 from carbonslurm.core.interval import iso
-from carbonslurm.errors import DataError, RefusedError, UnavailableError
-from carbonslurm.ports import CarbonAnswer, CarbonSource, ForecastReader, IntensityArchive
+from carbonslurm.core.rest import FORECAST, QuestionKey, measured_word
+from carbonslurm.ports import CarbonAnswer, CarbonSource, IntensityArchive, Offer
 
 _LOG = logging.getLogger(__name__)
 
-# What a provider's or our own clock may be off by before a forecast from the future is not believed.
-CLOCK_TOLERANCE = timedelta(minutes=5)
-LOOK_BACK = timedelta(days=7)  # an older forecast is as good as none
+GIVE_UP = 3  # failures in a row of one provider, and the rest of its questions wait for the next round
+LEARN_AGAIN = timedelta(days=1)  # what a source gives may change: a file is replaced, a plan is bought
+MEASURED_AGE = timedelta(hours=2)  # measured values last given longer ago are somebody else's to give
 
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What came of asking one source.
+    """What came of one source.
 
     Attributes:
         source: the provider's name.
         zone: the site's name of the zone.
-        forecast: the issue that was kept, None where there was none or an earlier source had given one.
-        actual: the measured values that were kept, likewise.
+        question: what was, or was not, asked.
+        forecast: the issue that was kept, None where there was none.
+        actual: the measured values that were kept; None too where a source before gives such values.
         failure: why there is no answer, in one line; None where there is one.
+        unasked: why it was not asked, in one line; None where it was.
     """
 
     source: str
     zone: str
+    question: str = ""
     forecast: Issue | None = None
     actual: Series | None = None
     failure: str | None = None
+    unasked: str | None = None
 
     def __str__(self) -> str:
         said = f"{self.source}: {self.zone}: "
-        if self.failure is not None:
-            return said + self.failure
+        if self.failure is not None or self.unasked is not None:
+            return said + (self.failure or f"{self.question}: not asked: {self.unasked}")
         kept = []
         if self.forecast is not None:
             kept.append(f"forecast to {iso(self.forecast.series.horizon)}")
@@ -59,28 +77,153 @@ class FetchResult:
 
 
 @dataclass(frozen=True, slots=True)
-class ForecastState:
-    """Whether a zone has a forecast to plan by.
+class Chain:
+    """The sources of a site, and one round of asking them in ``run``.
 
     Attributes:
-        zone: the site's name of the zone.
-        series: the newest issue's intensities, covering now; None where there is no usable issue.
-        age: of the newest issue, None where there is none.
-        source: of the newest issue, None where there is none.
-        reason: why there is no series, in one line; None where there is one.
+        sources: in the order of the configuration.
+        archive: where issues and measured values are kept.
+        asking: who may be asked.
+        max_age: an older forecast is not used.
+        ahead: how long this round's answers have to serve: until the next one.
+        log: gets one line for each source that was asked.
     """
 
+    sources: Sequence[CarbonSource]
+    archive: IntensityArchive
+    asking: Asking
+    max_age: timedelta
+    ahead: timedelta = timedelta()
+    log: logging.Logger = _LOG
+
+    def run(self) -> tuple[FetchResult, ...]:
+        """Ask those whose turn it is, and keep what can be believed.
+
+        Returns:
+            One result for each source, in order.
+
+        Raises:
+            LedgerError: the archive cannot be read or written.
+        """
+        self.asking.begin()
+        keyed = list(zip(source_keys(self.sources), self.sources, strict=True))
+        this = _Round(self)
+        found: dict[QuestionKey, FetchResult] = {}
+        for zone in self._by_turn(keyed):
+            found |= this.ask_zone([(key, source) for key, source in keyed if source.zone == zone])
+        return tuple(found[key] for key, _ in keyed)
+
+    def _by_turn(self, keyed: Sequence[tuple[QuestionKey, CarbonSource]]) -> list[str]:
+        """Return the zones, first those of which a question has waited longest: calls may not do for all."""
+        waited: dict[str, datetime] = {}
+        for key, source in keyed:
+            since = self.asking.of(key).asked_at or LONG_AGO
+            if self.asking.obstacle(key) is not None:
+                since = self.asking.clock()
+            waited[source.zone] = min(waited.get(source.zone, since), since)
+        return sorted(waited, key=lambda zone: waited[zone])
+
+
+@dataclass(slots=True)
+class _Round:
+    """One round: which providers have failed in it, and how often in a row."""
+
+    chain: Chain
+    failures: Counter[str] = field(default_factory=Counter)
+
+    def ask_zone(self, keyed: Sequence[tuple[QuestionKey, CarbonSource]]) -> dict[QuestionKey, FetchResult]:
+        """Ask the sources of one zone, in their order."""
+        zone = _Zone(self.chain, keyed[0][1].zone)
+        found = {}
+        for key, source in keyed:
+            unasked = self.chain.asking.obstacle(key) or self._tired(key) or zone.why_not(key)
+            if unasked is None:
+                result = zone.ask(key, source)
+                self.failures[key.provider] = 0 if result.failure is None else self.failures[key.provider] + 1
+                level = logging.INFO if result.failure is None else logging.WARNING
+                self.chain.log.log(level, "%s", result)
+            else:
+                result = FetchResult(source.name, source.zone, key.question, unasked=unasked)
+            zone.earlier.append(key)
+            found[key] = result
+        return found
+
+    def _tired(self, key: QuestionKey) -> str | None:
+        if self.failures[key.provider] < GIVE_UP:
+            return None
+        return f"{GIVE_UP} questions to {key.provider} failed in a row: the others wait for the next round"
+
+
+@dataclass
+class _Zone:
+    """One zone in one round: what its sources have given up to now."""
+
+    chain: Chain
     zone: str
-    series: Series | None = None
-    age: timedelta | None = None
-    source: str | None = None
-    reason: str | None = None
+    earlier: list[QuestionKey] = field(default_factory=list)
+    kept: list[Issue] = field(default_factory=list)
+
+    @cached_property
+    def issues(self) -> list[Issue]:
+        """What the archive had; read where a source is not the first to be asked."""
+        now = self.chain.asking.clock()
+        return list(self.chain.archive.newest_issues(self.zone, now - LOOK_BACK))
+
+    def why_not(self, key: QuestionKey) -> str | None:
+        """Return why a source need not be asked, None where it must."""
+        asked, now = self.chain.asking.of(key), self.chain.asking.clock()
+        learned = asked.answered_at is not None and now - asked.answered_at <= LEARN_AGAIN and asked.gave
+        if not self.earlier or not learned or any(self._giver(word, now) is None for word in asked.gave):
+            return None
+        givers = {giver.provider for word in asked.gave if (giver := self._giver(word, now)) is not None}
+        return f"{', '.join(sorted(givers))} gives that"
+
+    def ask(self, key: QuestionKey, source: CarbonSource) -> FetchResult:
+        """Ask a source and keep what it says, but for measured values that one before it gives."""
+        asking, archive = self.chain.asking, self.chain.archive
+        said = asking.ask(key, source.fetch)
+        if said.answer is None:
+            asking.note(said)
+            return FetchResult(source.name, source.zone, key.question, failure=str(said.error))
+        answer, at = said.answer, asking.clock()
+        try:
+            if answer.forecast is not None:
+                archive.keep_issues([answer.forecast])
+                self.kept.append(answer.forecast)
+            actual = answer.actual
+            if actual is not None and self._giver(measured_word(actual.nature), at) is not None:
+                actual = None
+            if actual is not None:
+                archive.keep_actual(actual, at)
+        finally:
+            asking.note(said, _gave(answer))
+        return FetchResult(source.name, source.zone, key.question, answer.forecast, actual)
+
+    def _giver(self, word: str, now: datetime) -> QuestionKey | None:
+        """Return the earlier source that gives what a word stands for."""
+        return next((key for key in self.earlier if self._gives(key, word, now)), None)
+
+    def _gives(self, key: QuestionKey, word: str, now: datetime) -> bool:
+        asked = self.chain.asking.of(key)
+        if word not in asked.gave or asked.answered_at is None:
+            return False
+        age, max_age = now - asked.answered_at, self.chain.max_age
+        if word != FORECAST:
+            return age <= max(MEASURED_AGE, 2 * self.chain.asking.paces[key].every)
+        then = now + self.chain.ahead
+        mine = (issue for issue in (*self.kept, *self.issues) if issue.series.source == key.provider)
+        return age <= max_age and any(is_good(issue, then, max_age) for issue in mine)
+
+
+def _gave(answer: CarbonAnswer) -> tuple[str, ...]:
+    forecast = [] if answer.forecast is None else [FORECAST]
+    return (*forecast, *([] if answer.actual is None else [measured_word(answer.actual.nature)]))
 
 
 def fetch_all(
     sources: Sequence[CarbonSource], archive: IntensityArchive, now: datetime, log: logging.Logger = _LOG
 ) -> tuple[FetchResult, ...]:
-    """Ask each source and keep what can be believed.
+    """Ask the sources as if none had been asked before: one round of a chain without a memory.
 
     Args:
         sources: in order of preference.
@@ -88,80 +231,8 @@ def fetch_all(
         now: the time of asking, aware.
         log: gets one line for each source.
 
-    Returns:
-        One result for each source, in order.
-
     Raises:
-        LedgerError: the archive cannot be written.
+        LedgerError: the archive cannot be read or written.
     """
-    results: list[FetchResult] = []
-    for source in sources:
-        result = _fetch(source, results, now)
-        if result.forecast is not None:
-            archive.keep_issues([result.forecast])
-        if result.actual is not None:
-            archive.keep_actual(result.actual, now)
-        log.log(logging.INFO if result.failure is None else logging.WARNING, "%s", result)
-        results.append(result)
-    return tuple(results)
-
-
-def _fetch(source: CarbonSource, earlier: Iterable[FetchResult], now: datetime) -> FetchResult:
-    """Ask one source; what an earlier one has given already is left out of the result."""
-    try:
-        answer = source.fetch(now)
-    except (DataError, RefusedError, UnavailableError) as error:
-        return FetchResult(source.name, source.zone, failure=str(error))
-    return _unsaid(answer, source, [result for result in earlier if result.zone == source.zone])
-
-
-def _unsaid(answer: CarbonAnswer, source: CarbonSource, earlier: Sequence[FetchResult]) -> FetchResult:
-    forecast_given = any(result.forecast is not None for result in earlier)
-    natures_given: set[Nature] = {result.actual.nature for result in earlier if result.actual is not None}
-    return FetchResult(
-        source.name,
-        source.zone,
-        forecast=None if forecast_given else answer.forecast,
-        actual=None if answer.actual is None or answer.actual.nature in natures_given else answer.actual,
-    )
-
-
-def usable_forecasts(
-    archive: ForecastReader, zones: Iterable[str], now: datetime, max_age: timedelta
-) -> Mapping[str, ForecastState]:
-    """Return for each zone its newest forecast, where it can be planned by.
-
-    Args:
-        archive: where the issues are.
-        zones: the site's names.
-        now: the current time, aware.
-        max_age: how old an issue may be.
-
-    Raises:
-        LedgerError: the archive cannot be read.
-    """
-    return {zone: _state(zone, _newest(archive, zone, now - LOOK_BACK), now, max_age) for zone in zones}
-
-
-def _newest(archive: ForecastReader, zone: str, since: datetime) -> Issue | None:
-    return max(archive.newest_issues(zone, since), key=lambda issue: issue.published, default=None)
-
-
-def _state(zone: str, issue: Issue | None, now: datetime, max_age: timedelta) -> ForecastState:
-    if issue is None:
-        return ForecastState(zone, reason="no forecast yet")
-    age, source = now - issue.published, issue.series.source
-    reason = _why_not(issue, age, now, max_age)
-    series = issue.series if reason is None else None
-    return ForecastState(zone, series, age, source, reason)
-
-
-def _why_not(issue: Issue, age: timedelta, now: datetime, max_age: timedelta) -> str | None:
-    if age > max_age:
-        return f"the forecast is stale: published {iso(issue.published)}, at most {max_age} old is allowed"
-    if age < -CLOCK_TOLERANCE:
-        return f"the forecast is from the future: published {iso(issue.published)}, now {iso(now)}"
-    if issue.series.at(now) is None:
-        span = f"{iso(issue.series.start)} to {iso(issue.series.horizon)}"
-        return f"the forecast does not cover now: {span}"
-    return None
+    asking = Asking(NoBook(), paces([Offer(sources)], timedelta()), lambda: now, lambda: 0.0)
+    return Chain(sources, archive, asking, max_age=timedelta(hours=12), log=log).run()

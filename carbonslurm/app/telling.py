@@ -41,6 +41,7 @@ class Memory:
         outage_asked: when that was.
         paused: an admin's switch, as last read.
         pace: what slurmctld's rate limit leaves us.
+        forecasts: whose forecast each zone was last planned by, None where there was no usable one.
     """
 
     last_failure: datetime | None = None
@@ -53,6 +54,7 @@ class Memory:
     outage_asked: datetime | None = None
     paused: bool = False
     pace: Pace = field(default_factory=Pace)
+    forecasts: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from carbonslurm import wiring
-from carbonslurm.app.fetch import usable_forecasts
+from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.app.preview import Basis, Preview, preview
 from carbonslurm.cli.program import load_config, say
 from carbonslurm.core.interval import iso
@@ -43,14 +43,14 @@ def show_plan(config_path: Path | None, tag: str | None, request: Request, *, as
     declared = parse_declaration(tag) if tag else None
     if declared is None or declared.now or not (declared.flex or declared.finish):
         raise UsageError("--plan needs a job that may wait: --flex or --finish-by")
-    found, note = _preview(load_config(config_path), declared, request)
-    click.echo(plan_json(found, request) if as_json else plan_text(found, request))
-    if note:
-        say(note)
+    found, state = _preview(load_config(config_path), declared, request)
+    click.echo(plan_json(found, request, state) if as_json else plan_text(found, request, state))
+    if state.reason:
+        say(state.reason)
 
 
-def _preview(config: Any, declared: Declaration, request: Request) -> tuple[Preview, str | None]:
-    """Return the plan, and why there is no forecast where there is none."""
+def _preview(config: Any, declared: Declaration, request: Request) -> tuple[Preview, ForecastState]:
+    """Return the plan, and by which forecast it was made."""
     if config.flexible.gpu_only and not request.tres.gpu_count:
         raise UsageError("such a job is not flexible here: it asks for no GPU, and only GPU jobs can wait")
     if declared.finish and request.time is None:
@@ -59,7 +59,7 @@ def _preview(config: Any, declared: Declaration, request: Request) -> tuple[Prev
     partition = request.partition or ""
     zone = rules.zones.partitions.get(partition, rules.zones.default)
     with wiring.reading(config) as book:
-        state = usable_forecasts(book, [zone], now, config.policy.forecast_age)[zone]
+        state = usable_forecasts(book, [zone], now, wiring.forecast_rules(config))[zone]
     found = preview(
         declared,
         limit=request.time,
@@ -70,7 +70,7 @@ def _preview(config: Any, declared: Declaration, request: Request) -> tuple[Prev
         now=now,
         begin=_begin(request.begin, now),
     )
-    return found, state.reason
+    return found, state
 
 
 def _begin(text: str | None, now: datetime) -> datetime | None:
@@ -80,7 +80,7 @@ def _begin(text: str | None, now: datetime) -> datetime | None:
         raise UsageError(f"--begin: {error}") from error
 
 
-def plan_text(found: Preview, request: Request) -> str:
+def plan_text(found: Preview, request: Request, state: ForecastState) -> str:
     """Lay out the plan as a table; grams are those of one task where the job is an array."""
     each = ", for each task" if request.array else ""
     rows = [
@@ -94,6 +94,8 @@ def plan_text(found: Preview, request: Request) -> str:
         ],
         ["as planned", grams_text(found.g_then), _intensity(found.mean_then) + each],
     ]
+    if state.series is not None:
+        rows.append(["forecast", str(state.source), f"{state.age_text}, {state.series.nature}"])
     if found.begin:
         rows.insert(0, ["own begin time", local_text(found.begin), "--begin"])
     if found.g_now and found.g_then is not None:
@@ -106,7 +108,7 @@ def _intensity(mean: float | None) -> str:
     return "unknown" if mean is None else f"{mean:.0f} g/kWh"
 
 
-def plan_json(found: Preview, request: Request) -> str:
+def plan_json(found: Preview, request: Request, state: ForecastState) -> str:
     """Write the plan as an object: times in UTC, ``g_now`` for a start as soon as --begin allows."""
     values: dict[str, Any] = {
         "begin": iso(found.begin) if found.begin else None,
@@ -120,5 +122,8 @@ def plan_json(found: Preview, request: Request) -> str:
         "g_per_kwh_now": found.mean_now,
         "g_per_kwh_planned": found.mean_then,
         "reason": found.reason,
+        "forecast_source": state.source if state.series is not None else None,
+        "forecast_age_s": state.age.total_seconds() if state.series is not None and state.age else None,
+        "passed_over": list(state.passed_over),
     }
     return json.dumps(values, indent=1)

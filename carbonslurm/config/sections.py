@@ -151,6 +151,7 @@ class PolicyConfig(Section, frozen=True):
     min_gain: Share = 0.02
     assumed_length: Duration = duration(hours=4)
     forecast_age: Duration = duration(hours=12)
+    own_forecast: Literal["fallback", "always", "never"] = "fallback"
 
 
 class DefaultRuleConfig(Section, frozen=True):

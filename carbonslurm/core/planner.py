@@ -128,7 +128,7 @@ class _Running:
         return Action(
             Verb.STOP,
             job,
-            f"{then} from {iso(worth.restart_at)}, {on}",
+            f"{then} from {iso(worth.restart_at)}, {on} ({series.source})",
             until=worth.restart_at,
             bound=last,
             g_per_kwh_now=worth.g_per_kwh_now,

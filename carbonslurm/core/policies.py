@@ -54,14 +54,15 @@ def threshold(question: Question) -> Choice:
     series, limit = question.series, question.threshold
     current = series.at(question.earliest)
     if current is not None and current <= limit:
-        return Choice(question.earliest, f"{current:.0f} g/kWh now, threshold {limit:.0f}")
+        return Choice(question.earliest, f"{current:.0f} g/kWh now, threshold {limit:.0f}{_whose(question)}")
     starts = series.edges[:-1]
     inside = (starts > question.earliest.timestamp()) & (starts <= question.bound.timestamp())
     clean = starts[inside & (series.values <= limit)]
     if len(clean) == 0:
-        return Choice(question.bound, f"nothing at or below {limit:.0f} g/kWh before its bound")
+        words = f"nothing at or below {limit:.0f} g/kWh before its bound"
+        return Choice(question.bound, words + _whose(question))
     first = from_epoch(float(np.ceil(clean[0])))
-    return Choice(first, f"first at or below {limit:.0f} g/kWh: {series.at(first):.0f}")
+    return Choice(first, f"first at or below {limit:.0f} g/kWh: {series.at(first):.0f}{_whose(question)}")
 
 
 def lowest_window(question: Question) -> Choice:
@@ -77,10 +78,15 @@ def lowest_window(question: Question) -> Choice:
         return Choice(question.earliest, "the forecast does not cover its run")
     best = int(np.nanargmin(means))
     if not means[best] < means[0]:
-        return Choice(question.earliest, f"now is the cleanest before its bound: {means[0]:.0f} g/kWh")
-    return Choice(
-        from_epoch(float(starts[best])), f"{means[best]:.0f} g/kWh over its run, {means[0]:.0f} if now"
-    )
+        words = f"now is the cleanest before its bound: {means[0]:.0f} g/kWh"
+        return Choice(question.earliest, words + _whose(question))
+    words = f"{means[best]:.0f} g/kWh over its run, {means[0]:.0f} if now"
+    return Choice(from_epoch(float(starts[best])), words + _whose(question))
+
+
+def _whose(question: Question) -> str:
+    """Name the forecast that this was decided by."""
+    return f" ({question.series.source})"
 
 
 def judged_length(question: Question) -> timedelta:

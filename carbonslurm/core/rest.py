@@ -8,7 +8,8 @@ its ``Asked``. The rules:
   a timetable of the same period must not miss its own next turn by a moment.
 - After a failure it rests for a minute, then two, four and so on up to an hour (``FIRST_REST``,
   ``LONGEST_REST``), shortened by up to half at random, so that many who failed together do not come back
-  together. Chance is an argument: nothing here is random.
+  together. Chance is an argument: nothing here is random. Where asking costs nothing (no interval in the
+  terms: a file) it is not put off beyond the site's interval.
 - Where the provider said for how long (Retry-After), it rests exactly so long. That is said to all who ask
   from here, so all questions to this provider rest (``told_to_wait``).
 - A refusal (a wrong key, no entitlement) rests for an hour: asking again does not help, but a person may.
@@ -117,24 +118,36 @@ class Pace:
         wanted = max(self.terms.every, self.interval)
         return max(wanted - min(wanted / 10, EARLIEST), self.share)
 
+    @property
+    def longest(self) -> timedelta:
+        """The longest rest after a failure; a file, of which looking costs nothing, gets none."""
+        return LONGEST_REST if self.terms.every else self.every
+
 
 def measured_word(nature: Nature) -> str:
     """Return the word in ``Asked.gave`` for measured values of a nature."""
     return f"measured {nature}"
 
 
+def begun(before: Asked, pace: Pace, asked_at: datetime) -> Asked:
+    """Return what is remembered from when a question is asked until it is known what came of it."""
+    counted = () if pace.terms.calls is None else (asked_at,)
+    kept = tuple(call for call in before.calls if abs(asked_at - call) <= pace.terms.per)
+    rest = max(FIRST_REST, pace.share)
+    return replace(before, asked_at=asked_at, left_until=asked_at + rest, calls=(*kept, *counted))
+
+
 def answered(before: Asked, pace: Pace, asked_at: datetime, gave: tuple[str, ...], at: datetime) -> Asked:
     """Return what is remembered once there was an answer.
 
     Args:
-        before: what was remembered.
+        before: what was remembered since it was ``begun``.
         pace: how fast it may be asked.
         asked_at: when it was asked, aware.
         gave: what was in the answer.
         at: when the answer came.
     """
-    calls = _calls(before, pace, asked_at)
-    return Asked(asked_at, at, gave, failures=0, left_until=asked_at + pace.every, calls=calls)
+    return Asked(asked_at, at, gave, failures=0, left_until=asked_at + pace.every, calls=before.calls)
 
 
 def failed(
@@ -143,7 +156,7 @@ def failed(
     """Return what is remembered once there was no answer.
 
     Args:
-        before: what was remembered.
+        before: what was remembered since it was ``begun``.
         pace: how fast it may be asked.
         asked_at: when it was asked, aware.
         reason: why there was none.
@@ -156,26 +169,32 @@ def failed(
         failures=before.failures + 1,
         left_until=max(at + rest, asked_at + pace.share),
         reason=" ".join(reason.split())[:LONGEST_REASON],
-        calls=_calls(before, pace, asked_at),
     )
 
 
-def rest_after_failure(failures: int, chance: float) -> timedelta:
-    """Return how long to rest after so many failures in a row, in the shape of an exponential back-off.
+def rest_after_failure(pace: Pace, failures: int, chance: float) -> timedelta:
+    """Return how long to rest after so many failures in a row: an exponential back-off.
 
     Args:
+        pace: how fast it may be asked.
         failures: in a row, the last one included; 1 or more.
         chance: from 0 to 1; 0 gives the whole rest, 1 the half of it.
     """
-    doublings = min(max(failures - 1, 0), 16)  # 2^16 minutes is far beyond the longest
-    whole = min(FIRST_REST * float(2**doublings), LONGEST_REST)
+    first = min(FIRST_REST, pace.every)
+    doublings = min(max(failures - 1, 0), 20)  # 2^20 s is far beyond the longest
+    whole = min(first * float(2**doublings), pace.longest)
     return whole * (1 - chance / 2)
 
 
-def rest_as_told(retry_after: timedelta | None, failures: int, chance: float) -> timedelta:
+def rest_after_refusal(pace: Pace) -> timedelta:
+    """Return how long to rest after a no."""
+    return min(REFUSED_REST, pace.longest)
+
+
+def rest_as_told(retry_after: timedelta | None, pace: Pace, failures: int, chance: float) -> timedelta:
     """Return how long a provider asked to be left alone; a back-off where it does not say."""
     if retry_after is None or retry_after <= timedelta():
-        return rest_after_failure(failures, chance)
+        return rest_after_failure(pace, failures, chance)
     return min(retry_after, LONGEST_WORD)
 
 
@@ -208,9 +227,3 @@ def has_room(calls: Iterable[datetime], terms: Terms, now: datetime, share: floa
     # On both sides, since a clock that was wrong left calls ahead; but not for ever.
     counted = sum(abs(now - call) <= terms.per for call in calls)
     return counted < max(int(terms.calls * share), 1)
-
-
-def _calls(before: Asked, pace: Pace, asked_at: datetime) -> tuple[datetime, ...]:
-    if pace.terms.calls is None:
-        return ()
-    return (*(call for call in before.calls if abs(asked_at - call) <= pace.terms.per), asked_at)

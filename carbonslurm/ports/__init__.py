@@ -20,6 +20,7 @@ from carbonslurm.ports.carbon import (
     IntensityArchive,
     MixSource,
     Offer,
+    OwnArchive,
     Revision,
 )
 from carbonslurm.ports.ledger import (
@@ -80,6 +81,7 @@ __all__ = [
     "Offer",
     "Outcome",
     "OutcomeState",
+    "OwnArchive",
     "Pause",
     "PlanRow",
     "QueueReader",

@@ -180,6 +180,16 @@ class AskedBook(AskedReader, Protocol):
         """Write what became of some questions, in place of what was."""
 
 
+class OwnArchive(ForecastReader, Protocol):
+    """What making our own forecasts asks of the archive."""
+
+    def sources(self, zone: str) -> Sequence[ArchivedSource]:
+        """Return who said anything about a zone, by name and nature."""
+
+    def keep_issues(self, issues: Sequence[Issue]) -> None:
+        """Store forecasts, each once, however often it is offered. All or none."""
+
+
 class HistoryArchive(Protocol):
     """What fetching history asks of the archive."""
 

@@ -25,9 +25,8 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 TASKS = 3  # of the array
-# Methods that other use cases call; the gate, holds and watching, which no partition of this story has.
-NOT_CALLED = {"keep_issue", "keep_actual", "intensity", "natures", "shut", "open", "observe"}
-NOT_CALLED |= {"marked", "calls_of"}
+# The gate, holds and watching, which no partition of this story has.
+NOT_CALLED = {"shut", "open", "observe", "marked", "calls_of"}
 # (state in words, held, times it came to its own end, restarts, last start)
 End = tuple[str, bool, int, int, datetime]
 

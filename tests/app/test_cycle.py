@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from carbonslurm.app.fetch import usable_forecasts
+from carbonslurm.app.forecasts import usable_forecasts
 from carbonslurm.core.budget import RateLimit
+from carbonslurm.core.choice import ForecastRules
 from carbonslurm.core.job import JobState
 from carbonslurm.ledger.writing import Ledger
 
@@ -460,7 +461,7 @@ def test_when_the_forecast_is_too_old_jobs_are_released(world: Any) -> None:
     assert world.verbs() == ["withhold", "release"]
     reason = world.actions()[-1].reason
     assert reason == "no usable forecast"
-    state = usable_forecasts(world.ledger, ["GB"], world.now, 12 * HOUR)["GB"]
+    state = usable_forecasts(world.ledger, ["GB"], world.now, ForecastRules())["GB"]
     assert state.reason is not None
     assert "stale" in state.reason
 

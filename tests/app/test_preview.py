@@ -61,13 +61,13 @@ def test_it_is_planned_for_the_clean_hour() -> None:
     assert (found.start, found.bound) == (NOON + 3 * HOUR, NOON + 12 * HOUR)
     assert (found.g_now, found.g_then) == (pytest.approx(300), pytest.approx(100))
     assert (found.mean_now, found.mean_then) == (300, 100)
-    assert found.reason == "100 g/kWh over its run, 300 if now"
+    assert found.reason == "100 g/kWh over its run, 300 if now (toy)"
 
 
 def test_it_starts_at_once_where_waiting_does_not_pay() -> None:
     found = foretold(series=series(100, 300))
     assert found.start == NOON
-    assert found.reason == "now is the cleanest before its bound: 100 g/kWh"
+    assert found.reason == "now is the cleanest before its bound: 100 g/kWh (toy)"
     assert found.g_now == found.g_then
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from carbonslurm import carbon
-from carbonslurm.app.fetch import fetch_all, usable_forecasts
+from carbonslurm.app.fetch import fetch_all
+from carbonslurm.app.forecasts import usable_forecasts
+from carbonslurm.core.choice import ForecastRules
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
 from carbonslurm.ledger.writing import Ledger
@@ -27,7 +29,7 @@ def test_a_constant_is_an_estimate_from_a_day_ago_on(ledger: Ledger, tmp_path: P
     (tmp_path / "a.yaml").write_text("constant: 350\n")
     sources = carbon.offer("file", {"zone": "site", "path": str(tmp_path / "a.yaml")}).sources
     fetch_all(sources, ledger, now)
-    state = usable_forecasts(ledger, ["site"], now + HOUR, max_age=6 * HOUR)["site"]
+    state = usable_forecasts(ledger, ["site"], now + HOUR, ForecastRules(max_age=6 * HOUR))["site"]
     assert state.series is not None
     assert state.reason is None
     known = ledger.intensity("site", NATURE, Interval(now - 20 * HOUR, now))

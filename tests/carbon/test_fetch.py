@@ -1,190 +1,399 @@
-"""Fetching: the order of the sources, what is kept, and when a forecast can be planned by."""
+"""The chain: who is asked, what is kept, who rests for how long; on simulated sources and a real ledger."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-from carbonslurm.app.fetch import fetch_all, usable_forecasts
+from carbonslurm.app.asking import Asking, paces
+from carbonslurm.app.fetch import GIVE_UP, Chain, FetchResult, fetch_all
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
-from carbonslurm.errors import DataError, LedgerError, RefusedError, UnavailableError
-from carbonslurm.ports import CarbonAnswer, Terms
+from carbonslurm.core.rest import Asked, QuestionKey
+from carbonslurm.errors import DataError, LedgerError, RefusedError, TryLaterError, UnavailableError
+from carbonslurm.ledger.writing import Ledger
+from carbonslurm.ports import CarbonAnswer, Offer, Terms
 
 DIRECT = Nature(Kind.AVERAGE, Scope.DIRECT)
 LIFECYCLE = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
-HOUR = timedelta(hours=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 MAX_AGE = 6 * HOUR
-
-
-@dataclass
-class MemoryArchive:
-    """An archive that behaves, in memory."""
-
-    issues: list[Issue] = field(default_factory=list)
-    actuals: list[tuple[Series, datetime]] = field(default_factory=list)
-    broken: bool = False
-
-    def keep_issues(self, issues: Sequence[Issue]) -> None:
-        if self.broken:
-            raise LedgerError("the disk is full")
-        self.issues += issues
-
-    def keep_actual(self, series: Series, recorded_at: datetime) -> None:
-        self.actuals.append((series, recorded_at))
-
-    def newest_issues(self, zone: str, since: datetime) -> Sequence[Issue]:
-        of_zone = [it for it in self.issues if it.series.zone == zone and it.fetched_at >= since]
-        newest: dict[tuple[str, Nature], Issue] = {}
-        for issue in sorted(of_zone, key=lambda issue: issue.published):
-            newest[issue.series.source, issue.series.nature] = issue
-        return list(newest.values())
-
-    def actual(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        raise NotImplementedError
-
-    def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        raise NotImplementedError
-
-    def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
-        raise NotImplementedError
-
-
-ANY_TIME = Terms(every=timedelta())
+HOURLY = Terms(every=HOUR)
+Says = Callable[[datetime], CarbonAnswer] | Exception
 
 
 @dataclass
 class Source:
-    """A source that says what it was given, or fails as it was told."""
+    """A source that says what it was given, or fails as it was told; it counts who asks."""
 
     name: str
     zone: str
-    said: CarbonAnswer | Exception
+    says: Says
     question: str = "all"
-    terms: Terms = ANY_TIME
+    terms: Terms = HOURLY
+    asked: list[datetime] = field(default_factory=list)
 
-    def fetch(self, now: datetime) -> CarbonAnswer:  # noqa: ARG002  # it says the same at any time
-        if isinstance(self.said, Exception):
-            raise self.said
-        return self.said
-
-
-def series(zone: str, source: str, start: datetime, value: float, nature: Nature = DIRECT) -> Series:
-    step = Step(Interval(start, start + 2 * HOUR), value)
-    return Series.from_steps(zone, source, nature, [step])
+    def fetch(self, now: datetime) -> CarbonAnswer:
+        self.asked.append(now)
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says(now)
 
 
-def forecast(zone: str, source: str, now: datetime, value: float = 100) -> CarbonAnswer:
-    return CarbonAnswer(forecast=Issue(series(zone, source, now, value), None, now))
+def series(zone: str, source: str, window: Interval, nature: Nature = DIRECT, value: float = 100) -> Series:
+    return Series.from_steps(zone, source, nature, [Step(window, value)])
 
 
-def measured(zone: str, source: str, now: datetime, nature: Nature = DIRECT) -> CarbonAnswer:
-    return CarbonAnswer(actual=series(zone, source, now - 2 * HOUR, 100, nature))
+def forecasts(name: str, zone: str = "GB", hours: float = 48, nature: Nature = DIRECT, **more: Any) -> Source:
+    """A source of forecasts."""
+
+    def says(now: datetime) -> CarbonAnswer:
+        window = Interval(now, now + hours * HOUR)
+        return CarbonAnswer(forecast=Issue(series(zone, name, window, nature), None, now))
+
+    return Source(name, zone, says, **{"question": "forecast"} | more)
 
 
-def test_the_first_that_answers_wins_for_its_zone(now: datetime) -> None:
-    archive = MemoryArchive()
-    sources = [
-        Source("a", "GB", UnavailableError("down")),
-        Source("b", "GB", forecast("GB", "b", now)),
-        Source("c", "GB", forecast("GB", "c", now)),
-        Source("c", "FR", forecast("FR", "c", now)),
+def measures(name: str, zone: str = "GB", nature: Nature = DIRECT, value: float = 100, **more: Any) -> Source:
+    """A source of measured values."""
+
+    def says(now: datetime) -> CarbonAnswer:
+        return CarbonAnswer(actual=series(zone, name, Interval(now - 2 * HOUR, now), nature, value))
+
+    return Source(name, zone, says, **{"question": "measured"} | more)
+
+
+@dataclass
+class Site:
+    """A daemon's chain over a real ledger, at a time of its own."""
+
+    now: datetime
+    ledger: Any
+    sources: list[Source]
+    interval: timedelta = MINUTE
+    chance: float = 0.0
+    asking: Asking = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        offers = [Offer([source]) for source in self.sources]
+        pace = paces(offers, self.interval)
+        self.asking = Asking(self.ledger, pace, lambda: self.now, lambda: self.chance)
+
+    def round(self) -> tuple[FetchResult, ...]:
+        return Chain(self.sources, self.ledger, self.asking, MAX_AGE, 2 * MINUTE).run()
+
+    def live(self, length: timedelta, step: timedelta = MINUTE) -> None:
+        end = self.now + length
+        while self.now < end:
+            self.round()
+            self.now += step
+
+    def memory(self, source: Source) -> Asked:
+        return dict(self.ledger.asked())[QuestionKey(source.name, source.zone, source.question)]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.open(tmp_path / "ledger.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def site(ledger: Ledger, now: datetime) -> Callable[..., Site]:
+    return lambda *sources, **more: Site(now, ledger, list(sources), **more)
+
+
+def kept(ledger: Ledger, zone: str, now: datetime) -> list[str]:
+    """Whose forecasts are in the archive."""
+    return [issue.series.source for issue in ledger.issues(zone, Interval(now - 99 * HOUR, now + HOUR))]
+
+
+def times(source: Source) -> int:
+    return len(source.asked)
+
+
+# --- who is asked
+
+
+def test_a_later_source_is_not_asked_for_what_an_earlier_one_gives(site: Callable[..., Site]) -> None:
+    """But once, to learn what it gives."""
+    free, paid = forecasts("free"), forecasts("paid")
+    here = site(free, paid)
+    here.live(20 * HOUR, 10 * MINUTE)
+    assert (times(free), times(paid)) == (20, 1)
+
+
+def test_a_fallback_is_asked_as_soon_as_the_forecast_before_it_is_too_old(site: Callable[..., Site]) -> None:
+    free, paid = forecasts("free"), forecasts("paid")
+    here = site(free, paid)
+    here.live(HOUR)
+    free.says = UnavailableError("away")
+    failed_at = here.now
+    here.live(8 * HOUR)
+    assert times(paid) > 2
+    # Its last answer was an hour old when it failed: there is no gap, and no call too early.
+    assert free.asked[0] + MAX_AGE - 3 * MINUTE <= paid.asked[1] <= failed_at + MAX_AGE
+    newest = max(here.ledger.newest_issues("GB", here.now - HOUR), key=lambda issue: issue.published)
+    assert newest.series.source == "paid"
+
+
+def test_a_source_that_rests_does_not_keep_the_next_from_being_asked(site: Callable[..., Site]) -> None:
+    refuses, gives = Source("a", "GB", RefusedError("no entitlement")), forecasts("b")
+    here = site(refuses, gives)
+    here.live(10 * MINUTE)
+    assert (times(refuses), times(gives)) == (1, 1)
+    assert kept(here.ledger, "GB", here.now) == ["b"]
+
+
+def test_when_the_first_is_back_the_fallback_is_left_alone_again(site: Callable[..., Site]) -> None:
+    free, paid = forecasts("free"), forecasts("paid")
+    free.says, good = UnavailableError("away"), free.says
+    here = site(free, paid)
+    here.live(3 * HOUR)
+    asked = times(paid)
+    assert asked == 3
+    free.says = good
+    here.live(5 * HOUR)
+    assert times(paid) <= asked + 1
+
+
+def test_a_forecast_that_reaches_too_short_wants_a_fallback(site: Callable[..., Site]) -> None:
+    short, far = forecasts("short", hours=3), forecasts("far")
+    here = site(short, far)
+    here.live(4 * HOUR)
+    assert times(far) == 4
+
+
+def test_measured_values_of_another_nature_are_asked_for_all_the_same(site: Callable[..., Site]) -> None:
+    first, same, other = measures("a"), measures("b"), measures("c", nature=LIFECYCLE)
+    here = site(first, same, other)
+    here.live(5 * HOUR)
+    assert (times(first), times(same), times(other)) == (5, 1, 5)
+    found = {(it.source, it.nature) for it in here.ledger.sources("GB")}
+    assert found == {("a", DIRECT), ("c", LIFECYCLE)}
+
+
+def test_measured_values_of_a_fallback_do_not_hide_those_of_the_first(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    here = site(measures("a", value=100), measures("b", value=999))
+    here.round()
+    assert here.ledger.actual("GB", DIRECT, Interval(now - HOUR, now)).values.tolist() == [100]
+
+
+def test_measured_values_come_from_the_next_while_the_first_is_away(site: Callable[..., Site]) -> None:
+    first, second = measures("a"), measures("b")
+    here = site(first, second)
+    here.live(HOUR)
+    first.says = UnavailableError("away")
+    here.live(6 * HOUR)
+    assert times(second) >= 4
+    assert {it.source for it in here.ledger.sources("GB")} == {"a", "b"}
+
+
+def test_zones_do_not_stand_in_for_each_other(site: Callable[..., Site]) -> None:
+    sources = [forecasts("a", "GB"), forecasts("a", "FR"), forecasts("b", "FR")]
+    here = site(*sources)
+    here.live(3 * HOUR, 30 * MINUTE)
+    assert [times(source) for source in sources] == [3, 3, 1]
+
+
+def test_of_two_files_for_one_zone_the_second_stands_in(site: Callable[..., Site]) -> None:
+    """They have one provider's name and one question: they are told apart all the same."""
+    first, second = forecasts("file", terms=Terms(timedelta())), forecasts("file", terms=Terms(timedelta()))
+    here = site(first, second)
+    here.live(10 * MINUTE)
+    first.says = UnavailableError("no such file")
+    here.live(MAX_AGE + 10 * MINUTE)
+    assert times(first) > 300
+    assert 1 < times(second) < 20
+    assert {key.question for key in here.ledger.asked()} == {"forecast", "forecast 2"}
+
+
+def test_what_a_source_gives_is_learned_anew_each_day(site: Callable[..., Site]) -> None:
+    free, paid = forecasts("free"), forecasts("paid")
+    site(free, paid).live(72 * HOUR + 30 * MINUTE, 30 * MINUTE)
+    assert times(paid) == 3
+
+
+# --- how long they rest
+
+
+def test_failures_are_retried_ever_later_and_the_count_begins_anew(site: Callable[..., Site]) -> None:
+    source = Source("a", "GB", UnavailableError("away"))
+    here = site(source)
+    start = here.now
+    here.live(4 * HOUR)
+    minutes = [(at - start) / MINUTE for at in source.asked]
+    assert minutes == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    assert here.memory(source).failures == 9
+    assert here.memory(source).reason == "away"
+    source.says = forecasts("a").says
+    here.live(HOUR)
+    assert here.memory(source).failures == 0
+    assert here.memory(source).reason is None
+
+
+def test_chance_brings_a_retry_forward_by_half_at_most(site: Callable[..., Site]) -> None:
+    source = Source("a", "GB", UnavailableError("away"))
+    here = site(source, chance=1.0)
+    here.live(4 * HOUR)
+    gaps = [
+        (later - earlier) / MINUTE for earlier, later in zip(source.asked, source.asked[1:], strict=False)
     ]
-    results = fetch_all(sources, archive, now)
-    assert [(issue.series.zone, issue.series.source) for issue in archive.issues] == [
-        ("GB", "b"),
-        ("FR", "c"),
-    ]
-    assert [result.failure for result in results] == ["down", None, None, None]
-    assert [result.forecast is not None for result in results] == [False, True, False, True]
+    assert gaps[-3:] == [30, 30, 30]
 
 
-def test_measured_values_are_taken_wherever_they_come_from(now: datetime) -> None:
-    """But a fallback does not overwrite the values, of the same nature, of the source before it."""
-    archive = MemoryArchive()
-    sources = [
-        Source("a", "GB", forecast("GB", "a", now)),
-        Source("b", "GB", measured("GB", "b", now)),
-        Source("c", "GB", measured("GB", "c", now)),
-        Source("d", "GB", measured("GB", "d", now, LIFECYCLE)),
-    ]
-    fetch_all(sources, archive, now)
-    assert [(kept.source, kept.nature) for kept, _ in archive.actuals] == [("b", DIRECT), ("d", LIFECYCLE)]
-    assert {recorded_at for _, recorded_at in archive.actuals} == {now}
+def test_a_provider_that_says_until_when_is_left_alone_by_all_zones(site: Callable[..., Site]) -> None:
+    busy = [Source("a", zone, TryLaterError("429", 42 * MINUTE)) for zone in ("GB", "FR")]
+    other = forecasts("b", "GB")
+    here = site(*busy, other)
+    here.live(42 * MINUTE)
+    assert [times(source) for source in busy] == [1, 0]
+    assert times(other) == 1
+    here.live(2 * MINUTE)
+    assert [times(source) for source in busy] == [1, 1]
+
+
+def test_a_refusal_is_tried_again_after_an_hour(site: Callable[..., Site]) -> None:
+    source = Source("a", "GB", RefusedError("401: the key is wrong"))
+    here = site(source)
+    here.live(150 * MINUTE)
+    assert [(at - source.asked[0]) / MINUTE for at in source.asked] == [0, 60, 120]
+
+
+def test_a_provider_that_is_away_costs_a_round_a_few_questions_only(site: Callable[..., Site]) -> None:
+    """Each could run into a timeout of a minute."""
+    away = [Source("a", f"zone {number}", UnavailableError("away")) for number in range(20)]
+    here = site(*away, forecasts("b", "zone 19"))
+    results = here.round()
+    assert sum(times(source) for source in away) == GIVE_UP
+    assert results[-1].forecast is not None
+    assert "failed in a row" in str(results[-2])
+    here.live(30 * MINUTE)
+    assert all(times(source) for source in away)
+
+
+def test_calls_are_dealt_out_to_all_zones(site: Callable[..., Site]) -> None:
+    """12 calls an hour for 30 zones: each is asked every two and a half hours, none is left out."""
+    terms = Terms(every=5 * MINUTE, calls=12)
+    sources = [forecasts("a", f"zone {number}", terms=terms) for number in range(30)]
+    here = site(*sources)
+    here.live(10 * HOUR)
+    assert {times(source) for source in sources} == {4}
+    made = sorted(at for source in sources for at in source.asked)
+    assert all(later - first > HOUR for first, later in zip(made, made[12:], strict=False))
+
+
+def test_a_restarted_daemon_remembers(site: Callable[..., Site]) -> None:
+    refused, fine = Source("a", "GB", RefusedError("401")), forecasts("b")
+    here = site(refused, fine)
+    here.round()
+    here.restart()
+    here.now += 5 * MINUTE
+    results = here.round()
+    assert (times(refused), times(fine)) == (1, 1)
+    assert "left alone until 2026-11-22T11:10:00Z: 401" in str(results[0])
+
+
+def test_what_another_process_asked_counts(site: Callable[..., Site], now: datetime) -> None:
+    source = forecasts("a", terms=Terms(every=5 * MINUTE, calls=1))
+    here = site(source)
+    here.ledger.keep_asked({QuestionKey("a", "FR", "history"): Asked(asked_at=now, calls=(now,))})
+    (result,) = here.round()
+    assert "they are used up" in str(result)
+    assert times(source) == 0
+
+
+# --- what is kept, and said
 
 
 @pytest.mark.parametrize("error", [DataError("bad"), RefusedError("no"), UnavailableError("away")])
 def test_a_failure_keeps_the_last_good_issue(
-    now: datetime, error: Exception, caplog: pytest.LogCaptureFixture
+    site: Callable[..., Site], error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    archive = MemoryArchive()
-    fetch_all([Source("a", "GB", forecast("GB", "a", now, 100))], archive, now)
-    later = now + HOUR
+    source = forecasts("a")
+    here = site(source)
+    here.live(HOUR)
+    source.says = error
     with caplog.at_level(logging.INFO, logger="carbonslurm.app.fetch"):
-        (result,) = fetch_all([Source("a", "GB", error)], archive, later)
+        (result,) = here.round()
     assert caplog.messages == [f"a: GB: {error}"] == [str(result)]
     assert caplog.records[0].levelno == logging.WARNING
-    state = usable_forecasts(archive, ["GB"], later, MAX_AGE)["GB"]
-    assert (state.age, state.source, state.reason) == (HOUR, "a", None)
-    assert state.series is not None
-    assert state.series.at(later) == 100
+    assert kept(here.ledger, "GB", here.now) == ["a"]
 
 
-def test_each_answer_is_one_line_of_the_log(now: datetime, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_answer_is_one_line_of_the_log_and_who_was_not_asked_none(
+    ledger: Ledger, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
     log = logging.getLogger("site")
-    both = CarbonAnswer(forecast("GB", "a", now).forecast, measured("GB", "a", now).actual)
+    issue, values = forecasts("a").says, measures("a").says
+    assert callable(issue)
+    assert callable(values)
+    both = CarbonAnswer(issue(now).forecast, values(now).actual)
     with caplog.at_level(logging.INFO, logger="site"):
-        fetch_all([Source("a", "GB", both), Source("b", "GB", both)], MemoryArchive(), now, log)
-    assert caplog.messages == [
-        "a: GB: forecast to 2026-11-22T12:10:00Z, measured to 2026-11-22T10:10:00Z",
-        "b: GB: nothing that an earlier source had not given",
-    ]
+        fetch_all([Source("a", "GB", lambda _: both)], ledger, now, log)
+    assert caplog.messages == ["a: GB: forecast to 2026-11-24T10:10:00Z, measured to 2026-11-22T10:10:00Z"]
 
 
-def test_a_ledger_that_cannot_be_written_is_not_hidden(now: datetime) -> None:
+@dataclass
+class Broken:
+    """A ledger whose table of questions, or whose archive, cannot be written."""
+
+    ledger: Ledger
+    memory: bool = False
+    archive: bool = False
+
+    def asked(self) -> Mapping[QuestionKey, Asked]:
+        return {}
+
+    def keep_asked(self, news: Mapping[QuestionKey, Asked]) -> None:
+        if self.memory:
+            raise LedgerError("the disk is full")
+        self.ledger.keep_asked(news)
+
+    def keep_issues(self, issues: Sequence[Issue]) -> None:
+        if self.archive:
+            raise LedgerError("the disk is full")
+        self.ledger.keep_issues(issues)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ledger, name)
+
+
+def test_without_a_memory_in_the_ledger_fetching_goes_on(
+    site: Callable[..., Site], ledger: Ledger, now: datetime
+) -> None:
+    source = forecasts("a")
+    here = Site(now, Broken(ledger, memory=True), [source])
+    here.live(3 * HOUR)
+    assert times(source) == 3
+    assert len(kept(ledger, "GB", here.now)) == 3
+
+
+def test_an_archive_that_cannot_be_written_is_not_hidden_and_nobody_is_asked_again_for_it(
+    ledger: Ledger, now: datetime
+) -> None:
+    source = forecasts("a")
+    here = Site(now, Broken(ledger, archive=True), [source])
     with pytest.raises(LedgerError):
-        fetch_all([Source("a", "GB", forecast("GB", "a", now))], MemoryArchive(broken=True), now)
+        here.round()
+    here.now += 10 * MINUTE
+    here.round()
+    assert times(source) == 1
 
 
-def test_a_bug_keeps_its_traceback(now: datetime) -> None:
+def test_a_bug_keeps_its_traceback_and_does_not_make_us_ask_on_and_on(site: Callable[..., Site]) -> None:
+    source = Source("a", "GB", ZeroDivisionError())
+    here = site(source)
     with pytest.raises(ZeroDivisionError):
-        fetch_all([Source("a", "GB", ZeroDivisionError())], MemoryArchive(), now)
-
-
-def reason(issue: Issue | None, now: datetime, max_age: timedelta = MAX_AGE) -> str | None:
-    archive = MemoryArchive([] if issue is None else [issue])
-    state = usable_forecasts(archive, ["GB"], now, max_age)["GB"]
-    assert (state.series is None) == (state.reason is not None)
-    return state.reason
-
-
-def test_a_forecast_is_usable_up_to_its_age_limit(now: datetime) -> None:
-    long = Series.from_steps("GB", "a", DIRECT, [Step(Interval(now, now + 48 * HOUR), 1)])
-    issue = Issue(long, generated_at=None, fetched_at=now)
-    assert reason(issue, now + MAX_AGE) is None
-    assert "stale" in str(reason(issue, now + MAX_AGE + timedelta(seconds=1)))
-    older = Issue(long, generated_at=now - MAX_AGE, fetched_at=now)
-    assert "stale" in str(reason(older, now + timedelta(seconds=1)))
-
-
-def test_a_forecast_must_cover_now(now: datetime) -> None:
-    issue = Issue(series("GB", "a", now, 1), None, now)
-    assert "does not cover now" in str(reason(issue, now + 2 * HOUR))
-    gap = Series(
-        "GB", "a", DIRECT, np.array([0, 1, 2]) + now.timestamp(), np.array([np.nan, 1]), np.array([False] * 2)
-    )
-    assert "does not cover now" in str(reason(Issue(gap, None, now), now))
-
-
-def test_a_forecast_from_the_future_means_a_wrong_clock(now: datetime) -> None:
-    early = Issue(series("GB", "a", now - HOUR, 1), now + timedelta(minutes=4), now)
-    assert reason(early, now) is None
-    wrong = Issue(series("GB", "a", now - HOUR, 1), now + timedelta(minutes=6), now)
-    assert "from the future" in str(reason(wrong, now))
-
-
-def test_no_forecast_yet(now: datetime) -> None:
-    assert reason(None, now) == "no forecast yet"
+        here.round()
+    here.round()
+    assert times(source) == 1

@@ -377,7 +377,7 @@ def test_a_plan_says_where_its_length_comes_from(
 
 def test_a_plan_waits_for_the_clean_hours(site: dict[str, str], tmp_path: Path) -> None:
     table = planned(site, *FLEXIBLE, "-t60", cwd=tmp_path)
-    assert table["planned start"].endswith("100 g/kWh over its run, 500 if now")
+    assert table["planned start"].endswith("100 g/kWh over its run, 500 if now (file)")
     assert table["expected saving"].endswith("80.0 %")
 
 

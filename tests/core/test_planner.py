@@ -93,7 +93,7 @@ def test_a_flexible_job_is_withheld_until_its_cleanest_hour() -> None:
     assert (action.verb, action.until, action.bound) == (Verb.WITHHOLD, NOW + 3 * HOUR, NOW + 12 * HOUR)
     assert (action.g_per_kwh_now, action.g_per_kwh_then) == (300, 50)
     assert action.saving_g == pytest.approx(RULES.power.watts(action.job.tres) / 1000 * 250)
-    assert action.reason == "50 g/kWh over its run, 300 if now"
+    assert action.reason == "50 g/kWh over its run, 300 if now (toy)"
 
 
 def test_the_bound_cuts_the_wait() -> None:

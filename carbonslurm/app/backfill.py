@@ -1,0 +1,176 @@
+"""Backfill: what a provider has kept of a zone comes into the archive, piece by piece.
+
+The newest piece comes first, since the last weeks say most about the next days. Only what the archive lacks
+is asked for, cut into pieces no longer than one call may ask for. ``Backfill.walk`` yields after each piece,
+and before each wait: a command shows that and waits, the daemon takes one step a round and goes on with other
+things. Once a day it looks again for what is missing. History may use half of the calls that a provider
+allows, so that today's forecast never waits for last month's values.
+
+A piece that is refused, or cannot be believed, is passed over until the next walk: what lies before it may
+still be had. One for which there was no answer is asked for again.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from carbonslurm.app.asking import Asking, history_keys
+from carbonslurm.core.forecast import Series
+from carbonslurm.core.interval import Interval, iso
+from carbonslurm.core.rest import QuestionKey, measured_word
+from carbonslurm.errors import UnavailableError
+from carbonslurm.ports import HistoryArchive, HistorySource
+
+logger = logging.getLogger(__name__)
+
+CALLS_SHARE = 0.5  # of a provider's calls that history may use up
+LEAST = timedelta(hours=2)  # a shorter gap is not worth a call
+LOOK_AGAIN = timedelta(days=1)
+CALLS_A_ROUND = 4  # of the daemon's, for all zones together
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One piece of history, or a wait before it.
+
+    Attributes:
+        source: the provider's name.
+        zone: the site's name of the zone.
+        piece: what was asked for.
+        left: what is still to be asked for, this piece not among it.
+        kept: how many values came, None where the piece was not asked for, or not answered.
+        failure: why there was no answer, in one line.
+        wait: why it could not be asked for now; the next step tries again.
+    """
+
+    source: str
+    zone: str
+    piece: Interval
+    left: timedelta
+    kept: int | None = None
+    failure: str | None = None
+    wait: str | None = None
+
+    def __str__(self) -> str:
+        span = f"{iso(self.piece.start)} to {iso(self.piece.end)}"
+        return f"{self.source}: {self.zone}: {span}: {self.failure or self.wait or f'{self.kept} values'}"
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One zone's walk, and when it was begun; no steps are left where it came to its end or to grief."""
+
+    begun: datetime
+    steps: Iterator[Progress] | None
+
+
+@dataclass(slots=True)
+class Backfill:
+    """The providers' histories, and how to fetch them.
+
+    Attributes:
+        sources: what could be asked.
+        archive: where measured values are kept.
+        asking: who may be asked.
+        depth: how far back the daemon goes.
+    """
+
+    sources: Sequence[HistorySource]
+    archive: HistoryArchive
+    asking: Asking
+    depth: timedelta
+    _walks: dict[QuestionKey, _Walk] = field(default_factory=dict)
+
+    def run(self) -> tuple[Progress, ...]:
+        """Take one step for each zone, as far as one round has room for calls; those that waited go first.
+
+        Raises:
+            LedgerError: the archive cannot be read or written.
+        """
+        keyed = list(zip(history_keys(self.sources), self.sources, strict=True))
+        found: list[Progress] = []
+        for key, source in sorted(keyed, key=lambda pair: self._asked(pair[0])):
+            if len(found) == CALLS_A_ROUND:
+                break
+            progress = self._next(key, source)
+            if progress is not None and progress.wait is None:
+                logger.info("history: %s", progress)
+                found.append(progress)
+        return tuple(found)
+
+    def _next(self, key: QuestionKey, source: HistorySource) -> Progress | None:
+        now, walk = self.asking.clock(), self._walks.get(key)
+        if walk is None or (walk.steps is None and now - walk.begun >= LOOK_AGAIN):
+            walk = _Walk(now, self.walk(key, source, Interval(now - self.depth, now)))
+            self._walks[key] = walk
+        steps, walk.steps = walk.steps, None  # an error ends an iterator, too
+        progress = None if steps is None else next(steps, None)
+        walk.steps = steps if progress is not None else None
+        return progress
+
+    def _asked(self, key: QuestionKey) -> float:
+        asked_at = self.asking.of(key).asked_at
+        return 0.0 if asked_at is None else asked_at.timestamp()
+
+    def walk(self, key: QuestionKey, source: HistorySource, window: Interval) -> Iterator[Progress]:
+        """Fetch a window of history, the newest piece first; each step makes one call at most.
+
+        Args:
+            key: its question, see ``history_keys``.
+            source: whom to ask.
+            window: what to have in the archive.
+
+        Raises:
+            LedgerError: the archive cannot be read or written.
+        """
+        missing = self.archive.unmeasured(source.zone, source.name, window)
+        pieces = cut(missing, source.longest)
+        for place, piece in enumerate(pieces):
+            left = sum((each.length for each in pieces[place + 1 :]), timedelta())
+            answered = False
+            while not answered:
+                progress, answered = self._step(key, source, piece, left)
+                yield progress
+
+    def _step(
+        self, key: QuestionKey, source: HistorySource, piece: Interval, left: timedelta
+    ) -> tuple[Progress, bool]:
+        """Ask for a piece if it may be asked for now; tell whether it is done with."""
+        wait = self.asking.obstacle(key, CALLS_SHARE)
+        if wait is not None:
+            return Progress(source.name, source.zone, piece, left, wait=wait), False
+        said = self.asking.ask(key, lambda now: source.history(piece, now))
+        gave: tuple[str, ...] = ()
+        try:
+            if said.answer is not None:
+                gave = (measured_word(said.answer.nature),)
+                self.archive.keep_actual(said.answer, self.asking.clock())
+        finally:
+            self.asking.note(said, gave)
+        if said.error is not None:
+            failure = str(said.error)
+            again = isinstance(said.error, UnavailableError)
+            return Progress(source.name, source.zone, piece, left, failure=failure), not again
+        return Progress(source.name, source.zone, piece, left, kept=_count(said.answer)), True
+
+
+def cut(missing: Sequence[Interval], longest: timedelta) -> list[Interval]:
+    """Return pieces no longer than ``longest`` that cover what is missing, the newest first.
+
+    A piece may reach over what is there to the next gap: one call for both.
+    """
+    rest = sorted((gap for gap in missing if gap.length >= LEAST), reverse=True)
+    pieces: list[Interval] = []
+    while rest:
+        end = rest[0].end
+        reach = max(end - longest, rest[-1].start)
+        inside = [gap for gap in rest if gap.end > reach]
+        start = max(reach, inside[-1].start)
+        pieces.append(Interval(start, end))
+        rest = [gap if gap.end <= start else Interval(gap.start, start) for gap in rest if gap.start < start]
+    return pieces
+
+
+def _count(series: Series | None) -> int:
+    return 0 if series is None else len(series.steps())

@@ -1,0 +1,137 @@
+"""Our own forecasts, from what the sources measured: made where no source gives a usable one, or always.
+
+For each zone that needs one, once an hour: history from the archive, of the zone's planning nature alone,
+goes into ``core.forecaster``, and what that says is kept as an issue of the source ``own``, with its band. A
+model is trained when a zone first needs one and again each night (UTC), and lives in memory: training takes
+less than a second, so a restarted daemon trains anew. It starts from two days of history. With the newest
+value hours old there is still a forecast, with a wider band: that is core's to say.
+
+A zone with too little history, or without measured values, gets no forecast of ours; the next hour tries
+again.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from carbonslurm.core.choice import (
+    LOOK_BACK,
+    OWN,
+    ForecastRules,
+    OwnForecast,
+    choose,
+    is_good,
+    planning_nature,
+)
+from carbonslurm.core.forecast import Issue, Nature
+from carbonslurm.core.forecaster import Model, forecast, train
+from carbonslurm.core.hourly import Hourly, hourly
+from carbonslurm.core.interval import Interval, iso
+from carbonslurm.errors import DataError
+from carbonslurm.ports import OwnArchive
+
+logger = logging.getLogger(__name__)
+
+LEARN = timedelta(days=365)  # of history that a model learns from, where there is as much
+RECENT = timedelta(days=35)  # of history that a forecast looks at
+DEPTH = timedelta(weeks=8)  # of history that is fetched for it: from five on it learns more than a mean day
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """A model, of which nature it is, and on which day it was trained."""
+
+    model: Model
+    nature: Nature
+    day: date
+
+
+@dataclass(slots=True)
+class Forecasting:
+    """Our own forecaster at work.
+
+    Attributes:
+        archive: where history is, and forecasts go.
+        rules: the zones with their sources, and how old a forecast may be.
+        own: when one of ours is wanted.
+        clock: tells the time.
+    """
+
+    archive: OwnArchive
+    rules: ForecastRules
+    own: OwnForecast
+    clock: Callable[[], datetime]
+    _models: dict[str, _Learned] = field(default_factory=dict)
+    _tried: dict[str, datetime] = field(default_factory=dict)
+
+    def run(self) -> tuple[Issue, ...]:
+        """Make the forecasts that are due, and keep them.
+
+        Raises:
+            LedgerError: the archive cannot be read or written.
+        """
+        found = []
+        for zone, order in self.rules.order.items() if self.own is not OwnForecast.NEVER else ():
+            now = self.clock()
+            hour = now.replace(minute=0, second=0, microsecond=0)
+            if self._tried.get(zone) == hour:
+                continue
+            issue = self._zone(zone, [name for name in order if name != OWN], now, hour)
+            if issue is not None:
+                self.archive.keep_issues([issue])
+                found.append(issue)
+        return tuple(found)
+
+    def _zone(self, zone: str, sources: Sequence[str], now: datetime, hour: datetime) -> Issue | None:
+        """Return a new forecast for a zone, None where it needs none now or there can be none."""
+        issues = self.archive.newest_issues(zone, now - LOOK_BACK)
+        if self.own is OwnForecast.FALLBACK and _served(issues, sources, now, self.rules.max_age):
+            return None
+        self._tried[zone] = hour
+        if any(issue.series.source == OWN and hour <= issue.published <= now for issue in issues):
+            return None
+        nature = planning_nature(issues, sources) or self._measured_nature(zone, sources)
+        if nature is None:
+            logger.info("%s: %s: nothing was measured that it could be made of", OWN, zone)
+            return None
+        try:
+            issue = self._issue(zone, nature, now)
+        except DataError as error:
+            logger.info("%s: %s: %s", OWN, zone, error)
+            return None
+        logger.info("%s: %s: forecast to %s", OWN, zone, iso(issue.series.horizon))
+        return issue
+
+    def _issue(self, zone: str, nature: Nature, now: datetime) -> Issue:
+        model = self._model(zone, nature, now)
+        outlook = forecast(model, self._history(zone, nature, Interval(now - RECENT, now)), now)
+        return Issue(outlook.hours.series(zone, OWN, nature), now, now, outlook.band)
+
+    def _model(self, zone: str, nature: Nature, now: datetime) -> Model:
+        learned = self._models.get(zone)
+        if learned is None or (learned.nature, learned.day) != (nature, now.date()):
+            model = train(self._history(zone, nature, Interval(now - LEARN, now)))
+            learned = self._models[zone] = _Learned(model, nature, now.date())
+        return learned.model
+
+    def _history(self, zone: str, nature: Nature, window: Interval) -> Hourly:
+        measured = self.archive.actual(zone, nature, window)
+        if measured is None:
+            raise DataError("nothing was measured lately")
+        return hourly(measured).until(int(window.end.timestamp() // 3600))
+
+    def _measured_nature(self, zone: str, sources: Sequence[str]) -> Nature | None:
+        """Return the nature of what the first source measures that measures anything."""
+        known = self.archive.sources(zone)
+        for name in sources:
+            natures = [it.nature for it in known if it.source == name and it.measured is not None]
+            if natures:
+                return min(natures, key=str)
+        return None
+
+
+def _served(issues: Sequence[Issue], sources: Sequence[str], now: datetime, max_age: timedelta) -> bool:
+    """Whether a source has a forecast that counts, and reaches far enough."""
+    chosen = choose(issues, sources, now, max_age).issue
+    return chosen is not None and is_good(chosen, now, max_age)

@@ -1,0 +1,79 @@
+"""What planning asks of the archive: for each zone a forecast to plan by, or the reason why there is none.
+
+Which one counts is ``core.choice``'s to say. A forecast comes from one issue alone, and natures never meet.
+Without one, jobs are released.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from carbonslurm.core.choice import LOOK_BACK, Chosen, ForecastRules, choose
+from carbonslurm.core.forecast import Series
+from carbonslurm.ports import ForecastReader
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastState:
+    """Whether a zone has a forecast to plan by.
+
+    Attributes:
+        zone: the site's name of the zone.
+        series: the intensities to plan by, covering now; None where there is no usable issue.
+        age: of the issue that counts, None where there is none.
+        source: of that issue, likewise; ``own`` is our own forecaster.
+        reason: why there is no series, in one line; None where there is one.
+        passed_over: the sources before this one in the site's order, each with the reason why it is not used.
+    """
+
+    zone: str
+    series: Series | None = None
+    age: timedelta | None = None
+    source: str | None = None
+    reason: str | None = None
+    passed_over: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.series is None or self.age is None:
+            return f"zone {self.zone}: {self.reason}"
+        used = f"zone {self.zone}: forecast of {self.source}, {self.age_text}, {self.series.nature}"
+        return "; ".join((used, *(f"not of {said}" for said in self.passed_over)))
+
+    @property
+    def age_text(self) -> str:
+        """How old the issue is, for people."""
+        minutes = max(int((self.age or timedelta()).total_seconds() // 60), 0)
+        return f"{minutes} min old" if minutes < 120 else f"{minutes // 60} h old"
+
+
+def usable_forecasts(
+    archive: ForecastReader, zones: Iterable[str], now: datetime, rules: ForecastRules
+) -> Mapping[str, ForecastState]:
+    """Return for each zone the forecast that counts, where there is one.
+
+    Args:
+        archive: where the issues are.
+        zones: the site's names.
+        now: the current time, aware.
+        rules: how old a forecast may be, and whose comes first.
+
+    Raises:
+        LedgerError: the archive cannot be read.
+    """
+    return {zone: _state(archive, zone, now, rules) for zone in zones}
+
+
+def _state(archive: ForecastReader, zone: str, now: datetime, rules: ForecastRules) -> ForecastState:
+    issues = archive.newest_issues(zone, now - LOOK_BACK)
+    chosen = choose(issues, rules.order.get(zone), now, rules.max_age)
+    return _told(zone, chosen, now)
+
+
+def _told(zone: str, chosen: Chosen, now: datetime) -> ForecastState:
+    issue = chosen.issue
+    if issue is None:
+        return ForecastState(zone, reason=chosen.reason, passed_over=chosen.passed_over)
+    age = now - issue.published
+    return ForecastState(
+        zone, issue.series, age, issue.series.source, chosen.reason, passed_over=chosen.passed_over
+    )
