@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from carbonslurm.app.asking import Asking
     from carbonslurm.app.backfill import Backfill
     from carbonslurm.app.cycle import Cycle, CycleRules
-    from carbonslurm.app.doctor import Doctor
+    from carbonslurm.app.doctor import Doctor, Look
     from carbonslurm.app.forecasting import Forecasting
     from carbonslurm.app.ingest import Ingest
     from carbonslurm.app.letting_go import LettingGo
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from carbonslurm.core.choice import ForecastRules
     from carbonslurm.core.means import Means, MeansRules
     from carbonslurm.core.power import PowerModel
+    from carbonslurm.core.rest import Asked, QuestionKey
     from carbonslurm.core.situation import PlanRules, Zones
     from carbonslurm.formats.hook import HookSettings
     from carbonslurm.ledger.place import Place
@@ -545,7 +546,7 @@ def doctor(config: Config) -> Doctor:
     import pwd
     from functools import partial
 
-    from carbonslurm.app.doctor import Doctor, Look, look_at_source
+    from carbonslurm.app.doctor import Doctor, Look
     from carbonslurm.core.means import Means
     from carbonslurm.formats.hook import render_hook_settings
     from carbonslurm.slurm import looks
@@ -568,8 +569,42 @@ def doctor(config: Config) -> Doctor:
         Look("daemon", partial(_look_at_daemon, config)),
         Look("switch", partial(_look_at_switch, config)),
     ]
-    sources = [Look(f"zone {it.zone}", partial(look_at_source, it, now)) for it in carbon_sources(config)]
-    return Doctor([*taken, *sources])
+    planned = sorted(zones(config).all())
+    forecasts = [Look(f"forecast {zone}", partial(_look_at_forecast, config, zone)) for zone in planned]
+    return Doctor([*taken, *_looks_at_sources(config), *forecasts])
+
+
+def _looks_at_sources(config: Config) -> list[Look]:
+    from functools import partial
+
+    from carbonslurm.app.asking import source_keys
+    from carbonslurm.app.doctor import Look, look_at_source
+
+    found = carbon_sources(config)
+    return [
+        Look(f"zone {source.zone}", partial(look_at_source, source, now, partial(_remembered, config, key)))
+        for key, source in zip(source_keys(found), found, strict=True)
+    ]
+
+
+def _remembered(config: Config, key: QuestionKey) -> Asked:
+    """What the daemon remembers of asking; without its ledger nothing."""
+    from carbonslurm.core.rest import NEVER
+    from carbonslurm.errors import LedgerError
+
+    try:
+        with reading(config) as book:
+            return book.asked().get(key, NEVER)
+    except LedgerError:
+        return NEVER
+
+
+def _look_at_forecast(config: Config, zone: str) -> str:
+    from carbonslurm.app.doctor import look_at_forecast
+    from carbonslurm.app.forecasts import usable_forecasts
+
+    with reading(config) as book:
+        return look_at_forecast(usable_forecasts(book, [zone], now(), forecast_rules(config))[zone])
 
 
 def _look_at_holds(config: Config) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from carbonslurm.app.forecasts import ForecastState
 from carbonslurm.app.telling import UNMARKED
 from carbonslurm.core.interval import iso
 from carbonslurm.core.job import Queue
 from carbonslurm.core.ownership import UNKNOWN, is_held_by_us
+from carbonslurm.core.rest import NEVER, Asked
 from carbonslurm.errors import CarbonslurmError, RefusedError, UnavailableError
 from carbonslurm.ports import CarbonSource, HoldReader, JobMemory, LedgerReader
 
@@ -49,6 +51,13 @@ def _take(look: Look) -> Finding:
         return Finding(look.name, ok=False, finding=str(error))
 
 
+def look_at_forecast(state: ForecastState) -> str:
+    """Say whose forecast a zone is planned by; fail where there is none."""
+    if state.series is None:
+        raise UnavailableError(state.reason or "no forecast yet")
+    return str(state).removeprefix(f"zone {state.zone}: ")
+
+
 def look_at_daemon(book: LedgerReader, cluster: str, interval: timedelta, now: datetime) -> str:
     """Say when the last cycle was; fail where that is too long ago, or it failed."""
     last = book.last_cycle(cluster)
@@ -84,8 +93,16 @@ def look_at_holds(queue: Queue, book: JobMemory, holds: HoldReader) -> str:
     return f"{marks}; carbonslurm-rescue.timer must run on slurmctld's host"
 
 
-def look_at_source(source: CarbonSource, now: Callable[[], datetime]) -> str:
-    """Say what a source gives now."""
+def look_at_source(
+    source: CarbonSource, now: Callable[[], datetime], remembered: Callable[[], Asked] = lambda: NEVER
+) -> str:
+    """Say what a source gives now; one that the daemon leaves alone after a failure is not asked."""
+    asked, moment = remembered(), now()
+    if asked.reason and asked.left_until is not None and moment < asked.left_until:
+        times = f"{asked.failures} failures" if asked.failures != 1 else "a failure"
+        raise UnavailableError(
+            f"{source.name}: left alone until {iso(asked.left_until)}, after {times}: {asked.reason}"
+        )
     try:
         answer = source.fetch(now())
     except CarbonslurmError as error:

@@ -2,15 +2,22 @@
 
 Which one counts is ``core.choice``'s to say. A forecast comes from one issue alone, and natures never meet.
 Without one, jobs are released.
+
+A source's forecast is moved to where the measured values of its nature end (``core.joint``), as it is read:
+in the archive it stays as issued. Our own begins there by itself.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.core.choice import LOOK_BACK, Chosen, ForecastRules, choose
-from carbonslurm.core.forecast import Series
+from carbonslurm.core.choice import LOOK_BACK, OWN, ForecastRules, choose
+from carbonslurm.core.forecast import Issue, Series
+from carbonslurm.core.interval import Interval
+from carbonslurm.core.joint import bridged
 from carbonslurm.ports import ForecastReader
+
+MEASURED = timedelta(hours=12)  # what was measured before says nothing of where a forecast begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +73,16 @@ def usable_forecasts(
 def _state(archive: ForecastReader, zone: str, now: datetime, rules: ForecastRules) -> ForecastState:
     issues = archive.newest_issues(zone, now - LOOK_BACK)
     chosen = choose(issues, rules.order.get(zone), now, rules.max_age)
-    return _told(zone, chosen, now)
-
-
-def _told(zone: str, chosen: Chosen, now: datetime) -> ForecastState:
-    issue = chosen.issue
-    if issue is None:
+    if chosen.issue is None:
         return ForecastState(zone, reason=chosen.reason, passed_over=chosen.passed_over)
-    age = now - issue.published
-    return ForecastState(
-        zone, issue.series, age, issue.series.source, chosen.reason, passed_over=chosen.passed_over
-    )
+    issue = _joined(archive, chosen.issue, now)
+    age, source = now - issue.published, issue.series.source
+    return ForecastState(zone, issue.series, age, source, passed_over=chosen.passed_over)
+
+
+def _joined(archive: ForecastReader, issue: Issue, now: datetime) -> Issue:
+    series = issue.series
+    if series.source == OWN:
+        return issue
+    measured = archive.actual(series.zone, series.nature, Interval(now - MEASURED, now))
+    return issue if measured is None else bridged(issue, measured)
