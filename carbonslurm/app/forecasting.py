@@ -6,8 +6,8 @@ model is trained when a zone first needs one and again each night (UTC), and liv
 less than a second, so a restarted daemon trains anew. It starts from two days of history. With the newest
 value hours old there is still a forecast, with a wider band: that is core's to say.
 
-A zone with too little history, or without measured values, gets no forecast of ours; the next hour tries
-again.
+A zone with too little history, or without measured values, gets no forecast of ours; it is tried again soon,
+since history may be on its way.
 """
 
 import logging
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 LEARN = timedelta(days=365)  # of history that a model learns from, where there is as much
 RECENT = timedelta(days=35)  # of history that a forecast looks at
+HOUR = timedelta(hours=1)  # from one forecast to the next
+AGAIN = timedelta(minutes=5)  # after one that could not be made: history may be on its way
 DEPTH = timedelta(weeks=8)  # of history that is fetched for it: from five on it learns more than a mean day
 
 
@@ -63,7 +65,8 @@ class Forecasting:
     own: OwnForecast
     clock: Callable[[], datetime]
     _models: dict[str, _Learned] = field(default_factory=dict)
-    _tried: dict[str, datetime] = field(default_factory=dict)
+    _next: dict[str, datetime] = field(default_factory=dict)
+    _said: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> tuple[Issue, ...]:
         """Make the forecasts that are due, and keep them.
@@ -74,36 +77,41 @@ class Forecasting:
         found = []
         for zone, order in self.rules.order.items() if self.own is not OwnForecast.NEVER else ():
             now = self.clock()
-            hour = now.replace(minute=0, second=0, microsecond=0)
-            if self._tried.get(zone) == hour:
+            if now < self._next.get(zone, now):
                 continue
-            issue = self._zone(zone, [name for name in order if name != OWN], now, hour)
+            issue = self._zone(zone, [name for name in order if name != OWN], now)
             if issue is not None:
                 self.archive.keep_issues([issue])
                 found.append(issue)
         return tuple(found)
 
-    def _zone(self, zone: str, sources: Sequence[str], now: datetime, hour: datetime) -> Issue | None:
+    def _zone(self, zone: str, sources: Sequence[str], now: datetime) -> Issue | None:
         """Return a new forecast for a zone, None where it needs none now or there can be none."""
         issues = self.archive.newest_issues(zone, now - LOOK_BACK)
         if self.own is OwnForecast.FALLBACK and _served(issues, sources, now, self.rules.max_age):
             return None
-        self._tried[zone] = hour
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        self._next[zone] = hour + HOUR
         if any(issue.series.source == OWN and hour <= issue.published <= now for issue in issues):
             return None
         nature = planning_nature(issues, sources) or self._measured_nature(zone, sources)
-        if nature is None:
-            logger.info("%s: %s: nothing was measured that it could be made of", OWN, zone)
-            return None
         try:
             issue = self._issue(zone, nature, now)
         except DataError as error:
-            logger.info("%s: %s: %s", OWN, zone, error)
+            self._next[zone] = now + AGAIN
+            self._say(zone, str(error))
             return None
-        logger.info("%s: %s: forecast to %s", OWN, zone, iso(issue.series.horizon))
+        self._say(zone, f"forecast to {iso(issue.series.horizon)}")
         return issue
 
-    def _issue(self, zone: str, nature: Nature, now: datetime) -> Issue:
+    def _say(self, zone: str, words: str) -> None:
+        if self._said.get(zone) != words:
+            logger.info("%s: %s: %s", OWN, zone, words)
+        self._said[zone] = words
+
+    def _issue(self, zone: str, nature: Nature | None, now: datetime) -> Issue:
+        if nature is None:
+            raise DataError("nothing was measured that it could be made of")
         model = self._model(zone, nature, now)
         outlook = forecast(model, self._history(zone, nature, Interval(now - RECENT, now)), now)
         return Issue(outlook.hours.series(zone, OWN, nature), now, now, outlook.band)

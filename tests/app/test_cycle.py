@@ -565,7 +565,25 @@ def test_each_cycle_is_written_with_its_counts(world: Any, caplog: pytest.LogCap
     counts = (report.pending, report.flexible, report.running, report.actions, report.refused)
     assert counts == (1, 1, 1, 1, 0)
     assert world.ledger.last_cycle("toy") == (NOON, None)
-    assert "withhold job 1 until 2026-11-22T15:00:00Z: 50 g/kWh over its run, 300 if now" in caplog.messages
+    wait = "withhold job 1 until 2026-11-22T15:00:00Z: 50 g/kWh over its run, 300 if now (toy)"
+    assert wait in caplog.messages
+    assert "zone GB: forecast of toy, 0 min old, average, lifecycle" in caplog.messages
+
+
+def test_whose_forecast_is_used_is_said_once_and_again_where_it_changes(
+    world: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.live(13 * HOUR)
+    world.forecast(*DIRTY_UNTIL_THREE)
+    world.live(HOUR)
+    said = [message.partition(":")[2][:28] for message in caplog.messages if message.startswith("zone GB")]
+    assert said == [
+        " forecast of toy, 0 min old,",
+        " toy: the forecast is stale:",
+        " forecast of toy, 0 min old,",
+    ]
 
 
 def test_a_refusal_is_written_and_tried_again(world: Any) -> None:
