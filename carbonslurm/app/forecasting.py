@@ -37,6 +37,7 @@ LEARN = timedelta(days=365)  # of history that a model learns from, where there 
 RECENT = timedelta(days=35)  # of history that a forecast looks at
 HOUR = timedelta(hours=1)  # from one forecast to the next
 AGAIN = timedelta(minutes=5)  # after one that could not be made: history may be on its way
+MOST = 20  # forecasts a round: the first cycle of a new daemon must not wait for hundreds of models
 DEPTH = timedelta(weeks=8)  # of history that is fetched for it: from five on it learns more than a mean day
 
 
@@ -69,7 +70,7 @@ class Forecasting:
     _said: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> tuple[Issue, ...]:
-        """Make the forecasts that are due, and keep them.
+        """Make the forecasts that are due, as many as a round has time for, and keep them.
 
         Raises:
             LedgerError: the archive cannot be read or written.
@@ -77,6 +78,8 @@ class Forecasting:
         found = []
         for zone, order in self.rules.order.items() if self.own is not OwnForecast.NEVER else ():
             now = self.clock()
+            if len(found) == MOST:
+                break
             if now < self._next.get(zone, now):
                 continue
             issue = self._zone(zone, [name for name in order if name != OWN], now)

@@ -1,14 +1,14 @@
 """Our own forecasts in the daemon: made where they are needed, from what was measured, once an hour."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from carbonslurm.app.forecasting import Forecasting
+from carbonslurm.app.forecasting import MOST, Forecasting
 from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.core.choice import OWN, ForecastRules, OwnForecast, order_of
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series
@@ -196,3 +196,18 @@ def test_a_model_is_trained_anew_each_night(site: Callable[..., Site]) -> None:
     here.forecasting.run()
     assert here.forecasting._models["GB"].model.trained_until >= first.model.trained_until  # noqa: SLF001
     assert here.forecasting._models["GB"] is not first  # noqa: SLF001
+
+
+def test_a_round_makes_a_few_and_the_next_goes_on(ledger: Ledger, now: datetime) -> None:
+    """A daemon that starts with hundreds of zones has its first cycle soon."""
+    site = Site(now, ledger)
+    site.measured(now - 3 * DAY, now)
+    measured = ledger.actual("GB", DIRECT, Interval(now - 3 * DAY, now))
+    assert measured is not None
+    zones = [f"zone {number}" for number in range(MOST + 2)]
+    for zone in zones:
+        ledger.keep_actual(replace(measured, zone=zone, source="a"), now)
+    rules = ForecastRules(6 * HOUR, {zone: order_of(["a"], OwnForecast.FALLBACK) for zone in zones})
+    forecasting = Forecasting(ledger, rules, OwnForecast.FALLBACK, lambda: now)
+    made = [[issue.series.zone for issue in forecasting.run()] for _ in range(3)]
+    assert made == [zones[:MOST], zones[MOST:], []]

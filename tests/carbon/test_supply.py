@@ -52,7 +52,7 @@ def test_a_round_asks_keeps_and_remembers(site: Callable[..., Config], tmp_path:
     assert (missing.failures, other.failures) == (1, 0)
     assert "first.yaml" in str(missing.reason)
     failed = [each for key, each in asked.items() if key.provider == "neso"]
-    assert [each.failures for each in failed] == [1, 1]
+    assert [each.failures for each in failed] == [1, 1, 1]  # forecast, measured, history
     assert all("Connect" in str(each.reason) for each in failed)
 
 

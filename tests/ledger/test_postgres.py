@@ -18,6 +18,7 @@ from carbonslurm.core.action import Action, Verb
 from carbonslurm.errors import LedgerError
 from carbonslurm.ledger.postgres import WRITERS, PostgresServer
 from carbonslurm.ledger.reading import Reading
+from carbonslurm.ledger.tables import REVISIONS
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import RunFilter
 from carbonslurm.sandbox.postgres import PrivatePostgres
@@ -219,7 +220,7 @@ def test_doctor_and_migrate_speak_of_it(site: Path) -> None:
     words = [str(commands / "carbonslurm"), "ledger", "migrate", "--config", str(site)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     address = config.load(site).ledger
-    assert (done.stdout, done.stderr) == (f"{address}: revision 0001\n", "")
+    assert (done.stdout, done.stderr) == (f"{address}: revision {REVISIONS[-1]}\n", "")
     words = [str(commands / "carbonslurm"), "doctor", "--config", str(site)]
     found = subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
     ledger = next(line for line in found if "  ledger  " in line)
