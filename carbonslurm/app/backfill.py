@@ -6,20 +6,22 @@ and before each wait: a command shows that and waits, the daemon takes one step 
 things. Once a day it looks again for what is missing. History may use half of the calls that a provider
 allows, so that today's forecast never waits for last month's values.
 
-A piece that is refused, or cannot be believed, is passed over until the next walk: what lies before it may
-still be had. One for which there was no answer is asked for again.
+A piece for which there was no answer is asked for again. One that cannot be believed is passed over until the
+next walk: what lies before it may still be had. A refusal ends the walk: whoever may not have one month may
+not have the month before it either.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
 from carbonslurm.app.asking import Asking, history_keys
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval, iso
 from carbonslurm.core.rest import QuestionKey, measured_word
-from carbonslurm.errors import UnavailableError
+from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.ports import HistoryArchive, HistorySource
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,14 @@ class Progress:
     def __str__(self) -> str:
         span = f"{iso(self.piece.start)} to {iso(self.piece.end)}"
         return f"{self.source}: {self.zone}: {span}: {self.failure or self.wait or f'{self.kept} values'}"
+
+
+class Turn(Enum):
+    """How a walk goes on after a step."""
+
+    ON = auto()  # to the next piece
+    AGAIN = auto()  # with this piece
+    END = auto()
 
 
 @dataclass(slots=True)
@@ -128,18 +138,20 @@ class Backfill:
         pieces = cut(missing, source.longest)
         for place, piece in enumerate(pieces):
             left = sum((each.length for each in pieces[place + 1 :]), timedelta())
-            answered = False
-            while not answered:
-                progress, answered = self._step(key, source, piece, left)
+            turn = Turn.AGAIN
+            while turn is Turn.AGAIN:
+                progress, turn = self._step(key, source, piece, left)
                 yield progress
+            if turn is Turn.END:
+                return
 
     def _step(
         self, key: QuestionKey, source: HistorySource, piece: Interval, left: timedelta
-    ) -> tuple[Progress, bool]:
-        """Ask for a piece if it may be asked for now; tell whether it is done with."""
+    ) -> tuple[Progress, Turn]:
+        """Ask for a piece if it may be asked for now; tell how the walk goes on."""
         wait = self.asking.obstacle(key, CALLS_SHARE)
         if wait is not None:
-            return Progress(source.name, source.zone, piece, left, wait=wait), False
+            return Progress(source.name, source.zone, piece, left, wait=wait), Turn.AGAIN
         said = self.asking.ask(key, lambda now: source.history(piece, now))
         gave: tuple[str, ...] = ()
         try:
@@ -148,11 +160,12 @@ class Backfill:
                 self.archive.keep_actual(said.answer, self.asking.clock())
         finally:
             self.asking.note(said, gave)
-        if said.error is not None:
-            failure = str(said.error)
-            again = isinstance(said.error, UnavailableError)
-            return Progress(source.name, source.zone, piece, left, failure=failure), not again
-        return Progress(source.name, source.zone, piece, left, kept=_count(said.answer)), True
+        if said.error is None:
+            return Progress(source.name, source.zone, piece, left, kept=_count(said.answer)), Turn.ON
+        failed = Progress(source.name, source.zone, piece, left, failure=str(said.error))
+        if isinstance(said.error, RefusedError):
+            return failed, Turn.END
+        return failed, Turn.AGAIN if isinstance(said.error, UnavailableError) else Turn.ON
 
 
 def cut(missing: Sequence[Interval], longest: timedelta) -> list[Interval]:

@@ -38,7 +38,7 @@ RECENT = timedelta(days=35)  # of history that a forecast looks at
 HOUR = timedelta(hours=1)  # from one forecast to the next
 AGAIN = timedelta(minutes=5)  # after one that could not be made: history may be on its way
 MOST = 20  # forecasts a round: the first cycle of a new daemon must not wait for hundreds of models
-DEPTH = timedelta(weeks=8)  # of history that is fetched for it: from five on it learns more than a mean day
+DEPTH = timedelta(days=205)  # of history that is fetched for it: from 200 on a model has all of its members
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Forecasting:
         Raises:
             LedgerError: the archive cannot be read or written.
         """
-        found = []
+        found: list[Issue] = []
         for zone, order in self.rules.order.items() if self.own is not OwnForecast.NEVER else ():
             now = self.clock()
             if len(found) == MOST:

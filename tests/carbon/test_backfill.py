@@ -120,19 +120,23 @@ def test_a_hole_at_the_provider_is_asked_for_once_a_day(site: Callable[..., Site
     assert len(source.asked) <= 3 + 3
 
 
-def test_no_answer_is_asked_for_again_a_refused_piece_is_passed_over(
-    site: Callable[..., Site], now: datetime
-) -> None:
+def test_no_answer_is_asked_for_again(site: Callable[..., Site], now: datetime) -> None:
     source = History(now - 99 * DAY, error=UnavailableError("away"))
     here = site(source)
     here.live(8 * MINUTE)
-    assert len(set(source.asked)) == 1
-    source.error = RefusedError("too long ago for this key")
-    here.live(30 * MINUTE)
+    assert (len(source.asked), len(set(source.asked))) == (4, 1)
     source.error = None
-    told = here.live(2 * HOUR)
-    assert [it.kept for it in told] == [48, 48]
-    assert source.asked[-1].end == now - 4 * DAY
+    assert [it.kept for it in here.live(HOUR)] == [48, 48, 48]
+
+
+def test_a_refusal_ends_it_for_a_day(site: Callable[..., Site], now: datetime) -> None:
+    """A plan that allows no history costs a call a day, not one for each month."""
+    source = History(now - 99 * DAY, error=RefusedError("403: not in your plan"))
+    here = site(source)
+    here.live(23 * HOUR)
+    assert len(source.asked) == 1
+    here.live(2 * HOUR)
+    assert len(source.asked) == 2
 
 
 def test_an_answer_that_cannot_be_believed_costs_its_piece_only(
