@@ -28,11 +28,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from carbonslurm.app.asking import LONG_AGO, Asking, NoBook, paces, source_keys
+from carbonslurm.app.asking import LONG_AGO, Asking, NoBook, Said, paces, source_keys
 from carbonslurm.core.choice import LOOK_BACK, is_good
 from carbonslurm.core.forecast import Issue, Series
 from carbonslurm.core.interval import iso
 from carbonslurm.core.rest import FORECAST, QuestionKey, measured_word
+from carbonslurm.errors import DataError
 from carbonslurm.ports import CarbonAnswer, CarbonSource, IntensityArchive, Offer
 
 _LOG = logging.getLogger(__name__)
@@ -180,24 +181,28 @@ class _Zone:
 
     def ask(self, key: QuestionKey, source: CarbonSource) -> FetchResult:
         """Ask a source and keep what it says, but for measured values that one before it gives."""
-        asking, archive = self.chain.asking, self.chain.archive
-        said = asking.ask(key, source.fetch)
-        if said.answer is None:
-            asking.note(said)
-            return FetchResult(source.name, source.zone, key.question, failure=str(said.error))
-        answer, at = said.answer, asking.clock()
+        said, actual = self.chain.asking.ask(key, source.fetch), None
         try:
-            if answer.forecast is not None:
-                archive.keep_issues([answer.forecast])
-                self.kept.append(answer.forecast)
-            actual = answer.actual
-            if actual is not None and self._giver(measured_word(actual.nature), at) is not None:
-                actual = None
-            if actual is not None:
-                archive.keep_actual(actual, at)
+            if said.answer is not None:
+                actual = self._keep(said.answer)
+        except DataError as error:  # what the archive does not take was no answer
+            said = Said(key, said.asked_at, error=error)
         finally:
-            asking.note(said, _gave(answer))
-        return FetchResult(source.name, source.zone, key.question, answer.forecast, actual)
+            self.chain.asking.note(said, _gave(said.answer))
+        if said.answer is None:
+            return FetchResult(source.name, source.zone, key.question, failure=str(said.error))
+        return FetchResult(source.name, source.zone, key.question, said.answer.forecast, actual)
+
+    def _keep(self, answer: CarbonAnswer) -> Series | None:
+        """Keep an answer; return the measured values that were kept."""
+        now, actual = self.chain.asking.clock(), answer.actual
+        if answer.forecast is not None:
+            self.chain.archive.keep_issues([answer.forecast])
+            self.kept.append(answer.forecast)
+        if actual is None or self._giver(measured_word(actual.nature), now) is not None:
+            return None
+        self.chain.archive.keep_actual(actual, now)
+        return actual
 
     def _giver(self, word: str, now: datetime) -> QuestionKey | None:
         """Return the earlier source that gives what a word stands for."""
@@ -215,7 +220,9 @@ class _Zone:
         return age <= max_age and any(is_good(issue, then, max_age) for issue in mine)
 
 
-def _gave(answer: CarbonAnswer) -> tuple[str, ...]:
+def _gave(answer: CarbonAnswer | None) -> tuple[str, ...]:
+    if answer is None:
+        return ()
     forecast = [] if answer.forecast is None else [FORECAST]
     return (*forecast, *([] if answer.actual is None else [measured_word(answer.actual.nature)]))
 

@@ -343,6 +343,19 @@ def test_each_answer_is_one_line_of_the_log_and_who_was_not_asked_none(
     assert caplog.messages == ["a: GB: forecast to 2026-11-24T10:10:00Z, measured to 2026-11-22T10:10:00Z"]
 
 
+def test_an_answer_that_the_archive_does_not_take_is_a_failure_of_its_source_alone(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    window = Interval(now, now + 48 * HOUR)
+    empty = CarbonAnswer(forecast=Issue(series("GB", "a", window, value=float("nan")), None, now))
+    bad, good = Source("a", "GB", lambda _: empty), forecasts("b")
+    here = site(bad, good)
+    first, second = here.round()
+    assert "an issue without a value" in str(first.failure)
+    assert here.memory(bad).failures == 1
+    assert second.forecast is not None
+
+
 @dataclass
 class Broken:
     """A ledger whose table of questions, or whose archive, cannot be written."""
