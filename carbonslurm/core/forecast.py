@@ -2,7 +2,8 @@
 
 A ``Series`` is piecewise constant: step ``i`` holds from ``edges[i]`` to ``edges[i + 1]``. Its ``Nature``
 (kind and scope) travels with it, and two natures are never joined. A step may be unknown (NaN): then every
-mean that touches it is None, never a number. An ``Issue`` is one forecast as it was published at one moment.
+mean that touches it is None, never a number. An ``Issue`` is one forecast as it was published at one moment,
+with a ``Band`` around it where its maker says how sure it is.
 """
 
 from collections.abc import Iterable
@@ -187,6 +188,34 @@ class Series:
         ]
 
 
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Between which values the true ones are expected, step by step.
+
+    Attributes:
+        low: shape (n,), g/kWh, aligned with the values of a series; NaN where those are.
+        high: shape (n,), g/kWh, never below ``low``; NaN where ``low`` is.
+        share: how much of the truth is expected within, above 0 and below 1.
+
+    Raises:
+        DataError: shapes or gaps do not fit, or a low lies above its high.
+    """
+
+    low: Floats
+    high: Floats
+    share: float = 0.8
+
+    def __post_init__(self) -> None:
+        if self.low.ndim != 1 or self.low.shape != self.high.shape:
+            raise DataError("a band needs as many lows as highs")
+        if not np.array_equal(np.isnan(self.low), np.isnan(self.high)):
+            raise DataError("a band has a low without a high, or a high without a low")
+        if bool(np.any(self.low > self.high)):
+            raise DataError("a band has a low above its high")
+        if not 0 < self.share < 1:
+            raise DataError(f"no band holds a share of {self.share:g}: above 0 and below 1")
+
+
 @dataclass(frozen=True, slots=True)
 class Issue:
     """One forecast as it was published.
@@ -195,11 +224,22 @@ class Issue:
         series: what it says.
         generated_at: when the source made it, None where the source does not say.
         fetched_at: when we read it.
+        band: how sure it is, aligned with the series; None where the source does not say.
+
+    Raises:
+        DataError: the band does not fit the series.
     """
 
     series: Series
     generated_at: datetime | None
     fetched_at: datetime
+    band: Band | None = None
+
+    def __post_init__(self) -> None:
+        if self.band is None:
+            return
+        if not np.array_equal(np.isnan(self.band.low), np.isnan(self.series.values)):
+            raise DataError(f"{self.series.source}: {self.series.zone}: the band does not fit the series")
 
     @property
     def published(self) -> datetime:

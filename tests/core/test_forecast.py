@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
+from carbonslurm.core.forecast import Band, Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.errors import DataError
 
@@ -125,6 +125,41 @@ def test_an_issue_ages_from_when_its_source_made_it_else_from_when_we_read_it() 
     fetched = START + 3 * HOUR
     assert Issue(hourly(1), START, fetched).published == START
     assert Issue(hourly(1), None, fetched).published == fetched
+
+
+# --- bands ---
+
+
+def test_an_issue_may_say_how_sure_it_is() -> None:
+    series = hourly(100, None, 300)
+    band = Band(np.array([90, np.nan, 250]), np.array([120, np.nan, 300]))
+    assert Issue(series, START, START, band).band is band
+    assert band.share == 0.8
+    assert Issue(series, START, START).band is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "share", "words"),
+    [
+        ([1, 2], [1], 0.8, "as many"),
+        ([[1, 2]], [[2, 3]], 0.8, "as many"),
+        ([1, np.nan], [1, 2], 0.8, "without"),
+        ([1, 3], [1, 2], 0.8, "above its high"),
+        ([1], [2], 0, "share of 0"),
+        ([1], [2], 1, "share of 1"),
+    ],
+)
+def test_a_band_that_contradicts_itself_is_refused(
+    low: list[float], high: list[float], share: float, words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        Band(np.array(low, dtype=float), np.array(high, dtype=float), share)
+
+
+@pytest.mark.parametrize("low", [[1.0], [1.0, np.nan, 3.0], [1.0, 2.0]])
+def test_a_band_that_does_not_fit_its_series_is_refused(low: list[float]) -> None:
+    with pytest.raises(DataError, match="toy: GB: the band"):
+        Issue(hourly(100, 200, 300), START, START, Band(np.array(low), np.array(low) + 1))
 
 
 # --- against the plain way ---
