@@ -1,15 +1,16 @@
 """Our own forecast, from a zone's history alone: for where no source gives one, and to judge those that do.
 
 ``train`` looks at the whole history, once a night; ``forecast`` at its last weeks, at each issue, and costs
-next to nothing. What a model consists of depends on how much history there is:
+next to nothing. What a model consists of depends on how much history there is (``RECIPES``):
 
 - from two days on, the seasonal baseline (``core/seasonal.py``);
-- from five weeks on, the mean of the baseline and two ridge regressions (``core/learned.py``), each weighted by
-  how it did on the newest part of the history, which it was not shown: the hold-out. Then they learn from all.
+- from five weeks on, its mean with ridge regressions (``core/learned.py``), each weighted by how it did on the
+  newest part of the history, which it was not shown: the hold-out. Then all learn from the whole;
+- from 200 days on, the mean of the regressions alone.
 
 The hold-out's errors, by lead, also say how sure a forecast is: the band holds the middle 80 % of them. A lead
 counts from the last known hour, not from now, so an old measurement widens the band by itself. Errors are
-shares of the level (differences of logs), and a forecast aims at the least percentage error.
+shares of the level (differences of logs), so a forecast aims at the median.
 
 Pure and deterministic: the same history gives the same model, and the same model the same forecast.
 """
@@ -29,12 +30,37 @@ from carbonslurm.errors import DataError
 AHEAD = 144  # leads in hours that a model knows: four days, and two of age; further on its last day repeats
 FEWEST = 2 * DAY  # hours of history
 SEASONAL_DAYS = 7
-LEARNED_DAYS = 28  # of a window of the learned maps, once the history is long
-WINDOW_DAYS = ((112, LEARNED_DAYS), (56, 14), (35, 7))  # known days from which on a window has so many
-BY_HOUR_DAYS = 14  # all that ByHour makes use of
-BY_LEAD_STEP, BY_HOUR_STEP, HELD_STEP = 5, 1, 7  # hours between windows; no divisor of 24, so that all hours come
-HELD_DAYS = (10, 60)  # least and most of the hold-out, a fifth of the history in between
+BY_LEAD_STEP, BY_HOUR_STEP, HELD_STEP = 5, 1, 7  # hours between windows; prime to 24, so that all hours come
+HELD_PART, HELD_DAYS = 5, (10, 60)  # the hold-out is a fifth of the history, within these days
+LEAST_HOURS = 7 * DAY  # that origins to learn from must span
 WHOLE = 0.8  # of a window's targets must be known to train with it
+
+Maps = tuple[ByLead | ByHour, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a model consists of from so many known days on.
+
+    Attributes:
+        known: days.
+        by_lead, by_hour: days of the windows of each such map.
+        baseline: whether the seasonal baseline takes part.
+    """
+
+    known: int
+    by_lead: tuple[int, ...]
+    by_hour: tuple[int, ...]
+    baseline: bool
+
+
+RECIPES = (
+    Recipe(200, by_lead=(28, 14), by_hour=(14,), baseline=False),
+    Recipe(112, by_lead=(28, 14), by_hour=(14,), baseline=True),
+    Recipe(56, by_lead=(14,), by_hour=(14,), baseline=True),
+    Recipe(35, by_lead=(7,), by_hour=(7,), baseline=True),
+)
+WINDOW_DAYS = 28  # the longest of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +70,16 @@ class Model:
     Attributes:
         scale: between g/kWh and the logs that all else is in.
         days: days up to the origin that a window has.
-        by_lead: a learned map, None while the history is too short.
-        by_hour: the other.
-        blend: how to make one forecast of the members'; seasonal first, then ``by_lead`` and ``by_hour``.
+        baseline: whether the seasonal baseline takes part.
+        maps: the learned ones; none while the history is too short.
+        blend: how to make one forecast of the baseline's, if it takes part, and the maps', in this order.
         trained_until: number of the hour after the last that it has seen.
     """
 
     scale: Scale
     days: int
-    by_lead: ByLead | None
-    by_hour: ByHour | None
+    baseline: bool
+    maps: Maps
     blend: Blend
     trained_until: int
 
@@ -109,14 +135,16 @@ def train(history: Hourly) -> Model:
     known = _enough(history.trimmed())
     scale = Scale.of(known.values)
     past = _Past(scale.into(filled(known.values)), ~np.isnan(known.values), known.first)
-    days = _window_days(known.known // DAY)
-    if days is None:
-        days = min(SEASONAL_DAYS, len(past.logs) // DAY)
-        return Model(scale, days, None, None, _tried(past, days, (), past.first), past.after)
-    held = past.after - DAY * min(max(known.known // DAY // 5, HELD_DAYS[0]), HELD_DAYS[1])
-    blend = _tried(past, days, _maps(past, days, held), held)
-    by_lead, by_hour = _maps(past, days, past.after)
-    return Model(scale, days, by_lead, by_hour, blend, past.after)
+    days = known.known // DAY
+    for recipe in (recipe for recipe in RECIPES if recipe.known <= days):
+        held = past.after - DAY * min(max(days // HELD_PART, HELD_DAYS[0]), HELD_DAYS[1])
+        tried_on, maps = _maps(past, recipe, held), _maps(past, recipe, past.after)
+        if tried_on and maps:
+            longest = max(recipe.by_lead)
+            blend = _tried(past, longest, tried_on, held, baseline=recipe.baseline)
+            return Model(scale, longest, recipe.baseline, maps, blend, past.after)
+    days = min(SEASONAL_DAYS, len(past.logs) // DAY)
+    return Model(scale, days, True, (), _tried(past, days, (), past.first, baseline=True), past.after)
 
 
 def forecast(model: Model, recent: Hourly, issued_at: datetime, hours: int = 96) -> Outlook:
@@ -124,7 +152,7 @@ def forecast(model: Model, recent: Hourly, issued_at: datetime, hours: int = 96)
 
     Args:
         model: from ``train``, on this zone's history and not on later hours than are known now.
-        recent: what is known now, the last ``LEARNED_DAYS`` days of it at least; with fewer than the model's
+        recent: what is known now, the last ``WINDOW_DAYS`` days of it at least; with fewer than the model's
             windows have, the seasonal baseline alone speaks.
         issued_at: the moment at which it is asked; hours from its own on are not looked at.
         hours: how many to say.
@@ -135,35 +163,43 @@ def forecast(model: Model, recent: Hourly, issued_at: datetime, hours: int = 96)
     start = hour_of(issued_at)
     seen = _enough(recent.until(start).trimmed())
     past = _Past(model.scale.into(filled(seen.values)), ~np.isnan(seen.values), seen.first)
-    maps = (model.by_lead, model.by_hour) if model.by_lead and model.by_hour else ()
-    days, blend = model.days, model.blend
-    if len(past.logs) < days * DAY:
-        days, maps, blend = len(past.logs) // DAY, (), assumed(AHEAD)
-    told = _go_on(maps, past.windows(np.array([past.after]), days))[:, 0]
-    logs = np.tensordot(blend.weights, told, axes=1) + blend.shift
+    if len(past.logs) < model.days * DAY:
+        days, blend = len(past.logs) // DAY, assumed(AHEAD)
+        told = _go_on((), past.windows(np.array([past.after]), days), baseline=True)
+    else:
+        blend = model.blend
+        told = _go_on(model.maps, past.windows(np.array([past.after]), model.days), baseline=model.baseline)
+    logs = np.tensordot(blend.weights, told[:, 0], axes=1)
     ahead = np.arange(start - past.after, start - past.after + hours)
     lead = np.where(ahead < AHEAD, ahead, AHEAD - DAY + ahead % DAY)
-    values, low, high = (model.scale.back(logs[lead] + about[lead]) for about in (0 * blend.low, blend.low, blend.high))
+    values, low, high = (
+        model.scale.back(logs[lead] + about) for about in (0.0, blend.low[lead], blend.high[lead])
+    )
     return Outlook(Hourly(start, values), Band(low, high, SHARE), past.after)
 
 
 def _enough(history: Hourly) -> Hourly:
     if history.known < FEWEST:
-        raise DataError(f"{history.known} known hours are too few for a forecast of our own: it takes {FEWEST}")
+        raise DataError(
+            f"{history.known} known hours are too few for a forecast of our own: it takes {FEWEST}"
+        )
     return history
 
 
-def _window_days(known: int) -> int | None:
-    """Return how many days a learned map's window has after so many known days, None for no map."""
-    return next((days for least, days in WINDOW_DAYS if known >= least), None)
-
-
-def _maps(past: _Past, days: int, after: int) -> tuple[ByLead, ByHour]:
-    """Train both maps on what lies before an hour."""
+def _maps(past: _Past, recipe: Recipe, after: int) -> Maps:
+    """Train the maps on what lies before an hour; none where gaps leave too few windows to learn from."""
     last = after - AHEAD + 1
-    return ByLead.train(*_lessons(past, days, last, BY_LEAD_STEP)), ByHour.train(
-        *_lessons(past, min(days, BY_HOUR_DAYS), last, BY_HOUR_STEP)
-    )
+    maps: list[ByLead | ByHour] = []
+    for kind, step, lengths in (
+        (ByLead, BY_LEAD_STEP, recipe.by_lead),
+        (ByHour, BY_HOUR_STEP, recipe.by_hour),
+    ):
+        for days in lengths:
+            windows, followed, measured = _lessons(past, days, last, step)
+            if len(windows.origins) * step < LEAST_HOURS:
+                return ()
+            maps.append(kind.train(windows, followed, measured))
+    return tuple(maps)
 
 
 def _lessons(past: _Past, days: int, after: int, step: int) -> tuple[Windows, Floats, Floats]:
@@ -175,19 +211,16 @@ def _lessons(past: _Past, days: int, after: int, step: int) -> tuple[Windows, Fl
     return past.windows(origins[kept], days), past.logs[here[kept]], measured[kept]
 
 
-def _tried(past: _Past, days: int, maps: tuple[ByLead, ByHour] | tuple[()], first: int) -> Blend:
+def _tried(past: _Past, days: int, maps: Maps, first: int, *, baseline: bool) -> Blend:
     """Try the members on the hours from ``first`` on."""
     origins = past.origins(days, first, past.after - DAY + 1, HELD_STEP)
     followed = past.followed(origins)
     if np.isnan(followed).all():
         return assumed(AHEAD)
-    return tried(_go_on(maps, past.windows(origins, days)), followed, HELD_STEP)
+    return tried(_go_on(maps, past.windows(origins, days), baseline=baseline), followed, HELD_STEP)
 
 
-def _go_on(maps: tuple[ByLead, ByHour] | tuple[()], windows: Windows) -> Floats:
+def _go_on(maps: Maps, windows: Windows, *, baseline: bool) -> Floats:
     """Return shape (members, k, AHEAD): what each member says after each window, the baseline first."""
-    week = windows.logs[:, -SEASONAL_DAYS * DAY :]
-    told = [seasonal(week, AHEAD)]
-    if maps:
-        told += [maps[0].go_on(windows), maps[1].go_on(windows.last(BY_HOUR_DAYS))]
-    return np.stack(told)
+    told = [seasonal(windows.last(SEASONAL_DAYS).logs, AHEAD)] if baseline else []
+    return np.stack(told + [learned.go_on(windows) for learned in maps])

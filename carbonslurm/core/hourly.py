@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from carbonslurm.core.forecast import Floats, Nature, Series
 from carbonslurm.core.interval import aware, from_epoch
 from carbonslurm.errors import DataError
 
+Flags = npt.NDArray[np.bool_]
 HOUR = 3600.0
 KNOWN = 0.5  # of an hour: half an hour's step, as NESO has, is enough for its hour
 STRAIGHT = 3  # hours: so short a gap is bridged by a straight line
@@ -72,7 +74,7 @@ class Hourly:
         Raises:
             DataError: there is no hour.
         """
-        edges = (self.first + np.arange(len(self.values) + 1)) * HOUR
+        edges = _edges(self.first, self.after)
         return Series(zone, source, nature, edges, self.values.copy(), np.ones(len(self.values), dtype=bool))
 
 
@@ -94,7 +96,7 @@ def hourly(series: Series, known: float = KNOWN) -> Hourly:
         known: an hour of which a smaller share is known is unknown.
     """
     first, after = int(series.edges[0] // HOUR), int(-(-series.edges[-1] // HOUR))
-    edges = (first + np.arange(after - first + 1)) * HOUR
+    edges = _edges(first, after)
     lengths, there = np.diff(series.edges), ~np.isnan(series.values)
     known_seconds = _within(edges, series.edges, lengths * there)
     sums = _within(edges, series.edges, lengths * np.where(there, series.values, 0.0))
@@ -138,21 +140,26 @@ def filled(values: Floats) -> Floats:
     return _line(whole, ~np.isnan(whole))
 
 
+def _edges(first: int, after: int) -> Floats:
+    """Return the edges of hours, Unix seconds."""
+    return np.asarray(np.arange(first, after + 1) * HOUR, dtype=float)
+
+
 def _within(edges: Floats, steps: Floats, amounts: Floats) -> Floats:
     """Spread amounts evenly over their steps and return how much lies between each two edges."""
     return np.diff(np.interp(edges, steps, np.concatenate(([0.0], np.cumsum(amounts)))))
 
 
-def _line(values: Floats, there: np.ndarray) -> Floats:
+def _line(values: Floats, there: Flags) -> Floats:
     """Return values with straight lines over what is not there, level at the ends."""
     index = np.arange(len(values))
     return np.interp(index, index[there], values[there])
 
 
-def _short(there: np.ndarray) -> np.ndarray:
+def _short(there: Flags) -> Flags:
     """Return which missing hours lie in a gap that a line may bridge: short, and with values on both sides."""
     index = np.flatnonzero(there)
     place = np.searchsorted(index, np.arange(len(there)), side="left")
     inner = (place > 0) & (place < len(index))
     gap = index[np.minimum(place, len(index) - 1)] - index[np.maximum(place - 1, 0)] - 1
-    return ~there & inner & (gap <= STRAIGHT)
+    return np.asarray(~there & inner & (gap <= STRAIGHT), dtype=bool)

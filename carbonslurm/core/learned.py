@@ -25,7 +25,7 @@ from carbonslurm.core.seasonal import DAY, seasonal
 WEEK = 7
 LAST_HOURS = 6  # taken one by one
 QUARTER = 6  # hours of the means of the last day
-BY_LEAD_SHRINK, BY_HOUR_SHRINK = 3e-3, 3e-2  # lambda as a share of the mean diagonal
+BY_LEAD_SHRINK, BY_HOUR_SHRINK = 3e-3, 1e-1  # lambda as a share of the mean diagonal
 WEEKDAY_BY_LEAD, WEEKDAY_BY_HOUR = 0.05, 0.1  # how large a weekday stands beside logs: what ridge makes of it
 GROUP = 3  # hours of the day that share a map of ByHour
 MARGIN = 1  # hours on either side that train it, too
@@ -46,7 +46,7 @@ class Windows:
     @property
     def days(self) -> Floats:
         """Shape (k, days, 24): in days that end at the origin."""
-        return self.logs.reshape(len(self.logs), -1, DAY)
+        return self.logs.reshape(len(self.logs), self.logs.shape[1] // DAY, DAY)
 
     def last(self, days: int) -> "Windows":
         """Return their last days, or all where there are fewer."""
@@ -72,23 +72,27 @@ class ByLead:
 
     Attributes:
         maps: shape (24, p, days ahead).
+        days: of the windows that it sees.
     """
 
     maps: npt.NDArray[np.float32]
+    days: int
 
     @classmethod
     def train(cls, windows: Windows, targets: Floats, weights: Floats) -> "ByLead":
         """Learn from windows and what followed, targets of shape (k, leads), leads a multiple of 24."""
         told = _Told.of(windows)
         columns = [
-            solved(told.inputs(lead), targets[:, lead::DAY] - told.usual[:, lead, None], weights, BY_LEAD_SHRINK)
+            solved(
+                told.inputs(lead), targets[:, lead::DAY] - told.usual[:, lead, None], weights, BY_LEAD_SHRINK
+            )
             for lead in range(DAY)
         ]
-        return cls(np.stack(columns).astype(np.float32))
+        return cls(np.stack(columns).astype(np.float32), windows.days.shape[1])
 
     def go_on(self, windows: Windows) -> Floats:
-        """Return shape (k, leads): what follows each window, transformed."""
-        told = _Told.of(windows)
+        """Return shape (k, leads): what follows each window, transformed; it may be longer than needed."""
+        told = _Told.of(windows.last(self.days))
         found = np.empty((len(windows.logs), DAY * self.maps.shape[2]))
         for lead in range(DAY):
             found[:, lead::DAY] = told.usual[:, lead, None] + told.inputs(lead) @ self.maps[lead]
@@ -142,24 +146,29 @@ class ByHour:
 
     Attributes:
         maps: shape (8, p, leads).
+        days: of the windows that it sees.
     """
 
     maps: npt.NDArray[np.float32]
+    days: int
 
     @classmethod
     def train(cls, windows: Windows, targets: Floats, weights: Floats) -> "ByHour":
         """Learn from windows and what followed, targets of shape (k, leads)."""
-        inputs, rest = _all_hours(windows), targets - seasonal(windows.logs[:, -WEEK * DAY :], targets.shape[1])
+        inputs, rest = (
+            _all_hours(windows),
+            targets - seasonal(windows.logs[:, -WEEK * DAY :], targets.shape[1]),
+        )
         maps = []
         for group in range(DAY // GROUP):
             past = (windows.origins - group * GROUP + MARGIN) % DAY
             rows = past < GROUP + 2 * MARGIN
             maps.append(solved(inputs[rows], rest[rows], weights[rows], BY_HOUR_SHRINK))
-        return cls(np.stack(maps).astype(np.float32))
+        return cls(np.stack(maps).astype(np.float32), windows.days.shape[1])
 
     def go_on(self, windows: Windows) -> Floats:
-        """Return shape (k, leads): what follows each window, transformed."""
-        inputs = _all_hours(windows)
+        """Return shape (k, leads): what follows each window, transformed; it may be longer than needed."""
+        inputs = _all_hours(windows.last(self.days))
         found = seasonal(windows.logs[:, -WEEK * DAY :], self.maps.shape[2])
         groups = windows.origins % DAY // GROUP
         for group in np.unique(groups):

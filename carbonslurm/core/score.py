@@ -5,7 +5,8 @@ in nothing. A lead is how many hours lie between the hour in which a forecast wa
 speaks of.
 
 - MAE: mean of |actual - forecast|, g/kWh.
-- MAPE: mean of |actual - forecast| / actual in percent, over the hours whose actual is above zero.
+- MAPE: mean of |actual - forecast| / actual in percent, over the hours whose actual is at least 0.001 g/kWh:
+  of zero there is no percentage.
 - wMAPE: sum of |actual - forecast| / sum of actual, in percent: clean hours weigh little, so it can be trusted
   where MAPE explodes.
 - bias: mean of forecast - actual, g/kWh: above zero where it says too much.
@@ -27,6 +28,7 @@ from carbonslurm.core.forecast import Floats, Issue, Series
 from carbonslurm.core.hourly import Hourly, hour_of, hourly
 from carbonslurm.errors import UsageError
 
+LEAST = 1e-3  # g/kWh: nobody measures less, and what is divided by less is noise
 DAYS_OF_LEAD = ((0, 24), (24, 48), (48, 72), (72, 96))
 
 
@@ -88,12 +90,12 @@ def score(actual: Floats, forecast: Floats, band: tuple[Floats, Floats] | None =
     truth, error = actual[there], forecast[there] - actual[there]
     if not len(truth):
         return Score(0)
-    above, total = truth > 0, float(truth.sum())
+    above, total = truth >= LEAST, float(truth.sum())
     return Score(
         hours=len(truth),
         mae=float(np.abs(error).mean()),
         mape=float((np.abs(error[above]) / truth[above]).mean() * 100) if above.any() else None,
-        wmape=float(np.abs(error).sum() / total * 100) if total > 0 else None,
+        wmape=float(np.abs(error).sum() / total * 100) if total >= LEAST else None,
         bias=float(error.mean()),
         inside=_inside(truth, band[0][there], band[1][there]) if band else None,
     )
@@ -110,7 +112,9 @@ def scores(
         start = hour_of(issue.published)
         for column, (first, after) in zip(columns, leads, strict=True):
             span = (start + first, start + after)
-            column.append((truth.between(*span), said.between(*span), low.between(*span), high.between(*span)))
+            column.append(
+                (truth.between(*span), said.between(*span), low.between(*span), high.between(*span))
+            )
     return [_score_of(column) for column in columns]
 
 

@@ -1,15 +1,17 @@
 """How good our own forecast is: bin/bench forecast DATA. DATA has carbon/ and forecasts/; without it nothing is run.
 
-  regions   nine grids, 181 issues of 2021, beside last value, seasonal naive and the shipped weather-driven
-            forecasts; what deciding by ours saves
-  others    other zones and years
-  polls     from a live API's polls, with old values, gaps and revisions
-  cost      seconds to train and to forecast
+regions   nine grids, 181 issues of 2021, beside last value, seasonal naive and the shipped weather-driven
+          forecasts; what deciding by ours saves
+others    other zones and years
+polls     from a live API's polls, with old values, gaps and revisions
+cost      seconds to train and to forecast
 """
 
 import os
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one core, whatever the machine has; numpy reads it when it is imported
+os.environ["OPENBLAS_NUM_THREADS"] = (
+    "1"  # one core, whatever the machine has; numpy reads it when it is imported
+)
 
 import argparse
 import json
@@ -32,7 +34,9 @@ def main() -> None:
     if unknown:
         asked.error(f"no such part: {', '.join(sorted(unknown))}")
     if given.data is None or not (given.data / "carbon/carboncast").is_dir():
-        print("bin/bench forecast: skipped: it takes a folder that has carbon/carboncast and forecasts/carboncast")
+        print(
+            "bin/bench forecast: skipped: it takes a folder that has carbon/carboncast and forecasts/carboncast"
+        )
         return
     measures = {
         "regions": (lambda: regions.measure(given.data, given.retrain, hourly=True), regions.table),

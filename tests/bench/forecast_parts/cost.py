@@ -29,7 +29,10 @@ def measure(folder: Path) -> dict[str, float]:
         for name, before, after in zip(("train", "forecast"), marks, marks[1:], strict=False):
             columns[name].append(after[0] - before[0])
             columns[f"{name}_cpu"].append(after[1] - before[1])
-    return {"hours": len(history.values), **{name: statistics.median(column) for name, column in columns.items()}}
+    return {
+        "hours": len(history.values),
+        **{name: statistics.median(column) for name, column in columns.items()},
+    }
 
 
 def table(found: Mapping[str, Any]) -> list[str]:

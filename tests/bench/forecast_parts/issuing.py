@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from carbonslurm.core.forecaster import LEARNED_DAYS, Model, Outlook, forecast, train
+from carbonslurm.core.forecaster import WINDOW_DAYS, Model, Outlook, forecast, train
 from carbonslurm.core.hourly import Hourly, start_of
 
 
@@ -19,5 +19,5 @@ def issued(history: Hourly, hours: Iterable[int], retrain: int, ahead: int = 96)
     for hour in hours:
         if model is None or hour >= model.trained_until + retrain:
             model = train(history.until(hour))
-        recent = Hourly(hour - LEARNED_DAYS * 24, history.between(hour - LEARNED_DAYS * 24, hour))
+        recent = Hourly(hour - WINDOW_DAYS * 24, history.between(hour - WINDOW_DAYS * 24, hour))
         yield forecast(model, recent, start_of(hour), ahead)

@@ -43,10 +43,16 @@ def _zone(polls: list[tuple[datetime, int, float]], retrain: int) -> dict[str, A
     return {
         "forecasts": len(made),
         "none": refused,
-        "age": {"median": float(np.median(ages)), "p95": float(np.quantile(ages, 0.95)), "most": int(ages.max())},
+        "age": {
+            "median": float(np.median(ages)),
+            "p95": float(np.quantile(ages, 0.95)),
+            "most": int(ages.max()),
+        },
         "all": _scored(made, final, 96),
         "by age": {
-            name: _scored([item for item, age in zip(made, ages, strict=True) if low <= age < high], final, DAY)
+            name: _scored(
+                [item for item, age in zip(made, ages, strict=True) if low <= age < high], final, DAY
+            )
             for name, (low, high) in grades.items()
         },
     }
@@ -83,8 +89,15 @@ def _scored(outlooks: list[Outlook], final: Hourly, hours: int) -> dict[str, Any
     truth, said, low, high = (
         np.stack(column)[:, :hours]
         for column in zip(
-            *((final.between(item.hours.first, item.hours.after), item.hours.values, item.band.low, item.band.high)
-              for item in outlooks),
+            *(
+                (
+                    final.between(item.hours.first, item.hours.after),
+                    item.hours.values,
+                    item.band.low,
+                    item.band.high,
+                )
+                for item in outlooks
+            ),
             strict=True,
         )
     )

@@ -73,7 +73,8 @@ def _region(
 def _scores(actual: Floats, said: Floats, band: tuple[Floats, Floats] | None) -> dict[str, Any]:
     days = [slice(0, AHEAD), *(slice(first, first + DAY) for first in range(0, AHEAD, DAY))]
     found = [
-        score(actual[:, day], said[:, day], (band[0][:, day], band[1][:, day]) if band else None) for day in days
+        score(actual[:, day], said[:, day], (band[0][:, day], band[1][:, day]) if band else None)
+        for day in days
     ]
     return {"all": asdict(found[0]), "days": [asdict(item) for item in found[1:]]}
 
@@ -119,14 +120,19 @@ def _row(items: list[dict[str, Any]]) -> str:
 
 
 def _more(items: list[dict[str, Any]]) -> str:
-    wmape, bias, inside = (np.mean([item["all"][key] for item in items]) for key in ("wmape", "bias", "inside"))
+    wmape, bias, inside = (
+        np.mean([item["all"][key] for item in items]) for key in ("wmape", "bias", "inside")
+    )
     return f"   wMAPE {wmape:.2f} %, bias {bias:+.1f} g/kWh, in the band {inside * 100:.0f} %"
 
 
 def _table_of_savings(found: Mapping[str, Any], counted: list[str]) -> list[str]:
     if not all("realised" in found[zone]["ours"] for zone in found):
         return []
-    lines = ["", f"A job of {LENGTH} h done within {WINDOW} h, released every hour: share of the perfect saving"]
+    lines = [
+        "",
+        f"A job of {LENGTH} h done within {WINDOW} h, released every hour: share of the perfect saving",
+    ]
     for zone in found:
         ours, naive = (found[zone][name]["realised"] for name in ("ours", "seasonal naive"))
         lines.append(
@@ -134,7 +140,9 @@ def _table_of_savings(found: Mapping[str, Any], counted: list[str]) -> list[str]
             f"   perfect saving {ours['possible'] * 100:5.1f} %"
         )
     for title, made in (("mean of shares", _mean_of_shares), ("share of means", _share_of_means)):
-        ours, naive = (made([found[zone][name]["realised"] for zone in counted]) for name in ("ours", "seasonal naive"))
+        ours, naive = (
+            made([found[zone][name]["realised"] for zone in counted]) for name in ("ours", "seasonal naive")
+        )
         lines.append(f"{title:<14} ours {ours * 100:5.1f} %   seasonal naive {naive * 100:5.1f} %")
     return lines
 
