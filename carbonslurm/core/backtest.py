@@ -13,8 +13,8 @@ from carbonslurm.core.seasonal import DAY
 SHARE = 0.8  # of actuals that the band is to hold
 SHARPNESS = 8.0  # weights go with error^-8: twice the error, no weight to speak of
 NEIGHBOURS = 3  # leads on either side that share a quantile
-# Without a hold-out: half a band at lead h is 0.08 h^(1/4), half as wide again as the baseline's own on the nine
-# grids of CarbonCast in 2020 (0.05 at the first hour, 0.14 after a day, 0.19 after six).
+# Without a hold-out: half a band at lead h is 0.08 h^(1/4), half as wide again as the baseline's own on the
+# nine grids of CarbonCast in 2020 (0.05 at the first hour, 0.14 after a day, 0.19 after six).
 ASSUMED_WIDTH, ASSUMED_POWER = 0.08, 0.25
 UNSEEN_DAYS = 5.0  # a hold-out of d days has not seen all weather: its band is widened by 5/d of itself
 ASSUMED_DAYS = 4.0  # days of hold-out that this assumption counts for

@@ -4,13 +4,13 @@
 next to nothing. What a model consists of depends on how much history there is (``RECIPES``):
 
 - from two days on, the seasonal baseline (``core/seasonal.py``);
-- from five weeks on, its mean with ridge regressions (``core/learned.py``), each weighted by how it did on the
-  newest part of the history, which it was not shown: the hold-out. Then all learn from the whole;
+- from five weeks on, its mean with ridge regressions (``core/learned.py``), each weighted by how it did on
+  the newest part of the history, which it was not shown: the hold-out. Then all learn from the whole;
 - from 200 days on, the mean of the regressions alone.
 
-The hold-out's errors, by lead, also say how sure a forecast is: the band holds the middle 80 % of them. A lead
-counts from the last known hour, not from now, so an old measurement widens the band by itself. Errors are
-shares of the level (differences of logs), so a forecast aims at the median.
+The hold-out's errors, by lead, also say how sure a forecast is: the band holds the middle 80 % of them. A
+lead counts from the last known hour, not from now, so an old measurement widens the band by itself. Errors
+are shares of the level (differences of logs), so a forecast aims at the median.
 
 Pure and deterministic: the same history gives the same model, and the same model the same forecast.
 """
@@ -101,7 +101,7 @@ class Outlook:
 
 @dataclass(frozen=True, eq=False)
 class _Past:
-    """A history made ready: ``logs`` without gaps, ``there`` where they were measured, from hour ``first``."""
+    """A history made ready: ``logs`` without gaps, ``there`` where measured, from hour ``first`` on."""
 
     logs: Floats
     there: np.ndarray
@@ -203,7 +203,7 @@ def _maps(past: _Past, recipe: Recipe, after: int) -> Maps:
 
 
 def _lessons(past: _Past, days: int, after: int, step: int) -> tuple[Windows, Floats, Floats]:
-    """Return windows, what followed (gaps filled) and how much each counts, by how much of it was measured."""
+    """Return windows, what followed (gaps filled) and how much each counts: what part was measured."""
     origins = past.origins(days, past.first, after, step)
     here = (origins - past.first)[:, None] + np.arange(AHEAD)
     measured = past.there[here].mean(axis=1)

@@ -1,9 +1,9 @@
 """Intensity on a grid of whole hours, for arithmetic that wants one: the forecaster and the scores.
 
-A ``Series`` has steps of any length; here each value is the mean over one hour of Unix time, so an index is an
-hour and the hour of the day is the number modulo 24, in UTC: no clock ever changes. An hour of which less than
-half is known is unknown (NaN). What is unknown is filled only where a model needs a whole window, and never
-in what it is trained to say.
+A ``Series`` has steps of any length; here each value is the mean over one hour of Unix time, so an index is
+an hour and the hour of the day is the number modulo 24, in UTC: no clock ever changes. An hour of which less
+than half is known is unknown (NaN). What is unknown is filled only where a model needs a whole window, and
+never in what it is trained to say.
 """
 
 from collections.abc import Iterable
@@ -120,8 +120,9 @@ def joined(older: Iterable[Hourly]) -> Hourly:
 def filled(values: Floats) -> Floats:
     """Return hourly values without gaps, for models that need whole windows; shape (n,), as given.
 
-    Up to three hours are bridged by a straight line. A longer gap takes, hour by hour, the nearest days' values
-    at the same hour of the day, before and after, the nearer one counting more; what is left, the nearest value.
+    Up to three hours are bridged by a straight line. A longer gap takes, hour by hour, the nearest days'
+    values at the same hour of the day, before and after, the nearer one counting more; what is left, the
+    nearest value.
 
     Raises:
         DataError: nothing is known.
@@ -157,7 +158,7 @@ def _line(values: Floats, there: Flags) -> Floats:
 
 
 def _short(there: Flags) -> Flags:
-    """Return which missing hours lie in a gap that a line may bridge: short, and with values on both sides."""
+    """Return which missing hours a line may bridge: their gap is short and has values on both sides."""
     index = np.flatnonzero(there)
     place = np.searchsorted(index, np.arange(len(there)), side="left")
     inner = (place > 0) & (place < len(index))

@@ -1,15 +1,15 @@
 """The joint between what was measured and what is forecast: without a step, or the step is taken for news.
 
-A provider's forecast often begins at another level than the last measured value (Energy-Charts for France once:
-last actual 59.6, first forecast 49.4). Compared with now, the whole future then looks cleaner, and every job
-waits. So the forecast is moved to where the measurement ended, by an offset that fades with the lead, as a
-forecast's first error does.
+A provider's forecast often begins at another level than the last measured value (Energy-Charts for France
+once: last actual 59.6, first forecast 49.4). Compared with now, the whole future then looks cleaner, and
+every job waits. So the forecast is moved to where the measurement ended, by an offset that fades with the
+lead, as a forecast's first error does.
 
 The offset is the mean of measured minus forecast over the last three hours that both know. Where they do not
 overlap it is the step itself, and the longer the gap between the two, the less of it: e^(-gap / FADE).
 
-FADE was measured on the 1,629 weather-driven forecasts that CarbonCast ships for nine grids (2021-07 to 2021-12):
-see ``docs/forecaster.md``.
+FADE was measured on the 1,629 weather-driven forecasts that CarbonCast ships for nine grids (2021-07 to
+2021-12): see ``docs/forecaster.md``.
 """
 
 from dataclasses import replace
@@ -27,8 +27,8 @@ OVERLAP = 3 * 3600.0  # seconds
 def bridged(issue: Issue, measured: Series, fade: timedelta = FADE) -> Issue:
     """Return the forecast, and its band, moved to where the measurement ended.
 
-    What lies before that is left as it is, and so is all of it where one of the two knows nothing of the joint.
-    No value becomes negative.
+    What lies before that is left as it is, and so is all of it where one of the two knows nothing of the
+    joint. No value becomes negative.
 
     Args:
         issue: a forecast; it may begin before, at or after the end of what was measured.
@@ -53,7 +53,7 @@ def bridged(issue: Issue, measured: Series, fade: timedelta = FADE) -> Issue:
 
 
 def step_at_joint(forecast: Series, measured: Series, fade: timedelta = FADE) -> float | None:
-    """Return how far the measurement lies above the forecast at its end, g/kWh; None where that is unknown."""
+    """Return how far the measurement ends above the forecast, g/kWh; None where that is unknown."""
     end = _end(measured)
     if end is None:
         return None
@@ -83,7 +83,7 @@ def _offsets(forecast: Series, measured: Series, fade: float) -> Floats:
 
 
 def _joint(forecast: Series, end: float) -> float:
-    """Return from when the offset fades: the end of the measurement, or the start of a forecast that comes later."""
+    """Return from when the offset fades: the measurement's end, or the start of a later forecast."""
     known = np.flatnonzero(~np.isnan(forecast.values) & (forecast.edges[1:] > end))
     return max(end, float(forecast.edges[known[0]])) if len(known) else end
 

@@ -4,10 +4,10 @@ Both see windows of whole days that end at an origin (the hour after the last kn
 ``seasonal.Scale``, and learn what to add to a guess. Ridge as in Hoerl and Kennard, Technometrics 12 (1970):
 W = (X'X + lambda I)^-1 X'Y, with lambda a fixed share of the mean diagonal of X'X.
 
-- ``ByLead``: 24 small maps, one for each lead modulo 24, shared by all hours of the day at which a forecast may
-  begin. What an hour tomorrow will be follows from the same hour in the last week, its usual value in the
-  last weeks, the last hours, the quarters of the last day, the daily means before, and its day of the week. Few
-  coefficients, so many windows for each.
+- ``ByLead``: 24 small maps, one for each lead modulo 24, shared by all hours of the day at which a forecast
+  may begin. What an hour tomorrow will be follows from the same hour in the last week, its usual value in the
+  last weeks, the last hours, the quarters of the last day, the daily means before, and its day of the week.
+  Few coefficients, so many windows for each.
 - ``ByHour``: eight maps, for the origins 0-2, 3-5, ... UTC, from all hours of the last week at once. Many
   coefficients: it learns what depends on the hour at which it looks, such as how a morning tells the evening.
 

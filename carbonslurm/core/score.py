@@ -1,22 +1,22 @@
 """How good a forecast was: by its errors, and by what deciding by it would have saved.
 
-Everything is hour by hour (``core/hourly.py``): an hour that is unknown in the forecast or in the actual counts
-in nothing. A lead is how many hours lie between the hour in which a forecast was published and the hour that it
-speaks of.
+Everything is hour by hour (``core/hourly.py``): an hour that is unknown in the forecast or in the actual
+counts in nothing. A lead is how many hours lie between the hour in which a forecast was published and the
+hour that it speaks of.
 
 - MAE: mean of |actual - forecast|, g/kWh.
 - MAPE: mean of |actual - forecast| / actual in percent, over the hours whose actual is at least 0.001 g/kWh:
   of zero there is no percentage.
-- wMAPE: sum of |actual - forecast| / sum of actual, in percent: clean hours weigh little, so it can be trusted
-  where MAPE explodes.
+- wMAPE: sum of |actual - forecast| / sum of actual, in percent: clean hours weigh little, so it can be
+  trusted where MAPE explodes.
 - bias: mean of forecast - actual, g/kWh: above zero where it says too much.
 - inside: share of the hours with a band whose actual lies in it.
 
-The saving (``realised``): a job of L hours is released at the hour of each issue and must be done within W hours.
-Its start is the hour at which the forecast's mean over L hours is lowest, of equals the first. Against a start at
-once it saves ``now - chosen`` g/kWh on the actual's means, and with perfect foresight ``now - best``. Shares are
-those of sums over all releases, never means of ratios, so a flat day weighs nothing and nothing is divided by
-zero: where the sum of ``now - best`` is zero, the share is None.
+The saving (``realised``): a job of L hours is released at the hour of each issue and must be done within W
+hours. Its start is the hour at which the forecast's mean over L hours is lowest, of equals the first. Against
+a start at once it saves ``now - chosen`` g/kWh on the actual's means, and with perfect foresight ``now -
+best``. Shares are those of sums over all releases, never means of ratios, so a flat day weighs nothing and
+nothing is divided by zero: where the sum of ``now - best`` is zero, the share is None.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,11 +1,12 @@
-"""The seasonal baseline: the usual day, moved to where the zone stands now. Works from two days of history on.
+"""The seasonal baseline, from two days of history on: the usual day, moved to where the zone stands now.
 
-The usual day is the mean of the last seven days at each hour. Two things are added to it: how far the last day's
-mean lies from the usual one, which fades over a day and a half, and how far the last hour lies from both, which
-fades over four hours. The two time constants were set by hand and not tuned (in ``docs/forecaster.md``).
+The usual day is the mean of the last seven days at each hour. Two things are added to it: how far the last
+day's mean lies from the usual one, which fades over a day and a half, and how far the last hour lies from
+both, which fades over four hours. The two time constants were set by hand and not tuned (in
+``docs/forecaster.md``).
 
-All of it works on transformed values, log(value + offset), in which an error is a share of the level, so that a
-forecast is never negative and a clean grid counts as much as a dirty one.
+All of it works on transformed values, log(value + offset), in which an error is a share of the level, so that
+a forecast is never negative and a clean grid counts as much as a dirty one.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How good our own forecast is: bin/bench forecast DATA. DATA has carbon/ and forecasts/; without it nothing is run.
+"""How good our own forecast is: bin/bench forecast DATA, a folder with carbon/ and forecasts/, else skipped.
 
 regions   nine grids, 181 issues of 2021, beside last value, seasonal naive and the shipped weather-driven
           forecasts; what deciding by ours saves

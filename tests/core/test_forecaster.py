@@ -1,4 +1,4 @@
-"""Our own forecast: from two days on, better with more, never negative, never from the future, surer when fresh."""
+"""Our own forecast: from two days on, better with more, never negative, surer when fresh."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Whole hours: means by time, unknown where too little is known, and gaps filled without inventing a level."""
+"""Whole hours: means by time, unknown where too little is known, gaps filled from around them."""
 
 from datetime import UTC, datetime, timedelta
 

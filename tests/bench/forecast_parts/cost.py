@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from forecast_parts import data
-
 from carbonslurm.core.forecaster import forecast, train
 from carbonslurm.core.hourly import start_of
+from forecast_parts import data
 
 ROUNDS = 5
 ZONES = 350
@@ -42,5 +41,5 @@ def table(found: Mapping[str, Any]) -> list[str]:
         f"Cost on one core, {found['hours']} hours of history, medians of {ROUNDS}",
         f"train      {found['train']:.3f} s ({once:.3f} s of CPU)",
         f"forecast   {found['forecast'] * 1000:.1f} ms ({each * 1000:.1f} ms of CPU)",
-        f"{ZONES} zones  {ZONES * (once + each):.0f} s of CPU to train and forecast all, {ZONES * each:.1f} s to forecast alone",
+        f"{ZONES} zones  {ZONES * (once + each):.0f} s of CPU for all, {ZONES * each:.1f} s without training",
     ]

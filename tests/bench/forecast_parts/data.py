@@ -23,7 +23,7 @@ def rows(path: Path) -> Iterator[dict[str, str]]:
 
 def moment(text: str) -> datetime:
     """Read a time, Z or not at its end."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
 def zones(folder: Path) -> list[str]:

@@ -1,8 +1,8 @@
 """Forecasts from what a daemon really had seen: polls of a live API with old values, gaps and revisions.
 
-Every three hours on the clock, whether or not anything was read lately, from the values read by then, each as it
-was then. Scored against the values as they stood in the end. The age is how long before the forecast the newest
-value's hour ended.
+Every three hours on the clock, whether or not anything was read lately, from the values read by then, each as
+it was then. Scored against the values as they stood in the end. The age is how long before the forecast the
+newest value's hour ended.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from forecast_parts import data
 
 from carbonslurm.core.forecaster import Model, Outlook, forecast, train
 from carbonslurm.core.hourly import Hourly, start_of
 from carbonslurm.core.score import score
 from carbonslurm.errors import DataError
+from forecast_parts import data
 
 EVERY = 3
 DAY = 24
@@ -79,7 +79,7 @@ def _outlooks(
 
 
 def _young(history: Hourly) -> bool:
-    """Say whether a day more makes another model of it: then it is trained at each forecast, which costs nothing."""
+    """Say whether it is so short that each day more tells much: then it is trained at each forecast."""
     return len(history.values) < 14 * DAY
 
 
@@ -113,7 +113,8 @@ def table(found: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"{zone:<12} {item['forecasts']} forecasts, {item['none']} times too little was known;"
             f" age {age['median']:.0f} h median, {age['p95']:.0f} p95, {age['most']} most;"
-            f" 96 h: MAPE {whole['mape']:.1f} %, wMAPE {whole['wmape']:.1f} %, in the band {whole['inside'] * 100:.0f} %"
+            f" 96 h: MAPE {whole['mape']:.1f} %, wMAPE {whole['wmape']:.1f} %,"
+            f" in the band {whole['inside'] * 100:.0f} %"
         )
         lines += [f"  {name:<10} {_graded(part)}" for name, part in item["by age"].items() if part["hours"]]
     return lines

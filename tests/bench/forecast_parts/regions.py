@@ -1,7 +1,8 @@
 """Forecasts beside what came: ours, the simple ones, and the shipped ones. 96 hours from midnight, UTC.
 
-MAPE is the mean of |actual - forecast| / actual over all hours of all issues. A forecast sees nothing of the hour
-of its issue or later. A job of 4 h that must be done within 24 h is released at every hour of the same days.
+MAPE is the mean of |actual - forecast| / actual over all hours of all issues. A forecast sees nothing of the
+hour of its issue or later. A job of 4 h that must be done within 24 h is released at every hour of the same
+days.
 """
 
 from collections.abc import Mapping
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from forecast_parts import data
-from forecast_parts.issuing import issued
 
 from carbonslurm.core.forecast import Floats
 from carbonslurm.core.hourly import Hourly, hour_of
 from carbonslurm.core.score import realised, score
+from forecast_parts import data
+from forecast_parts.issuing import issued
 
 AHEAD = data.AHEAD
 DAY = 24
@@ -27,7 +28,7 @@ OTHERS_STEP = 4  # days between the issues of other zones
 
 
 def measure(folder: Path, retrain: int, *, hourly: bool) -> dict[str, Any]:
-    """Score the nine regions of CarbonCast on its 181 issues; with ``hourly``, what deciding by them saves."""
+    """Score CarbonCast's regions on its 181 issues; with ``hourly``, what deciding by forecasts saves."""
     found = {}
     for zone in data.zones(folder / "carbon/carboncast"):
         history = data.history(folder / "carbon/carboncast", zone)
