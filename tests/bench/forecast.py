@@ -35,7 +35,7 @@ def main() -> None:
         asked.error(f"no such part: {', '.join(sorted(unknown))}")
     if given.data is None or not (given.data / "carbon/carboncast").is_dir():
         print(
-            "bin/bench forecast: skipped: it takes a folder that has carbon/carboncast and forecasts/carboncast"
+            "bin/bench forecast: skipped: it takes a folder with carbon/carboncast and forecasts/carboncast"
         )
         return
     measures = {
