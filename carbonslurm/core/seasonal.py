@@ -18,6 +18,7 @@ from carbonslurm.core.forecast import Floats
 DAY = 24
 LEVEL_HOURS, ERROR_HOURS = 36.0, 4.0  # set by hand, not tuned
 OFFSET = 0.05  # of the median: near enough to a logarithm, and zero stays a value
+LEAST_LEVEL = 1e-3  # g/kWh: of less, no logarithm is worth taking
 HEADROOM = 1.25  # a forecast goes that far above what was ever seen
 
 
@@ -37,8 +38,10 @@ class Scale:
     def of(cls, values: Floats) -> "Scale":
         """Fit it to a history, shape (n,), g/kWh, NaN ignored; at least one value is known."""
         known = values[~np.isnan(values)]
-        level = float(np.median(known)) or float(known.mean()) or 1.0
-        return cls(OFFSET * level, HEADROOM * float(known.max()))
+        level = max(
+            float(np.median(known)), float(known.mean()) / 10
+        )  # the median of mostly zeros tells nothing
+        return cls(OFFSET * (level if level >= LEAST_LEVEL else 1.0), HEADROOM * float(known.max()))
 
     def into(self, values: Floats) -> Floats:
         """Transform g/kWh; negative ones count as zero."""

@@ -41,7 +41,7 @@ def outlook(history: Hourly, age: int = 0, hours: int = 96) -> Outlook:
 
 @pytest.fixture(scope="module")
 def year() -> Hourly:
-    return grid(300)
+    return grid(230)
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,8 @@ def test_two_days_are_enough_and_a_repeated_day_goes_on() -> None:
     assert said.hours.values == pytest.approx(np.tile(day, 4), rel=1e-6)
 
 
-@pytest.mark.parametrize("days", [2, 5, 20, 40, 70, 150])
-@pytest.mark.parametrize("level", [0.0, 4.0, 700.0])
+@pytest.mark.parametrize("days", [2, 5, 40, 120])
+@pytest.mark.parametrize("level", [0.0, 1e-300, 4.0, 700.0])
 def test_a_flat_grid_stays_flat(days: int, level: float) -> None:
     said = outlook(Hourly(FIRST, np.full(days * DAY, level)))
     assert said.hours.values == pytest.approx(np.full(96, level), rel=1e-3)
@@ -132,8 +132,8 @@ def test_beyond_what_a_model_knows_its_last_day_repeats(year: Hourly, model: Mod
 
 
 def test_the_band_holds_about_what_it_says(year: Hourly) -> None:
-    """Trained on half of it, tried on the rest; 80 % within, give or take what 130 days can tell."""
-    half = FIRST + 170 * DAY
+    """Trained on half of it, tried on the rest; 80 % within, give or take what 100 days can tell."""
+    half = FIRST + 130 * DAY
     model = train(year.until(half))
     inside = []
     for start in range(half, year.after - 96, 31):
@@ -143,11 +143,11 @@ def test_the_band_holds_about_what_it_says(year: Hourly) -> None:
     assert 0.7 < np.mean(inside) < 0.92
 
 
-def test_a_gap_of_days_is_lived_through(year: Hourly) -> None:
+def test_a_gap_of_days_is_lived_through(year: Hourly, model: Model) -> None:
     holed = year.values.copy()
-    for first, length in ((500, 2), (2000, 11), (4000, 85), (len(holed) - 120, 85)):
+    for first, length in ((500, 2), (2000, 11), (3000, 85), (len(holed) - 120, 85)):
         holed[first : first + length] = np.nan
-    said, whole = outlook(Hourly(year.first, holed)), outlook(year)
+    said, whole = outlook(Hourly(year.first, holed)), forecast(model, year, start_of(year.after))
     assert np.isfinite(said.hours.values).all()
     assert np.abs(said.hours.values / whole.hours.values - 1).mean() < 0.1
 
@@ -177,7 +177,7 @@ def test_it_becomes_an_issue_with_its_band(year: Hourly, model: Model) -> None:
 values = st.none() | st.just(0.0) | st.floats(0, 3000)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(values, min_size=48, max_size=96),
     st.sampled_from([1, 2, 12, 18]),
