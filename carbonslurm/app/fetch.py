@@ -34,7 +34,7 @@ from carbonslurm.core.forecast import Issue, Series
 from carbonslurm.core.interval import iso
 from carbonslurm.core.rest import FORECAST, QuestionKey, measured_word
 from carbonslurm.errors import DataError
-from carbonslurm.ports import CarbonAnswer, CarbonSource, IntensityArchive, Offer
+from carbonslurm.ports import CarbonAnswer, CarbonSource, FetchArchive, Offer
 
 _LOG = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Chain:
     """
 
     sources: Sequence[CarbonSource]
-    archive: IntensityArchive
+    archive: FetchArchive
     asking: Asking
     max_age: timedelta
     ahead: timedelta = timedelta()
@@ -228,7 +228,7 @@ def _gave(answer: CarbonAnswer | None) -> tuple[str, ...]:
 
 
 def fetch_all(
-    sources: Sequence[CarbonSource], archive: IntensityArchive, now: datetime, log: logging.Logger = _LOG
+    sources: Sequence[CarbonSource], archive: FetchArchive, now: datetime, log: logging.Logger = _LOG
 ) -> tuple[FetchResult, ...]:
     """Ask the sources as if none had been asked before: one round of a chain without a memory.
 

@@ -75,12 +75,17 @@ def _state(archive: ForecastReader, zone: str, now: datetime, rules: ForecastRul
     chosen = choose(issues, rules.order.get(zone), now, rules.max_age)
     if chosen.issue is None:
         return ForecastState(zone, reason=chosen.reason, passed_over=chosen.passed_over)
-    issue = _joined(archive, chosen.issue, now)
+    issue = joined(archive, chosen.issue, now)
     age, source = now - issue.published, issue.series.source
     return ForecastState(zone, issue.series, age, source, passed_over=chosen.passed_over)
 
 
-def _joined(archive: ForecastReader, issue: Issue, now: datetime) -> Issue:
+def joined(archive: ForecastReader, issue: Issue, now: datetime) -> Issue:
+    """Return a forecast moved to where the measured values of its nature end; our own begins there by itself.
+
+    Raises:
+        LedgerError: the archive cannot be read.
+    """
     series = issue.series
     if series.source == OWN:
         return issue

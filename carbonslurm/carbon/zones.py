@@ -125,10 +125,15 @@ def zones_of(region: CloudRegion) -> Sequence[ZoneName]:
 
     WattTime's regions are finer than grids, so there the place stands for the name.
     """
-    found = [zone for provider in OPTIONS for zone in _named(provider, region.grid)]
+    found = zones_of_grid(region.grid)
     where: Mapping[str, float] = {"latitude": region.latitude, "longitude": region.longitude}
     place = ZoneName("watttime", f"{region.latitude:g},{region.longitude:g}", region.place, where)
     return [*(zone for zone in found if zone.provider != "watttime"), place]
+
+
+def zones_of_grid(grid: str) -> Sequence[ZoneName]:
+    """Return what each provider calls a grid, by Electricity Maps' name of it; nothing for an unknown one."""
+    return [zone for provider in OPTIONS for zone in _named(provider, grid)] if grid in _grids() else []
 
 
 # --- the tables

@@ -10,7 +10,7 @@ import click
 from carbonslurm.cli.program import HELP, JobIds, config_option, load_config, run, version_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from carbonslurm.config import Config
     from carbonslurm.ports import RunFilter, RunRow
@@ -132,12 +132,9 @@ def _words(text: object) -> tuple[str, ...]:
 
 
 def _laid_out(header: list[str], cells: list[list[str]], right: frozenset[int], *, parsable: bool) -> str:
-    from carbonslurm.formats.terminal import cleaned, columns
+    from carbonslurm.formats.terminal import columns, divided
 
-    if not parsable:
-        return columns(header, cells, right)
-    clean: Callable[[str], str] = lambda cell: cleaned(cell).replace("|", "?")  # noqa: E731
-    return "\n".join("|".join(map(clean, row)) for row in ([header] if header else []) + cells)
+    return divided(header, cells) if parsable else columns(header, cells, right)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from carbonslurm.cli.forecast import forecast
 from carbonslurm.cli.ledger import ledger
 from carbonslurm.cli.pause import pause, resume
 from carbonslurm.cli.program import (
@@ -42,6 +43,7 @@ def carbonslurm() -> None:
 
 
 carbonslurm.add_command(sandbox)
+carbonslurm.add_command(forecast)
 carbonslurm.add_command(ledger)
 carbonslurm.add_command(rescue)
 carbonslurm.add_command(pause)

@@ -76,6 +76,8 @@ def log_to_stderr(*, verbose: bool = False) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format=form, stream=sys.stderr)
     for talkative in ("apscheduler", "httpx", "alembic"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
+    # It warns of a home that it cannot write to, as a daemon's account has.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # It warns each second of a task that is still running; the daemon itself says what takes long.
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 

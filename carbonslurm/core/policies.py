@@ -72,7 +72,7 @@ def lowest_window(question: Question) -> Choice:
     a run falls on an edge of a step, or at the earliest or latest start.
     """
     length = judged_length(question)
-    starts = _candidates(question, length)
+    starts = candidate_starts(question, length)
     means = question.series.means(starts, length.total_seconds())
     if len(starts) == 0 or bool(np.isnan(means).all()):
         return Choice(question.earliest, "the forecast does not cover its run")
@@ -100,7 +100,7 @@ def judged_length(question: Question) -> timedelta:
     return max(min(question.length, max(room, known / 2)), timedelta(seconds=1))
 
 
-def _candidates(question: Question, length: timedelta) -> Floats:
+def candidate_starts(question: Question, length: timedelta) -> Floats:
     """Shape (k,), Unix seconds, rising, ``earliest`` first."""
     first = question.earliest.timestamp()
     last = min(question.bound.timestamp(), question.series.horizon.timestamp() - length.total_seconds())

@@ -28,6 +28,17 @@ def columns(header: list[str], rows: list[list[str]], right: frozenset[int] = fr
     return "\n".join(lines)
 
 
+def divided(header: list[str], rows: list[list[str]]) -> str:
+    """Lay out a table for programs, as sacct -P does: | between the columns, and in no cell.
+
+    Args:
+        header: empty for none.
+        rows: cells, cleaned here.
+    """
+    table = ([header] if header else []) + rows
+    return "\n".join("|".join(cleaned(cell).replace("|", "?") for cell in row) for row in table)
+
+
 def grams_text(grams: float | None) -> str:
     """Write an amount of CO2e with a unit that fits, three digits of it; unknown where there is none."""
     if grams is None:

@@ -108,3 +108,11 @@ def length_text(length: timedelta | None) -> str:
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     return (f"{days}-" if days else "") + f"{hours:02}:{minutes:02}:{seconds:02}"
+
+
+def age_text(age: timedelta) -> str:
+    """Write how old something is, in one unit that fits: ``8 min``, ``5 h``, ``12 days``."""
+    minutes = max(age // timedelta(minutes=1), 0)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

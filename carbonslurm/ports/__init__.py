@@ -14,6 +14,7 @@ from carbonslurm.ports.carbon import (
     AskedReader,
     CarbonAnswer,
     CarbonSource,
+    FetchArchive,
     ForecastReader,
     HistoryArchive,
     HistorySource,
@@ -37,6 +38,7 @@ from carbonslurm.ports.ledger import (
     RunToFigure,
     StopLog,
 )
+from carbonslurm.ports.monitoring import KnownCarbon
 from carbonslurm.ports.reading import (
     ActionRow,
     LedgerReader,
@@ -67,6 +69,7 @@ __all__ = [
     "CarbonSource",
     "CycleLog",
     "CycleReport",
+    "FetchArchive",
     "ForecastReader",
     "Gate",
     "HistoryArchive",
@@ -75,6 +78,7 @@ __all__ = [
     "IntensityArchive",
     "JobBook",
     "JobMemory",
+    "KnownCarbon",
     "Lease",
     "LedgerReader",
     "MixSource",

@@ -200,14 +200,18 @@ class HistoryArchive(Protocol):
         """Store measured values; a revised value is added, the old one stays."""
 
 
-class IntensityArchive(ForecastReader, Protocol):
-    """Keeps every issue and every measured value, as published."""
+class FetchArchive(ForecastReader, Protocol):
+    """What fetching asks of the archive: to keep every issue and every measured value, as published."""
 
     def keep_issues(self, issues: Sequence[Issue]) -> None:
         """Store forecasts, each once, however often it is offered. All or none."""
 
     def keep_actual(self, series: Series, recorded_at: datetime) -> None:
         """Store measured values; a revised value is added, the old one stays."""
+
+
+class IntensityArchive(FetchArchive, Protocol):
+    """What working out emissions asks of it, too."""
 
     def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
         """Return what is known of a window, None where that is nothing.

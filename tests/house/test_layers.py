@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "config": frozenset({"errors", "core"}),
     **dict.fromkeys(ADAPTERS, INNER),
     "wiring": BELOW_WIRING,
+    "monitor": BELOW_WIRING | {"wiring"},
     **dict.fromkeys(("daemon", "cli", "sandbox"), BELOW_WIRING | {"wiring", "daemon", "cli", "sandbox"}),
 }
 FOREIGN = {"core": frozenset({"numpy"}), "formats": frozenset({"msgspec"}), "ports": frozenset[str]()}
@@ -76,7 +77,7 @@ def _module_names() -> list[str]:
 def test_imports_point_one_way(path: Path) -> None:
     room = _room(path)
     if room == "__init__":
-        assert _rooms_imported(path) == set()
+        assert _rooms_imported(path) == {"monitor"}  # for types, and on demand: see below
         return
     assert room in MAY_IMPORT, f"{room} is not in the design: say what it may import"
     assert _rooms_imported(path) - {room} <= MAY_IMPORT[room]
@@ -124,6 +125,17 @@ def test_importing_any_module_prints_nothing() -> None:
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False, timeout=120
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_importing_the_package_imports_nothing_of_it_until_the_monitor_is_asked_for() -> None:
+    code = (
+        "import sys, carbonslurm\n"
+        "print(*[name for name in sys.modules if name.startswith('carbonslurm.')], 'numpy' in sys.modules)\n"
+        "from carbonslurm import CarbonMonitor\n"
+        "print(CarbonMonitor.__module__, 'pandas' in sys.modules, 'httpx' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\ncarbonslurm.monitor.monitor False False\n"
 
 
 @pytest.mark.parametrize("path", TEST_MODULES, ids=_name)

@@ -1,0 +1,211 @@
+"""What the commands of the group have in common: options, the zones that are meant, and who is asked.
+
+With a configuration the ledger is read, as any user may. Without one the providers that need no key are asked
+directly, which is said.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from carbonslurm.cli import program
+from carbonslurm.cli.program import config_option, load_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from carbonslurm.app.direct import Direct
+    from carbonslurm.app.outlook import Outlook
+    from carbonslurm.cli.program import Command
+    from carbonslurm.config import Config
+    from carbonslurm.core.choice import ForecastRules
+    from carbonslurm.core.interval import Interval
+    from carbonslurm.ports import KnownCarbon
+
+
+LONG = timedelta(days=30)  # of history, which takes a while to ask for
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who answers, and about which zones.
+
+    Attributes:
+        config: None where there is none, and providers were asked directly.
+        zones: those that are meant.
+        rules: how old a forecast may be to decide by, and whose comes first.
+    """
+
+    config: Config | None
+    known: KnownCarbon
+    zones: tuple[str, ...]
+    now: datetime
+    rules: ForecastRules
+
+    def look(self, zone: str, window: Interval, source: str | None = None) -> Outlook:
+        """Return what is known and expected of a zone."""
+        from carbonslurm.app.outlook import outlook
+
+        return outlook(self.known, zone, self.now, window, self.rules, source)
+
+
+def say(words: str) -> None:
+    """Tell the user something on stderr."""
+    program.say(words, "carbonslurm")
+
+
+def window_options(start: str, end: str) -> Callable[[Command], Command]:
+    """Give a command -S and -E, as Slurm's commands have them; the words say the defaults."""
+
+    def add(command: Command) -> Command:
+        command = click.option("-E", "--endtime", metavar="TIME", help=f"Until then.  [default: {end}]")(
+            command
+        )
+        return click.option("-S", "--starttime", metavar="TIME", help=f"From then on.  [default: {start}]")(
+            command
+        )
+
+    return add
+
+
+def table_options(command: Command) -> Command:
+    """Give a command -P, -n and --json."""
+    command = click.option("--json", "as_json", is_flag=True, help="An object; times are ISO, UTC.")(command)
+    command = click.option("-n", "--noheader", is_flag=True, help="No line of headings.")(command)
+    return click.option("-P", "--parsable2", is_flag=True, help="Columns divided by |, for programs.")(
+        command
+    )
+
+
+source_option = click.option(
+    "--source",
+    metavar="NAME",
+    help="The forecast of this source.  [default: the one that jobs are planned by]",
+)
+
+
+@contextmanager
+def asked(
+    config_path: Path | None, zones: Sequence[str], *, every: bool = False, history: timedelta | None = None
+) -> Iterator[Asked]:
+    """Open what is known, and close it behind the command.
+
+    Args:
+        config_path: None for the default place.
+        zones: as the user named them; none for the site's default, or all with ``every``.
+        every: what no zone means.
+        history: how far back measured values are wanted where providers are asked directly.
+
+    Raises:
+        UsageError: there is no such zone.
+        ConfigError: there is no configuration, and no zone that could be asked about without.
+        LedgerError: the ledger cannot be read.
+    """
+    from carbonslurm import wiring
+    from carbonslurm.core.interval import Interval
+
+    now = wiring.now()
+    if zones and not has_config(config_path):
+        providers = wiring.direct(dict.fromkeys(zones))
+        if history is not None and history > LONG:
+            say("no configuration here: providers are asked, for so much history in many pieces")
+        for zone in providers.zones:
+            failures = providers.ask(zone)
+            failures += providers.ask_history(zone, Interval(now - history, now)) if history else []
+            for line in dict.fromkeys(failures):
+                say(line)
+        yield Asked(None, providers.shelf, providers.zones, now, providers.rules)
+        return
+    config = load_config(config_path)
+    meant = meant_zones(config, zones, every=every)
+    with wiring.reading(config) as book:
+        yield Asked(config, book, meant, now, wiring.forecast_rules(config))
+
+
+def direct(config_path: Path | None, zone: str | None) -> Direct:
+    """Return the providers of one zone, to be asked directly; without ZONE, of the site's default.
+
+    Raises:
+        UsageError: there is no such zone.
+        ConfigError: there is no configuration, and no zone that could be asked about without.
+    """
+    from carbonslurm import wiring
+
+    if zone and not has_config(config_path):
+        return wiring.direct([zone])
+    config = load_config(config_path)
+    return wiring.direct(meant_zones(config, [zone] if zone else [], every=False), config)
+
+
+def meant_zones(config: Config, zones: Sequence[str], *, every: bool) -> tuple[str, ...]:
+    """Return the zones that are meant, each once.
+
+    Raises:
+        UsageError: one of them is not configured.
+    """
+    from carbonslurm.errors import UsageError
+
+    configured = tuple(dict.fromkeys(source.zone for source in config.sources))
+    for zone in zones:
+        if zone not in configured:
+            raise UsageError(f'no zone "{zone[:40]}" here: configured are {", ".join(configured)}')
+    return tuple(dict.fromkeys(zones)) or (configured if every else (config.zone,))
+
+
+def has_config(path: Path | None) -> bool:
+    """Whether there is a configuration, or one was named."""
+    import os
+
+    from carbonslurm import config
+
+    return path is not None or bool(os.environ.get(config.PATH_VARIABLE)) or config.default_path().exists()
+
+
+def read_window(start: str | None, end: str | None, now: datetime, default: Interval) -> Interval:
+    """Return the window that -S and -E name.
+
+    Raises:
+        UsageError: a time cannot be read, or the end does not lie behind the start.
+    """
+    from carbonslurm.core.interval import Interval
+    from carbonslurm.errors import UsageError
+    from carbonslurm.formats.times import read_moment
+
+    since = read_moment(start, now) if start else default.start
+    until = read_moment(end, now) if end else default.end
+    if until <= since:
+        raise UsageError(f"--endtime {end or 'now'} does not lie behind --starttime {start or ''}".rstrip())
+    return Interval(since, until)
+
+
+def laid_out(
+    header: list[str], rows: list[list[str]], right: frozenset[int], *, parsable: bool, noheader: bool
+) -> str:
+    """Lay out a table as squeue does, or with | between the columns."""
+    from carbonslurm.formats.terminal import columns, divided
+
+    head = [] if noheader else header
+    return divided(head, rows) if parsable else columns(head, rows, right)
+
+
+__all__ = [
+    "Asked",
+    "asked",
+    "config_option",
+    "direct",
+    "has_config",
+    "laid_out",
+    "meant_zones",
+    "read_window",
+    "say",
+    "source_option",
+    "table_options",
+    "window_options",
+]

@@ -1,0 +1,109 @@
+"""``carbonslurm forecast show``: one zone, what was measured and what is expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from carbonslurm.cli.forecast.asking import (
+    asked,
+    config_option,
+    laid_out,
+    read_window,
+    say,
+    source_option,
+    table_options,
+    window_options,
+)
+
+if TYPE_CHECKING:
+    from carbonslurm.app.outlook import Outlook
+
+
+@click.command(short_help="What was measured, and is expected.")
+@config_option
+@click.argument("zone", required=False)
+@click.option(
+    "--hours", type=click.IntRange(1, 24 * 14), default=48, show_default=True, help="How far ahead."
+)
+@window_options("a day ago", "--hours from now")
+@source_option
+@click.option("--table", is_flag=True, help="A line for each step, instead of a drawing.")
+@click.option(
+    "--plot",
+    "picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a picture instead: .png or .svg.",
+)
+@table_options
+def show(config_path: Path | None, zone: str | None, source: str | None, **given: Any) -> None:
+    """Show what was measured in a zone and what is expected.
+
+    Without ZONE it is the cluster's. Times are local. The forecast is drawn from where the measured values
+    end, and moved to there, as planning reads it; its band, if its maker says how sure it is, lies around it.
+
+    \b
+    Examples:
+      carbonslurm forecast show GB
+      carbonslurm forecast show GB --hours 24 --table
+      carbonslurm forecast show GB -S now-7days -E now --plot week.png
+      carbonslurm forecast show GB --json
+    """
+    from datetime import timedelta
+
+    from carbonslurm.cli import pictures
+    from carbonslurm.cli.forecast import show_output as output
+    from carbonslurm.core.interval import Interval
+
+    picture: Path | None = given["picture"]
+    if picture is not None:
+        pictures.checked(picture)
+    with asked(config_path, [zone] if zone else [], history=timedelta(days=7)) as found:
+        now, hours = found.now, timedelta(hours=given["hours"])
+        default = Interval(now - timedelta(days=1), now + hours)
+        window = read_window(given["starttime"], given["endtime"], now, default)
+        look = found.look(found.zones[0], window, source)
+    _needs_something(look, source)
+    if given["as_json"]:
+        click.echo(output.as_json(look))
+    elif picture is not None:
+        pictures.save_curve(
+            picture, output.curve_of(look), f"{look.zone}: carbon intensity", output.source_line(look)
+        )
+        click.echo(f"{picture}: written")
+    elif given["table"] or given["parsable2"]:
+        rows = [output.cells_of(row) for row in output.rows_of(look)]
+        click.echo(
+            laid_out(
+                output.HEADER, rows, output.RIGHT, parsable=given["parsable2"], noheader=given["noheader"]
+            )
+        )
+    else:
+        click.echo(_drawn(look))
+    if look.trouble is not None and window.end > now:
+        say(f"{look.zone}: {look.trouble}")
+
+
+def _needs_something(look: Outlook, source: str | None) -> None:
+    from carbonslurm.errors import DataError
+
+    if source is not None and look.issue is None:
+        raise DataError(f"{look.zone}: no forecast of {source[:40]}")
+    if look.nature is None:
+        raise DataError(f"{look.zone}: nothing is known of it yet")
+
+
+def _drawn(look: Outlook) -> str:
+    from carbonslurm.cli.forecast import show_output as output
+    from carbonslurm.cli.forecast.drawing import drawn, legend
+    from carbonslurm.cli.forecast.paper import paper_here
+
+    paper, curve = paper_here(), output.curve_of(look)
+    picture = drawn(curve, paper)
+    if not picture:
+        picture = "nothing is known of this time"
+    lines = [*output.facts(look), "", picture]
+    return "\n".join([*lines, legend(curve, paper)] if picture.startswith("g/kWh") else lines)
