@@ -5,13 +5,15 @@ ledger cannot be written, too: then the daemon reads the change as an admin's wo
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from carbonslurm.app.ageing import age_to_give_back
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
 from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import UNKNOWN, Known, standing
+from carbonslurm.core.priority import earned
 from carbonslurm.errors import LedgerError
 from carbonslurm.ports import ActionLog, Actuator, Outcome, OutcomeState, QueueReader, Setting
 
@@ -32,6 +34,7 @@ class LettingGo:
 
     Attributes:
         gate: whether the site uses one: then its licence is ours, on whatever job.
+        compensate: whether jobs are given back the age that waiting costs them.
         known: the ledger's memory of a queue.
         actions: where it is written; None where the caller may only read.
     """
@@ -39,6 +42,7 @@ class LettingGo:
     queue: QueueReader
     actuators: Mapping[Means, Actuator]
     gate: bool
+    compensate: bool
     known: Callable[[Queue], dict[JobKey, Known]]
     actions: ActionLog | None
     clock: Callable[[], datetime]
@@ -58,7 +62,7 @@ class LettingGo:
                 outcome.failures.append(f"job {job.spec}: {job.obstacle}: release its tasks with scontrol")
         chosen = [(job, means) for job, means in wanted if job.obstacle is None]
         if chosen:
-            self._release(chosen, outcome)
+            self._release(self._parts(chosen, known, queue.taken_at), [job for job, _ in chosen], outcome)
         elif ids is None and not wanted:
             outcome.lines.append("no job is withheld by us")
         return outcome
@@ -80,9 +84,30 @@ class LettingGo:
             means.add(Means.GATE)
         return sorted(means)
 
-    def _release(self, jobs: Sequence[tuple[QueuedJob, Sequence[Means]]], outcome: Released) -> None:
-        parts = [Action(Verb.RELEASE, job, REASON, means=way) for job, means in jobs for way in means]
-        numbers, leaves = self._write(parts, [job for job, _ in jobs], outcome)
+    def _parts(
+        self,
+        jobs: Sequence[tuple[QueuedJob, Sequence[Means]]],
+        known: Mapping[JobKey, Known],
+        now: datetime,
+    ) -> list[Action]:
+        """Return a release by each means of each job, with what it has really lost of its age."""
+        memories = {job.key: known.get(job.key, UNKNOWN) for job, _ in jobs}
+        given = any(memory.compensation is not None for memory in memories.values())
+        age = age_to_give_back(self.queue, compensate=self.compensate) if given else None
+        return [
+            Action(
+                Verb.RELEASE,
+                job,
+                REASON,
+                means=way,
+                site_factor=earned(job, memories[job.key], age, now),
+            )
+            for job, means in jobs
+            for way in means
+        ]
+
+    def _release(self, parts: Sequence[Action], jobs: Sequence[QueuedJob], outcome: Released) -> None:
+        numbers, leaves = self._write(parts, jobs, outcome)
         refusals: dict[str, str] = {}
         outcomes: dict[int, Outcome] = {}
         for part, number in zip(parts, numbers, strict=True):
@@ -92,7 +117,7 @@ class LettingGo:
             if number is not None:
                 state = OutcomeState.APPLIED if refusal is None else OutcomeState.REFUSED
                 outcomes[number] = Outcome(state, self.clock(), refusal or "")
-        for (job, _), leave in zip(jobs, leaves, strict=True):
+        for job, leave in zip(jobs, leaves, strict=True):
             if job.spec in refusals:
                 outcome.failures.append(f"job {job.spec}: {refusals[job.spec]}")
                 if leave is not None:  # it stays ours to let go
@@ -105,10 +130,10 @@ class LettingGo:
     def _tell(self, part: Action) -> str | None:
         """Take away what we added: a job with a begin time of its owner's own goes back to that."""
         job, actuator = part.job, self.actuators[part.means]
-        setting = Setting(other_licences=job.other_licences)
+        setting = Setting(site_factor=part.site_factor, other_licences=job.other_licences)
         own = job.tag.begin if job.tag else None
         if part.means is Means.BEGIN and own is not None and own > self.clock():
-            return actuator.withhold([job.spec], Setting(until=own))[job.spec]
+            return actuator.withhold([job.spec], replace(setting, until=own))[job.spec]
         return actuator.release([job.spec], setting)[job.spec]
 
     def _write(

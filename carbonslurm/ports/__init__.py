@@ -45,6 +45,7 @@ from carbonslurm.ports.slurm import (
     QueueReader,
     RunControl,
     Setting,
+    SiteFactors,
 )
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "RunRow",
     "RunToFigure",
     "Setting",
+    "SiteFactors",
     "StopLog",
     "Terms",
 ]

@@ -25,9 +25,10 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 TASKS = 3  # of the array
-# Methods that other use cases call; the gate, holds and watching, which no partition of this story has.
+# Methods that other use cases call; gate, holds, watching and ageing, which no partition of this story has.
 NOT_CALLED = {"keep_issue", "keep_actual", "intensity", "natures", "shut", "open", "observe"}
 NOT_CALLED |= {"marked", "calls_of"}
+NOT_CALLED |= {"set_factor", "limit_of_ageing"}  # test_ageing.py
 # (state in words, held, times it came to its own end, restarts, last start)
 End = tuple[str, bool, int, int, datetime]
 

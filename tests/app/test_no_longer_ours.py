@@ -57,7 +57,9 @@ class Deaf:
 
 def release_all(world: Any, hold: Any) -> Released:
     means: dict[Means, Any] = {Means.BEGIN: world.owner, Means.HOLD: hold}
-    return LettingGo(world.owner, means, False, world.ledger.known, world.ledger, world.clock).run(None)
+    return LettingGo(
+        world.owner, means, False, world.rules.compensate, world.ledger.known, world.ledger, world.clock
+    ).run(None)
 
 
 # --- watched partitions ---
