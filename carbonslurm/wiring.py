@@ -426,6 +426,7 @@ def letting_go(config: Config) -> tuple[LettingGo, Ledger | Reading]:
     """Return the release by an admin, and the ledger to close after it (read-only where it must be)."""
     from carbonslurm.app.letting_go import LettingGo
     from carbonslurm.errors import LedgerError
+    from carbonslurm.slurm.hold import SlurmSiteFactors
 
     book: Ledger | Reading
     writer: Ledger | None
@@ -437,6 +438,7 @@ def letting_go(config: Config) -> tuple[LettingGo, Ledger | Reading]:
         queue=queue(config),
         actuators=actuators(config),
         gate=means(config).gate is not None,
+        factors=SlurmSiteFactors(wire(config)),
         compensate=compensates(config),
         known=lambda snapshot: dict(book.known(snapshot)),
         actions=writer,

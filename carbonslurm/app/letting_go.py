@@ -15,7 +15,7 @@ from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import UNKNOWN, Known, standing
 from carbonslurm.core.priority import earned
 from carbonslurm.errors import LedgerError
-from carbonslurm.ports import ActionLog, Actuator, Outcome, OutcomeState, QueueReader, Setting
+from carbonslurm.ports import ActionLog, Actuator, Outcome, OutcomeState, QueueReader, Setting, SiteFactors
 
 REASON = "released by an admin"
 
@@ -34,6 +34,8 @@ class LettingGo:
 
     Attributes:
         gate: whether the site uses one: then its licence is ours, on whatever job.
+        factors: sets site factors, in a call of its own: where somebody who is not the daemon lets a job go,
+            the hook takes back all that was given.
         compensate: whether jobs are given back the age that waiting costs them.
         known: the ledger's memory of a queue.
         actions: where it is written; None where the caller may only read.
@@ -42,6 +44,7 @@ class LettingGo:
     queue: QueueReader
     actuators: Mapping[Means, Actuator]
     gate: bool
+    factors: SiteFactors
     compensate: bool
     known: Callable[[Queue], dict[JobKey, Known]]
     actions: ActionLog | None
@@ -112,7 +115,9 @@ class LettingGo:
         outcomes: dict[int, Outcome] = {}
         for part, number in zip(parts, numbers, strict=True):
             refusal = self._tell(part)
-            if refusal is not None:
+            if refusal is None:
+                self._take_back(part, outcome)
+            else:
                 refusals[part.job.spec] = refusal
             if number is not None:
                 state = OutcomeState.APPLIED if refusal is None else OutcomeState.REFUSED
@@ -130,11 +135,20 @@ class LettingGo:
     def _tell(self, part: Action) -> str | None:
         """Take away what we added: a job with a begin time of its owner's own goes back to that."""
         job, actuator = part.job, self.actuators[part.means]
-        setting = Setting(site_factor=part.site_factor, other_licences=job.other_licences)
+        setting = Setting(other_licences=job.other_licences)
         own = job.tag.begin if job.tag else None
         if part.means is Means.BEGIN and own is not None and own > self.clock():
             return actuator.withhold([job.spec], replace(setting, until=own))[job.spec]
         return actuator.release([job.spec], setting)[job.spec]
+
+    def _take_back(self, part: Action, outcome: Released) -> None:
+        """Leave a job only what it has lost of its age; it is let go, whatever Slurm says to that."""
+        spec = part.job.spec
+        refusal = None
+        if part.site_factor is not None:
+            refusal = self.factors.set_factor([spec], part.site_factor)[spec]
+        if refusal is not None:
+            outcome.failures.append(f"job {spec}: its site factor stays: {refusal}")
 
     def _write(
         self, parts: Sequence[Action], jobs: Sequence[QueuedJob], outcome: Released

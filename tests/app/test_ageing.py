@@ -156,6 +156,7 @@ def test_an_admins_release_leaves_what_was_lost(world: Any, means: Means) -> Non
         queue=world.owner,
         actuators=actuators,
         gate=False,
+        factors=world.owner,
         compensate=True,
         known=world.ledger.known,
         actions=world.ledger,

@@ -58,7 +58,14 @@ class Deaf:
 def release_all(world: Any, hold: Any) -> Released:
     means: dict[Means, Any] = {Means.BEGIN: world.owner, Means.HOLD: hold}
     return LettingGo(
-        world.owner, means, False, world.rules.compensate, world.ledger.known, world.ledger, world.clock
+        queue=world.owner,
+        actuators=means,
+        gate=False,
+        factors=world.owner,
+        compensate=world.rules.compensate,
+        known=world.ledger.known,
+        actions=world.ledger,
+        clock=world.clock,
     ).run(None)
 
 
