@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from carbonslurm.app.fetch import usable_forecasts
-from carbonslurm.app.pacing import ASK_AGAIN
 from carbonslurm.app.telling import Intent, Memory, Telling, describe
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.budget import OUTAGE
@@ -48,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 OUTAGE_AGE = timedelta(minutes=5)
 UNFIT_FOR = timedelta(hours=1)
-AGEING_AGE = timedelta(minutes=5)
 
 HOUR = timedelta(hours=1)
 
@@ -251,26 +249,8 @@ class Cycle:
         if not self.rules.compensate:
             return None
         age = self.memory.pace.recent(self.queue.controller, queue.taken_at).age
-        return age if age is not None and self._all_age(queue.taken_at) else None
-
-    def _all_age(self, now: datetime) -> bool:
-        """Whether nothing limits how many jobs age at once: else nobody knows what a withheld one lost.
-
-        Until slurmdbd has said so once, nothing is given.
-        """
-        memory = self.memory
-        wait = ASK_AGAIN if memory.ageing_heard else AGEING_AGE
-        if memory.ageing_asked is None or now - memory.ageing_asked >= wait:
-            memory.ageing_asked = now
-            try:
-                found = self.queue.limit_of_ageing()
-            except CarbonslurmError as error:
-                logger.warning("age compensation: %s", error)
-            else:
-                if found and found != memory.ageing:
-                    logger.warning("no age compensation: %s", found)
-                memory.ageing, memory.ageing_heard = found, True
-        return memory.ageing_heard and memory.ageing is None
+        all_age = self.memory.ageing.is_free(self.queue.limit_of_ageing, queue.taken_at) if age else False
+        return age if all_age else None
 
     # --- writing ---
 

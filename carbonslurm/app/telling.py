@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from carbonslurm.app.ageing import Ageing
 from carbonslurm.app.pacing import Pace
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.interval import iso
@@ -50,9 +51,7 @@ class Memory:
         outages: when the next maintenance of a whole partition begins, as last heard.
         outage_asked: when that was.
         paused: an admin's switch, as last read.
-        ageing: what limits how many jobs age at once, as last heard; in words, None where nothing does.
-        ageing_asked: when that was asked last.
-        ageing_heard: whether there was ever an answer.
+        ageing: whether something limits how many jobs age at once, as last heard.
         pace: what slurmctld's rate limit leaves us.
     """
 
@@ -66,9 +65,7 @@ class Memory:
     outages: Mapping[str, datetime] = field(default_factory=dict)
     outage_asked: datetime | None = None
     paused: bool = False
-    ageing: str | None = None
-    ageing_asked: datetime | None = None
-    ageing_heard: bool = False
+    ageing: Ageing = field(default_factory=Ageing)
     pace: Pace = field(default_factory=Pace)
 
 

@@ -8,6 +8,10 @@ from carbonslurm.core.means import MarkedHold
 from carbonslurm.ports import Setting
 from carbonslurm.sim.cluster import SimulatedCluster
 
+# The hook refuses both: Slurm would take them, and a release would wipe the job's nice value.
+HELD = "it is held already"
+NOT_HELD = "it is not held, and a release would reset its nice value"
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedHold:
@@ -27,13 +31,13 @@ class SimulatedHold:
 
     def _withhold(self, spec: str, setting: Setting) -> str | None:
         self.cluster.update_factor(spec, setting.site_factor)
-        refusal = self.cluster.update_hold(spec, held=True)
+        refusal = HELD if self.cluster.is_held(spec) else self.cluster.update_hold(spec, held=True)
         if refusal is not None and setting.site_factor is not None:
             self.cluster.update_factor(spec, setting.factor_before)
         return refusal
 
     def _release(self, spec: str, setting: Setting) -> str | None:
-        refusal = self.cluster.update_hold(spec, held=False)
+        refusal = self.cluster.update_hold(spec, held=False) if self.cluster.is_held(spec) else NOT_HELD
         if refusal is None:
             self.cluster.update_factor(spec, setting.site_factor)
         return refusal

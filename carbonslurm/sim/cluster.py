@@ -13,9 +13,8 @@ order give the same cluster. Nobody can tell from it who gave a command: the own
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, Queue, QueuedJob
@@ -24,6 +23,7 @@ from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.formats.look import SAVED
 from carbonslurm.formats.squeue import Row, gather_arrays
 from carbonslurm.ports import Setting
+from carbonslurm.sim.forgetting import Journal
 from carbonslurm.sim.job import REQUEUE_DELAY, OnSignal, SimulatedJob, Submission
 
 if TYPE_CHECKING:
@@ -36,29 +36,6 @@ SLURMD_TIMEOUT = timedelta(minutes=5)
 SILENCE = timedelta(seconds=30)  # until slurmds tell a slurmctld that is back what ended meanwhile
 NOT_PENDING = "Job is no longer pending execution"
 INVALID = "Invalid job id specified"
-
-
-@dataclass(frozen=True, slots=True)
-class _Update:
-    """A job before a change, so that a crash can undo it."""
-
-    job: SimulatedJob
-    at: datetime
-    restarts: int
-    before: datetime | None
-    held: bool
-    gated: bool
-    site_factor: int
-
-    @classmethod
-    def of(cls, job: SimulatedJob, at: datetime) -> Self:
-        return cls(job, at, job.restarts, job.begin, job.held, job.gated, job.site_factor)
-
-    def undo(self) -> None:
-        if self.restarts == self.job.restarts:
-            self.job.restore(self.before)
-            self.job.held, self.job.gated = self.held, self.gated
-        self.job.site_factor = self.site_factor
 
 
 class SimulatedCluster:
@@ -90,8 +67,7 @@ class SimulatedCluster:
         self._ids = itertools.count(first_id)
         self._jobs: dict[int, SimulatedJob] = {}
         self._runs: list[AccountedRun] = []
-        self._updates: list[_Update] = []
-        self._turns: list[tuple[datetime, datetime]] = []  # of the gate: when, and what it was before
+        self._journal = Journal()
         self.age: AgeWeight | None = None
         self.accrue_limit: str | None = None
         self.slurmdbd_away = False
@@ -146,6 +122,11 @@ class SimulatedCluster:
             return self.hold_refusal
         return self._update(spec, "hold" if held else "unhold", lambda job: setattr(job, "held", held))
 
+    def is_held(self, spec: str) -> bool:
+        """Tell whether all of these jobs are held."""
+        named = self._named(spec)
+        return bool(named) and all(job.held for job in named)
+
     def update_licence(self, spec: str, *, gated: bool) -> str | None:
         """Give pending jobs the gate's licence, or take it away; return Slurm's refusal, if it refuses."""
         return self._update(spec, "gate" if gated else "ungate", lambda job: setattr(job, "gated", gated))
@@ -155,7 +136,7 @@ class SimulatedCluster:
         named = [job for job in self._named(spec) if job.state is not JobState.ENDED]
         if factor is not None:
             for job in named:
-                self._updates.append(_Update.of(job, self.now))
+                self._journal.note(job, self.now)
                 job.site_factor = factor
         return None if named else INVALID
 
@@ -165,7 +146,7 @@ class SimulatedCluster:
         if self.gate_refusal:
             raise RefusedError(self.gate_refusal)
         self.commands.append(("shut" if shut_until > self.now else "open", "gate"))
-        self._turns.append((self.now, self.gate_shut_until))
+        self._journal.note_gate(self.gate_shut_until, self.now)
         self.gate_shut_until = shut_until
         self._start_what_fits()
 
@@ -189,14 +170,7 @@ class SimulatedCluster:
     def come_back(self, forget: timedelta = timedelta(), silence: timedelta = SILENCE) -> None:
         """Start slurmctld again, without its last updates, and for some time without news of the nodes."""
         since = (self._died or self.now) - forget
-        for update in reversed(self._updates):
-            if update.at > since:
-                update.undo()
-        for at, before in reversed(self._turns):
-            if at > since:
-                self.gate_shut_until = before
-        self._updates.clear()
-        self._turns.clear()
+        self.gate_shut_until = self._journal.forget(since) or self.gate_shut_until
         self._booted, self._died, self._hears_from = self.now, None, self.now + silence
         self._start_what_fits()
 
@@ -366,7 +340,7 @@ class SimulatedCluster:
         jobs = self._named(spec)
         waiting = [job for job in jobs if job.state is JobState.PENDING]
         for job in waiting:
-            self._updates.append(_Update.of(job, self.now))
+            self._journal.note(job, self.now)
             change(job)
         self.commands.append((word, spec))
         self._start_what_fits()
@@ -379,7 +353,7 @@ class SimulatedCluster:
     def _set_begin(self, job: SimulatedJob, moment: datetime) -> str | None:
         if job.state not in (JobState.PENDING, JobState.COMPLETING):
             return NOT_PENDING
-        self._updates.append(_Update.of(job, self.now))
+        self._journal.note(job, self.now)
         job.begin = max(moment, self.now)
         return None
 
