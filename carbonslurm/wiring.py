@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from carbonslurm.core.choice import ForecastRules
     from carbonslurm.core.means import Means, MeansRules
     from carbonslurm.core.power import PowerModel
+    from carbonslurm.core.priority import AgeWeight
     from carbonslurm.core.rest import Asked, QuestionKey
     from carbonslurm.core.situation import PlanRules, Zones
     from carbonslurm.formats.hook import HookSettings
@@ -188,7 +189,7 @@ def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
         forecast_rules(config),
         config.cycle.updates,
         frozenset({"*"}) if observe else frozenset(config.observe),
-        config.withhold.age_compensation == "site_factor",
+        compensates(config),
     )
 
 
@@ -201,6 +202,11 @@ def forecast_rules(config: Config) -> ForecastRules:
         named.setdefault(source.zone, []).append(_provider(source))
     own = OwnForecast(config.policy.own_forecast)
     return ForecastRules(config.policy.forecast_age, {zone: order_of(it, own) for zone, it in named.items()})
+
+
+def compensates(config: Config) -> bool:
+    """Tell whether jobs are given back the age that waiting costs them."""
+    return config.withhold.age_compensation == "site_factor"
 
 
 def hook_settings(config: Config) -> HookSettings:
@@ -233,7 +239,7 @@ def hook_settings(config: Config) -> HookSettings:
         hold_partitions=_partitions_by(config, "hold"),
         gate_partitions=_partitions_by(config, "gate"),
         gate_licence=config.withhold.gate.licence,
-        compensates=config.withhold.age_compensation == "site_factor",
+        compensates=compensates(config),
         daemon_uid=account_uid(config.slurm.account),
     )
 
@@ -443,13 +449,14 @@ def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cyc
 def telling(config: Config, book: Ledger, memory: Memory) -> Telling:
     """Return what tells Slurm what was planned."""
     from carbonslurm.app.telling import Telling
-    from carbonslurm.slurm.hold import SlurmHolds
+    from carbonslurm.slurm.hold import SlurmHolds, SlurmSiteFactors
 
     rules = means(config).gate
     return Telling(
         actuators=actuators(config),
         gate=gate(config),
         holds=SlurmHolds(wire(config)),
+        factors=SlurmSiteFactors(wire(config)),
         life=rules.life if rules else timedelta(),
         timeout=timedelta(seconds=config.slurm.timeout.total_seconds()),
         actions=book,
@@ -496,6 +503,7 @@ def letting_go(config: Config) -> tuple[LettingGo, Ledger | Reading]:
     """Return the release by an admin, and the ledger to close after it (read-only where it must be)."""
     from carbonslurm.app.letting_go import LettingGo
     from carbonslurm.errors import LedgerError
+    from carbonslurm.slurm.hold import SlurmSiteFactors
 
     book: Ledger | Reading
     writer: Ledger | None
@@ -507,6 +515,8 @@ def letting_go(config: Config) -> tuple[LettingGo, Ledger | Reading]:
         queue=queue(config),
         actuators=actuators(config),
         gate=means(config).gate is not None,
+        factors=SlurmSiteFactors(wire(config)),
+        compensate=compensates(config),
         known=lambda snapshot: dict(book.known(snapshot)),
         actions=writer,
         clock=now,
@@ -522,16 +532,24 @@ def rescue(config: Config, *, at_once: bool) -> Rescue:
     """
     import time
 
+    from carbonslurm.app.ageing import age_to_give_back
     from carbonslurm.app.rescue import Rescue
     from carbonslurm.errors import ConfigError
-    from carbonslurm.slurm.hold import HoldActuator, SlurmHolds
+    from carbonslurm.slurm.hold import HoldActuator, SlurmHolds, SlurmSiteFactors
 
     uid = account_uid(config.slurm.account)
     if uid is None and not at_once:
         raise ConfigError(f'slurm.account: no account "{config.slurm.account}" on this host, or it is root')
+
+    def age() -> AgeWeight | None:
+        return age_to_give_back(queue(config), compensate=compensates(config))
+
     return Rescue(
         holds=SlurmHolds(wire(config)),
         hold=HoldActuator(wire(config)),
+        factors=SlurmSiteFactors(wire(config)),
+        age=age,
+        compensate=compensates(config),
         uid=None if at_once else uid,
         own_uid=os.geteuid(),
         listen=timedelta(seconds=(RESCUE_CYCLES * config.cycle.interval).total_seconds()),
@@ -563,7 +581,7 @@ def doctor(config: Config) -> Doctor:
         Look("hook", partial(looks.hook, slurm, render_hook_settings(hook_settings(config)))),
         Look("accounting", partial(looks.accounting, slurm)),
         Look("clocks", partial(looks.clocks, slurm, now)),
-        Look("age", partial(looks.age, slurm, config.withhold.age_compensation == "site_factor")),
+        Look("age", partial(looks.age, slurm, config.cluster, compensates(config))),
         *([Look("hold", partial(_look_at_holds, config))] if Means.HOLD in means(config).in_use() else []),
         *([Look("gate", partial(looks.gate, slurm, gate_rules))] if gate_rules else []),
         Look("share", partial(looks.share, slurm, uid)),

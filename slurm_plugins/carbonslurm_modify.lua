@@ -220,8 +220,9 @@ return function(tag, licences)
     return (record.array_job_id or 0) == 0 and (record.het_job_id or 0) == 0
   end
 
-  -- What anybody else does makes the job his: its mark goes with the hold, and whoever starts it himself does not
-  -- wait and is not compensated for waiting. (Slurm hides from us that a caller sets SiteFactor.)
+  -- What anybody else does makes the job his: its mark goes with the hold, and whoever starts, holds or releases it
+  -- himself does not wait for us and is not compensated for waiting; the daemon then gives what was really lost. (Slurm
+  -- hides from us that a caller sets SiteFactor.)
   local function follow(desc, record, by, ours, slurm, settings, now)
     local comment, assign = given_comment(desc, record, by, now)
     local _, held = tag.split_mark(record.comment)
@@ -235,7 +236,7 @@ return function(tag, licences)
       remember(record, by, slurm, now)
     end
     if holds then held = nil end
-    if begins and settings.compensates and record.site_factor ~= 0 and is_alone(record) then desc.site_factor = 0 end
+    if (begins or holds) and settings.compensates and record.site_factor ~= 0 and is_alone(record) then desc.site_factor = 0 end
     local whole = with_mark(text, held, true)
     local stays = comment == "" and whole == " " -- the caller empties it, as he may
     if not stays and whole ~= (desc.comment or record.comment or " ") then assign(whole) end

@@ -258,7 +258,9 @@ class Cycle:
     def _age(self, queue: Queue) -> AgeWeight | None:
         if not self.rules.compensate:
             return None
-        return self.memory.pace.recent(self.queue.controller, queue.taken_at).age
+        age = self.memory.pace.recent(self.queue.controller, queue.taken_at).age
+        all_age = self.memory.ageing.is_free(self.queue.limit_of_ageing, queue.taken_at) if age else False
+        return age if all_age else None
 
     # --- writing ---
 

@@ -5,15 +5,17 @@ ledger cannot be written, too: then the daemon reads the change as an admin's wo
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from carbonslurm.app.ageing import age_to_give_back
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
 from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import UNKNOWN, Known, standing
+from carbonslurm.core.priority import earned
 from carbonslurm.errors import LedgerError
-from carbonslurm.ports import ActionLog, Actuator, Outcome, OutcomeState, QueueReader, Setting
+from carbonslurm.ports import ActionLog, Actuator, Outcome, OutcomeState, QueueReader, Setting, SiteFactors
 
 REASON = "released by an admin"
 
@@ -32,6 +34,9 @@ class LettingGo:
 
     Attributes:
         gate: whether the site uses one: then its licence is ours, on whatever job.
+        factors: sets site factors, in a call of its own: where somebody who is not the daemon lets a job go,
+            the hook takes back all that was given.
+        compensate: whether jobs are given back the age that waiting costs them.
         known: the ledger's memory of a queue.
         actions: where it is written; None where the caller may only read.
     """
@@ -39,6 +44,8 @@ class LettingGo:
     queue: QueueReader
     actuators: Mapping[Means, Actuator]
     gate: bool
+    factors: SiteFactors
+    compensate: bool
     known: Callable[[Queue], dict[JobKey, Known]]
     actions: ActionLog | None
     clock: Callable[[], datetime]
@@ -58,7 +65,7 @@ class LettingGo:
                 outcome.failures.append(f"job {job.spec}: {job.obstacle}: release its tasks with scontrol")
         chosen = [(job, means) for job, means in wanted if job.obstacle is None]
         if chosen:
-            self._release(chosen, outcome)
+            self._release(self._parts(chosen, known, queue.taken_at), [job for job, _ in chosen], outcome)
         elif ids is None and not wanted:
             outcome.lines.append("no job is withheld by us")
         return outcome
@@ -80,19 +87,42 @@ class LettingGo:
             means.add(Means.GATE)
         return sorted(means)
 
-    def _release(self, jobs: Sequence[tuple[QueuedJob, Sequence[Means]]], outcome: Released) -> None:
-        parts = [Action(Verb.RELEASE, job, REASON, means=way) for job, means in jobs for way in means]
-        numbers, leaves = self._write(parts, [job for job, _ in jobs], outcome)
+    def _parts(
+        self,
+        jobs: Sequence[tuple[QueuedJob, Sequence[Means]]],
+        known: Mapping[JobKey, Known],
+        now: datetime,
+    ) -> list[Action]:
+        """Return a release by each means of each job, with what it has really lost of its age."""
+        memories = {job.key: known.get(job.key, UNKNOWN) for job, _ in jobs}
+        given = any(memory.compensation is not None for memory in memories.values())
+        age = age_to_give_back(self.queue, compensate=self.compensate) if given else None
+        return [
+            Action(
+                Verb.RELEASE,
+                job,
+                REASON,
+                means=way,
+                site_factor=earned(job, memories[job.key], age, now),
+            )
+            for job, means in jobs
+            for way in means
+        ]
+
+    def _release(self, parts: Sequence[Action], jobs: Sequence[QueuedJob], outcome: Released) -> None:
+        numbers, leaves = self._write(parts, jobs, outcome)
         refusals: dict[str, str] = {}
         outcomes: dict[int, Outcome] = {}
         for part, number in zip(parts, numbers, strict=True):
             refusal = self._tell(part)
-            if refusal is not None:
+            if refusal is None:
+                self._take_back(part, outcome)
+            else:
                 refusals[part.job.spec] = refusal
             if number is not None:
                 state = OutcomeState.APPLIED if refusal is None else OutcomeState.REFUSED
                 outcomes[number] = Outcome(state, self.clock(), refusal or "")
-        for (job, _), leave in zip(jobs, leaves, strict=True):
+        for job, leave in zip(jobs, leaves, strict=True):
             if job.spec in refusals:
                 outcome.failures.append(f"job {job.spec}: {refusals[job.spec]}")
                 if leave is not None:  # it stays ours to let go
@@ -108,8 +138,17 @@ class LettingGo:
         setting = Setting(other_licences=job.other_licences)
         own = job.tag.begin if job.tag else None
         if part.means is Means.BEGIN and own is not None and own > self.clock():
-            return actuator.withhold([job.spec], Setting(until=own))[job.spec]
+            return actuator.withhold([job.spec], replace(setting, until=own))[job.spec]
         return actuator.release([job.spec], setting)[job.spec]
+
+    def _take_back(self, part: Action, outcome: Released) -> None:
+        """Leave a job only what it has lost of its age; it is let go, whatever Slurm says to that."""
+        spec = part.job.spec
+        refusal = None
+        if part.site_factor is not None:
+            refusal = self.factors.set_factor([spec], part.site_factor)[spec]
+        if refusal is not None:
+            outcome.failures.append(f"job {spec}: its site factor stays: {refusal}")
 
     def _write(
         self, parts: Sequence[Action], jobs: Sequence[QueuedJob], outcome: Released

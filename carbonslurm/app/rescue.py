@@ -3,14 +3,17 @@
 Only the hold actuator needs it; the others end by themselves. It runs where the daemon does not (slurmctld's
 own host, from a timer) and asks neither the ledger nor the daemon: which holds are ours, and until when, the
 jobs say themselves (the hook's mark), and whether the daemon lives shows in slurmctld's count of its calls.
+Where age is given back, what was given for all of a job's wait is cut down to the wait that there was.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm.core.means import MarkedHold
-from carbonslurm.ports import Actuator, HoldReader, Setting
+from carbonslurm.core.priority import AgeWeight, site_factor
+from carbonslurm.ports import Actuator, HoldReader, Setting, SiteFactors
 
 LATE = timedelta(minutes=2)  # a daemon that lives has let go of a job well before its bound
 
@@ -29,6 +32,9 @@ class Rescue:
 
     Attributes:
         uid: the daemon's account; None: what it holds is released without listening for it.
+        factors: sets site factors.
+        age: what age counts; None where none is given back.
+        compensate: whether jobs were given any.
         own_uid: this program's; its own calls are not the daemon's.
         listen: how long to listen for the daemon; longer than its cycles.
         updates: the most jobs that are released at once.
@@ -37,6 +43,9 @@ class Rescue:
 
     holds: HoldReader
     hold: Actuator
+    factors: SiteFactors
+    age: Callable[[], AgeWeight | None]
+    compensate: bool
     uid: int | None
     own_uid: int
     listen: timedelta
@@ -78,9 +87,22 @@ class Rescue:
         return 0 <= self.holds.calls_of(self.uid) - before <= own
 
     def _release(self, due: Sequence[MarkedHold], outcome: Rescued) -> None:
-        specs = [hold.spec for hold in due]
-        for spec, refusal in self.hold.release(specs, Setting()).items():
+        answers = self.hold.release([hold.spec for hold in due], Setting())
+        for spec, refusal in answers.items():
             if refusal is None:
                 outcome.lines.append(f"job {spec}: released")
             else:
                 outcome.failures.append(f"job {spec}: {refusal}")
+        if self.compensate:
+            self._take_back([hold for hold in due if answers[hold.spec] is None], outcome)
+
+    def _take_back(self, released: Sequence[MarkedHold], outcome: Rescued) -> None:
+        age, now = self.age(), self.clock()
+        together: defaultdict[int, list[str]] = defaultdict(list)
+        for hold in released:
+            lost = 0 if age is None or hold.since is None else site_factor(age, now - hold.since)
+            together[lost].append(hold.spec)
+        for lost, specs in together.items():
+            for spec, refusal in self.factors.set_factor(specs, lost).items():
+                if refusal is not None:
+                    outcome.failures.append(f"job {spec}: its site factor stays: {refusal}")

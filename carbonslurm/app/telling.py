@@ -9,12 +9,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from carbonslurm.app.ageing import Ageing
 from carbonslurm.app.pacing import Pace
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.interval import iso
 from carbonslurm.core.means import Means
 from carbonslurm.errors import DataError, LedgerError, RefusedError, UnavailableError
-from carbonslurm.ports import ActionLog, Actuator, Gate, HoldReader, Outcome, OutcomeState, Setting
+from carbonslurm.ports import (
+    ActionLog,
+    Actuator,
+    Gate,
+    HoldReader,
+    Outcome,
+    OutcomeState,
+    Setting,
+    SiteFactors,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +44,14 @@ class Memory:
         unwritten: releases that were done while the ledger could not be written.
         resting: stops whose last command got no answer, and until when they are left alone.
         shut: whether the gate is shut, as far as we know; None before it was first told.
+        may_shut_until: until when a slurmctld that forgets may have it shut again.
         unfit: means that did not work at this Slurm, and when that was seen: for a while jobs wait by their
             begin times instead.
         marks_checked: whether the holds that an earlier daemon left were seen to carry the hook's mark.
         outages: when the next maintenance of a whole partition begins, as last heard.
         outage_asked: when that was.
         paused: an admin's switch, as last read.
+        ageing: whether something limits how many jobs age at once, as last heard.
         pace: what slurmctld's rate limit leaves us.
         forecasts: whose forecast each zone was last planned by, None where there was no usable one.
     """
@@ -48,11 +60,13 @@ class Memory:
     unwritten: list[tuple[Action, datetime]] = field(default_factory=list)
     resting: dict[int, datetime] = field(default_factory=dict)
     shut: bool | None = None
+    may_shut_until: datetime | None = None
     unfit: dict[Means, datetime] = field(default_factory=dict)
     marks_checked: bool = False
     outages: Mapping[str, datetime] = field(default_factory=dict)
     outage_asked: datetime | None = None
     paused: bool = False
+    ageing: Ageing = field(default_factory=Ageing)
     pace: Pace = field(default_factory=Pace)
     forecasts: dict[str, str | None] = field(default_factory=dict)
 
@@ -71,6 +85,7 @@ class Telling:
     actuators: Mapping[Means, Actuator]
     gate: Gate | None
     holds: HoldReader
+    factors: SiteFactors
     life: timedelta
     timeout: timedelta
     actions: ActionLog
@@ -80,17 +95,21 @@ class Telling:
     def turn_gate(self, shut: bool | None) -> str | None:
         """Keep the gate shut, or open it; return what was wrong, if Slurm refuses.
 
-        With nobody behind it, it is left to open by itself.
+        With nobody behind it, it is left to open by itself. A slurmctld that dies may forget that it was
+        opened: it is opened anew until it would have opened by itself, whoever shut it last.
 
         Raises:
             UnavailableError: Slurm is away.
         """
         if self.gate is None or shut is None:
             return None
+        now, memory = self.clock(), self.memory
+        if shut or memory.may_shut_until is None:
+            memory.may_shut_until = now + self.life
         try:
             if shut:
-                self.gate.shut(self.clock() + self.life)
-            elif self.memory.shut is not False:
+                self.gate.shut(now + self.life)
+            elif now < memory.may_shut_until:
                 self.gate.open()
         except RefusedError as error:
             self.memory.shut, self.memory.unfit[Means.GATE] = None, self.clock()
@@ -103,7 +122,8 @@ class Telling:
     def tell(self, intents: Sequence[Intent], planned_at: datetime) -> int:
         """Tell Slurm, jobs with the same words together; return how many changes were refused.
 
-        A stop needs nothing here: it is in flight as soon as it is written. A ``leave`` is only a record.
+        A stop needs nothing here: it is in flight as soon as it is written. A ``leave`` is only a record, or
+        takes back what a job was given for waiting.
         What was planned too long ago (our host was suspended) is not done: others may have spoken since.
 
         Raises:
@@ -129,6 +149,8 @@ class Telling:
     def _aloud(
         self, specs: Sequence[str], verb: Verb, means: Means, setting: Setting
     ) -> Mapping[str, str | None]:
+        if verb is Verb.LEAVE:
+            return self.factors.set_factor(specs, setting.site_factor or 0)
         actuator = self.actuators[means]
         if verb is Verb.RELEASE:
             return actuator.release(specs, setting)
@@ -145,8 +167,8 @@ class Telling:
             return answers
         self.memory.unfit[Means.HOLD] = self.clock()
         logger.warning("%s: jobs wait by their begin times instead", UNMARKED)
-        nothing = None if setting.site_factor is None else 0
-        back = self.actuators[Means.HOLD].release(bare, Setting(site_factor=nothing))
+        before = None if setting.site_factor is None else setting.factor_before
+        back = self.actuators[Means.HOLD].release(bare, Setting(site_factor=before))
         return {**answers, **{spec: UNMARKED for spec, refusal in back.items() if refusal is None}}
 
     def unmarked(self, specs: Sequence[str]) -> list[str]:
@@ -186,7 +208,7 @@ class Telling:
         for number, action in group:
             words = answers.get(action.job.spec)
             if number is not None:
-                state = OutcomeState.APPLIED if words is None else _unless_partly(action, failed)
+                state = OutcomeState.APPLIED if words is None else _failed(action, failed)
                 outcomes[number] = Outcome(state, at, words or "")
             elif words is None:
                 self.memory.unwritten.append((action, at))
@@ -202,9 +224,13 @@ def _number(spec: str) -> str:
     return spec.partition("_")[0]
 
 
-def _unless_partly(action: Action, failed: OutcomeState) -> OutcomeState:
-    """Of a refused range some tasks may have been changed, those that had not just started: nobody says."""
-    return OutcomeState.UNCERTAIN if "[" in action.job.spec else failed
+def _failed(action: Action, failed: OutcomeState) -> OutcomeState:
+    """Return what a failure is to the ledger.
+
+    Of a refused range some tasks may have been changed, those that had not just started: nobody says. An
+    owner's word stands, whether or not we could take back what we had given.
+    """
+    return OutcomeState.UNCERTAIN if "[" in action.job.spec or action.final else failed
 
 
 def describe(action: Action, refusal: str | None = None) -> str:
@@ -219,8 +245,9 @@ def _together(intents: Sequence[Intent]) -> Mapping[_Words, list[Intent]]:
     """Group intents by what Slurm is told, in their order."""
     groups: defaultdict[_Words, list[Intent]] = defaultdict(list)
     for number, action in intents:
-        if action.verb in {Verb.RELEASE, Verb.WITHHOLD}:
+        leaves = action.verb is Verb.LEAVE and action.site_factor is not None
+        if leaves or action.verb in {Verb.RELEASE, Verb.WITHHOLD}:
             licences = action.job.other_licences if action.means is Means.GATE else ""
-            setting = Setting(action.until, action.site_factor, licences)
+            setting = Setting(action.until, action.site_factor, action.factor_before, licences)
             groups[action.verb, action.means, setting, action.silent].append((number, action))
     return groups

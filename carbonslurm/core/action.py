@@ -36,6 +36,7 @@ class Action:
         final: leave: the owner or an admin spoke, and we never touch this job again.
         means: by what it is withheld or released.
         site_factor: the priority that it gets for the waiting that we cause; None leaves it as it is.
+        factor_before: what it had, and has again if Slurm refuses to make it wait.
         silent: Slurm need not be told: the gate does it for all jobs at once, or the job is held already.
     """
 
@@ -50,15 +51,18 @@ class Action:
     final: bool = False
     means: Means = Means.BEGIN
     site_factor: int | None = None
+    factor_before: int = 0
     silent: bool = False
 
     @property
     def calls(self) -> int:
         """How many calls it costs: one for a job or for the pending range of an array.
 
-        ``leave`` is only a record. A hold with a site factor takes two. The later steps of a stop are made
-        between cycles, one at a time.
+        ``leave`` is only a record, unless it sets the site factor. A hold with one takes two. The later steps
+        of a stop are made between cycles, one at a time.
         """
-        if self.silent or self.verb is Verb.LEAVE:
+        if self.verb is Verb.LEAVE:
+            return 0 if self.site_factor is None else 1
+        if self.silent:
             return 0
         return 2 if self.means is Means.HOLD and self.site_factor is not None else 1

@@ -28,10 +28,17 @@ class Means(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MarkedHold:
-    """A job that says itself that we hold it, and until when it may be held."""
+    """A job that says itself that we hold it.
+
+    Attributes:
+        until: when it may be held at the latest.
+        since: from when on waiting has cost it its age, None where it does not show that (it waited for
+            others).
+    """
 
     spec: str
     until: datetime
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

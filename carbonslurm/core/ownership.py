@@ -40,6 +40,21 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Compensation:
+    """The site factor that a job was given for its waiting, and has as far as we know.
+
+    Attributes:
+        factor: the most that it can be, where an answer is missing.
+        restarts: the job's Restarts when it was given; Slurm keeps it in later runs.
+        settled: whether Slurm had taken our last word about it.
+    """
+
+    factor: int
+    restarts: int
+    settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What the ledger knows of a job.
 
@@ -50,6 +65,7 @@ class Known:
         stops: how often we have stopped it.
         stopping: whether a stop of it is in flight.
         watched: verb, time and Restarts of what we last would have done, where we only watch.
+        compensation: for waiting, None where none was ever given.
     """
 
     first_eligible: datetime | None = None
@@ -58,6 +74,7 @@ class Known:
     stops: int = 0
     stopping: bool = False
     watched: tuple[Verb, datetime | None, int] | None = None
+    compensation: Compensation | None = None
 
     def claim(self, means: Means, restarts: int) -> Claim | None:
         """Return our last change of this run by one means, None where we made none."""

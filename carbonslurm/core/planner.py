@@ -53,6 +53,8 @@ def plan(situation: Situation, rules: PlanRules) -> Plan:
         else prospect
         for prospect in prospects
     ]
+    pending = zip(situation.queue.pending(), found, strict=True)
+    found = [action or waiting.take_back(job) for job, action in pending]
     found += [running.act(job) for job in situation.queue.running()]
     actions = [action for action in found if action is not None]
     room = rules.stop.per_hour - situation.stops_begun

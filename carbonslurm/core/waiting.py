@@ -28,7 +28,7 @@ from carbonslurm.core.ownership import (
     standing,
 )
 from carbonslurm.core.policies import POLICIES, Question, judged_length
-from carbonslurm.core.priority import site_factor
+from carbonslurm.core.priority import earned, is_overpaid, lost_from, site_factor
 from carbonslurm.core.situation import PlanRules, Situation
 from carbonslurm.core.units import kwh_from_watts
 
@@ -36,6 +36,7 @@ from carbonslurm.core.units import kwh_from_watts
 EARLY_CYCLES = 2
 PAUSED = "paused by an admin"
 GATE_OPEN = "the gate is open: most of those behind it may start"
+NOT_ITS_DUE = "the priority that it was given for waiting is not its due any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +141,13 @@ class Waiting:
 
     def _leave(self, job: QueuedJob, known: Known, word: str) -> Action:
         """Record that somebody else decided; what of ours still keeps the job is taken away before."""
+        lost = self._earned(job, known)
         for claim in standing(job, known):
             if claim.means is not Means.BEGIN:
-                return Action(Verb.RELEASE, job, word, means=claim.means)
+                return Action(Verb.RELEASE, job, word, means=claim.means, site_factor=lost)
         if job.gated and self.rules.means.gate:
-            return Action(Verb.RELEASE, job, word, means=Means.GATE)
-        return Action(Verb.LEAVE, job, word, final=True)
+            return Action(Verb.RELEASE, job, word, means=Means.GATE, site_factor=lost)
+        return Action(Verb.LEAVE, job, word, final=True, site_factor=lost)
 
     def _free(self, job: QueuedJob, known: Known) -> Action | None:
         """A job that is not ours to plan any more: nothing of ours may keep it past its bound.
@@ -162,7 +164,17 @@ class Waiting:
         if not known.hands_off and self.situation.now < last - EARLY_CYCLES * self.rules.lead:
             return None
         means = Means.HOLD if held else Means.GATE
-        return Action(Verb.RELEASE, job, f"the {means} is not for it", bound=last, means=means)
+        words, lost = f"the {means} is not for it", self._earned(job, known)
+        return Action(Verb.RELEASE, job, words, bound=last, means=means, site_factor=lost)
+
+    def take_back(self, job: QueuedJob) -> Action | None:
+        """Leave a job, for which there is nothing else to do, only what it has lost by waiting."""
+        known = self.situation.known.get(job.key, UNKNOWN)
+        if job.tag is None or job.obstacle or known.stopping or self.situation.paused:
+            return None
+        if not is_overpaid(job, known):
+            return None
+        return Action(Verb.LEAVE, job, NOT_ITS_DUE, site_factor=self._earned(job, known))
 
     # --- deciding ---
 
@@ -197,13 +209,18 @@ class Waiting:
         if own is None or own <= self.situation.now:
             return self._release(prospect, Means.BEGIN, reason)
         words = "waits for its own begin time"
-        return Action(Verb.WITHHOLD, prospect.job, words, until=prospect.earliest, bound=prospect.bound)
+        lost = self._earned(prospect.job, prospect.known)
+        return Action(
+            Verb.WITHHOLD,
+            prospect.job,
+            words,
+            until=prospect.earliest,
+            bound=prospect.bound,
+            site_factor=lost,
+        )
 
     def _release(self, prospect: Prospect, means: Means, reason: str, *, silent: bool = False) -> Action:
-        claim = prospect.known.claim(means, prospect.job.restarts)
-        factor = None
-        if claim is not None and claim.site_factor is not None:
-            factor = self._site_factor(prospect, self.situation.now)  # less waiting than was given back
+        factor = None if silent else self._earned(prospect.job, prospect.known)
         return Action(
             Verb.RELEASE,
             prospect.job,
@@ -277,6 +294,7 @@ class Waiting:
             means=prospect.means,
             silent=prospect.means is Means.GATE or self._is_held(prospect),
             site_factor=self._site_factor(prospect, start),
+            factor_before=self._earned(prospect.job, prospect.known) or 0,
         )
 
     def _is_held(self, prospect: Prospect) -> bool:
@@ -289,10 +307,13 @@ class Waiting:
 
         A gate keeps the age. While its dependencies last a job has none to lose.
         """
-        first = prospect.known.first_eligible
+        first = lost_from(prospect.job, prospect.known)
         if self.situation.age is None or prospect.means is Means.GATE or first is None:
             return None
-        return site_factor(self.situation.age, until - max(first, prospect.job.submitted))
+        return site_factor(self.situation.age, until - first)
+
+    def _earned(self, job: QueuedJob, known: Known) -> int | None:
+        return earned(job, known, self.situation.age, self.situation.now)
 
 
 def _mean(question: Question, start: datetime) -> float | None:

@@ -15,6 +15,7 @@ import msgspec
 from carbonslurm.core.interval import from_epoch
 from carbonslurm.core.job import HELD_BY_USER
 from carbonslurm.core.means import MarkedHold
+from carbonslurm.core.tag import parse_tag
 from carbonslurm.errors import DataError
 from carbonslurm.formats.look import number_of
 
@@ -37,7 +38,7 @@ def read_held(raw: bytes) -> list[MarkedHold]:
     repaired = raw.decode("utf-8", errors="replace").encode()
     try:
         found = [(job, _held_until(job)) for job in msgspec.json.decode(repaired)["jobs"]]
-        return [MarkedHold(_spec(job), until) for job, until in found if until is not None]
+        return [MarkedHold(_spec(job), until, _since(job)) for job, until in found if until is not None]
     except (DataError, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"squeue --json: cannot be read: {error!r}") from error
 
@@ -48,6 +49,21 @@ def _held_until(job: Mapping[str, Any]) -> datetime | None:
     tagged = _TAG in str(job.get("admin_comment") or "")
     mark = _MARK.search(str(job.get("comment") or ""))
     return from_epoch(int(mark.group(1))) if held and tagged and mark else None
+
+
+def _since(job: Mapping[str, Any]) -> datetime | None:
+    """Read from when on the job could have started: its submission, or its own begin time.
+
+    Where it waited for others then, its tag has no latest start by that, and it does not say.
+    """
+    try:
+        tag = parse_tag(str(job["admin_comment"]))
+    except DataError:
+        return None  # to be released all the same
+    submitted = number_of(job.get("submit_time"))
+    if tag is None or tag.latest is None or submitted is None:
+        return None
+    return max(from_epoch(submitted), tag.begin or from_epoch(submitted))
 
 
 def _spec(job: Mapping[str, Any]) -> str:

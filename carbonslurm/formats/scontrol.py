@@ -54,9 +54,9 @@ def release_argv(specs: Sequence[str]) -> list[str]:
     return ["scontrol", "release", ",".join(specs)]
 
 
-def licences_argv(specs: Sequence[str], licences: str) -> list[str]:
+def licences_argv(specs: Sequence[str], licences: str, site_factor: int | None = None) -> list[str]:
     """Return the command that sets the licences of jobs; an empty text takes all away."""
-    return [*update_argv(specs), f"Licenses={licences}"]
+    return [*update_argv(specs), f"Licenses={licences}", *_factor(site_factor)]
 
 
 def shut_argv(name: str, licences: str, until: datetime) -> list[str]:

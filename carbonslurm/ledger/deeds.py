@@ -7,7 +7,7 @@ phases, and among them the outcomes of the begin time that it set at its end: th
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, select
 from carbonslurm.core.action import Verb
 from carbonslurm.core.job import JobKey, RunKey
 from carbonslurm.core.means import Means
-from carbonslurm.core.ownership import Claim
+from carbonslurm.core.ownership import Claim, Compensation
 from carbonslurm.core.stop import OVER, Phase, Seen
 from carbonslurm.core.tag import Checkpoint
 from carbonslurm.ledger.database import in_batches
@@ -124,6 +124,24 @@ def claims(deeds: Iterable[Deed]) -> tuple[Claim, ...]:
         if deed.changed_job:
             newest[deed.means] = deed
     return tuple(_claim(deed) for deed in newest.values() if deed.state in CLAIMING)
+
+
+def compensation(deeds: Iterable[Deed]) -> Compensation | None:
+    """Return the site factor that a job has as far as we know, from its deeds; None where it never had any.
+
+    While nobody knows whether Slurm took our last word, the job may have that or what it had before.
+    """
+    found: Compensation | None = None
+    for deed in sorted(deeds, key=lambda deed: deed.number):
+        if deed.site_factor is None or not deed.begun or deed.state is OutcomeState.FORGOTTEN:
+            continue
+        if deed.state in DONE or found is None:
+            found = Compensation(deed.site_factor, deed.restarts, settled=deed.state in DONE)
+        elif deed.site_factor > found.factor:
+            found = Compensation(deed.site_factor, deed.restarts, settled=False)
+        else:
+            found = replace(found, settled=False)
+    return found
 
 
 def _claim(deed: Deed) -> Claim:

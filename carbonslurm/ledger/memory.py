@@ -8,7 +8,7 @@ from carbonslurm.core.action import Verb
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
 from carbonslurm.core.ownership import UNKNOWN, Known
 from carbonslurm.ledger.database import Room
-from carbonslurm.ledger.deeds import Deed, claims, deeds_of
+from carbonslurm.ledger.deeds import Deed, claims, compensation, deeds_of
 from carbonslurm.ledger.jobs import current_jobs
 from carbonslurm.ports import OutcomeState
 
@@ -56,6 +56,7 @@ def _as_task(own: Known, array: Known, job: QueuedJob) -> Known:
         first_eligible=own.first_eligible or array.first_eligible,
         hands_off=own.hands_off or array.hands_off,
         claims=(*own.claims, *(claim for claim in before if claim.means not in mine)),
+        compensation=own.compensation or array.compensation,
     )
 
 
@@ -78,4 +79,5 @@ def _known(first_eligible: datetime | None, deeds: Sequence[Deed]) -> Known:
         watched=next(
             (_watched(deed) for deed in reversed(deeds) if deed.state is OutcomeState.OBSERVED), None
         ),
+        compensation=compensation(deeds),
     )

@@ -236,7 +236,8 @@ def _to_figure(
 def _begin_changes(run: AccountedRun, deeds: Sequence[Deed]) -> tuple[BeginChange, ...]:
     """Return the changes of a run's start; a task's were made to its array, so the submit time tells.
 
-    A release by other means than made the job wait is no change: it only takes away what came before.
+    A release by other means than made the job wait is no change: it only takes away what came before. Nor is
+    a site factor taken back, which is a leave that is not final.
     """
     mine = [deed for deed in deeds if deed.run.submitted == run.key.submitted]
     changes: list[BeginChange] = []
@@ -245,7 +246,7 @@ def _begin_changes(run: AccountedRun, deeds: Sequence[Deed]) -> tuple[BeginChang
         if deed.withheld:
             means = deed.means
             changes.append(BeginChange(deed.intended_at, deed.until))
-        elif deed.verb is Verb.LEAVE or (
+        elif (deed.verb is Verb.LEAVE and deed.final) or (
             deed.verb is Verb.RELEASE and deed.changed_job and means in {deed.means, None}
         ):
             changes.append(BeginChange(deed.intended_at, None))

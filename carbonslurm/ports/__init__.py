@@ -54,6 +54,7 @@ from carbonslurm.ports.slurm import (
     QueueReader,
     RunControl,
     Setting,
+    SiteFactors,
 )
 
 __all__ = [
@@ -96,6 +97,7 @@ __all__ = [
     "RunRow",
     "RunToFigure",
     "Setting",
+    "SiteFactors",
     "StopLog",
     "Terms",
 ]

@@ -23,6 +23,12 @@ class QueueReader(Protocol):
     def outages(self) -> Mapping[str, datetime]:
         """Return when the next maintenance of all of a partition's nodes begins, for those that have one."""
 
+    def limit_of_ageing(self) -> str | None:
+        """Return what limits how many jobs age at once (MaxJobsAccrue and the like), None where nothing does.
+
+        slurmdbd knows it, and may be away while slurmctld is there.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -31,11 +37,13 @@ class Setting:
     Attributes:
         until: withhold: when they are to start.
         site_factor: the priority that they get for the waiting; None leaves it as it is.
+        factor_before: withhold: what they have again where that is refused.
         other_licences: what licences they have beside the gate's.
     """
 
     until: datetime | None = None
     site_factor: int | None = None
+    factor_before: int = 0
     other_licences: str = ""
 
 
@@ -47,6 +55,13 @@ class Actuator(Protocol):
 
     def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Let these jobs start as soon as Slurm has room."""
+
+
+class SiteFactors(Protocol):
+    """Sets what is added to the priority of jobs, pending or not, and nothing else of them."""
+
+    def set_factor(self, specs: Sequence[str], factor: int) -> Mapping[str, str | None]:
+        """Set it; answer with job spec -> None, or Slurm's refusal."""
 
 
 class Gate(Protocol):

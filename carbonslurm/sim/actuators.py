@@ -8,6 +8,10 @@ from carbonslurm.core.means import MarkedHold
 from carbonslurm.ports import Setting
 from carbonslurm.sim.cluster import SimulatedCluster
 
+# The hook refuses both: Slurm would take them, and a release would wipe the job's nice value.
+HELD = "it is held already"
+NOT_HELD = "it is not held, and a release would reset its nice value"
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedHold:
@@ -15,15 +19,28 @@ class SimulatedHold:
 
     cluster: SimulatedCluster
 
-    def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:  # noqa: ARG002 - port
-        """Hold jobs."""
+    def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
+        """Hold jobs, each with its site factor before; one that is refused has its old one again."""
         self.cluster.answer()
-        return {spec: self.cluster.update_hold(spec, held=True) for spec in specs}
+        return {spec: self._withhold(spec, setting) for spec in specs}
 
-    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:  # noqa: ARG002 - port
+    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Release jobs."""
         self.cluster.answer()
-        return {spec: self.cluster.update_hold(spec, held=False) for spec in specs}
+        return {spec: self._release(spec, setting) for spec in specs}
+
+    def _withhold(self, spec: str, setting: Setting) -> str | None:
+        self.cluster.update_factor(spec, setting.site_factor)
+        refusal = HELD if self.cluster.is_held(spec) else self.cluster.update_hold(spec, held=True)
+        if refusal is not None and setting.site_factor is not None:
+            self.cluster.update_factor(spec, setting.factor_before)
+        return refusal
+
+    def _release(self, spec: str, setting: Setting) -> str | None:
+        refusal = self.cluster.update_hold(spec, held=False) if self.cluster.is_held(spec) else NOT_HELD
+        if refusal is None:
+            self.cluster.update_factor(spec, setting.site_factor)
+        return refusal
 
 
 @dataclass(slots=True)
@@ -66,7 +83,11 @@ class SimulatedGate:
         self.cluster.answer()
         return {spec: self.cluster.update_licence(spec, gated=True) for spec in specs}
 
-    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:  # noqa: ARG002 - port
+    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Take the licence away."""
         self.cluster.answer()
-        return {spec: self.cluster.update_licence(spec, gated=False) for spec in specs}
+        answers = {spec: self.cluster.update_licence(spec, gated=False) for spec in specs}
+        for spec, refusal in answers.items():
+            if refusal is None:
+                self.cluster.update_factor(spec, setting.site_factor)
+        return answers

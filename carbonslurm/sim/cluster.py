@@ -13,7 +13,6 @@ order give the same cluster. Nobody can tell from it who gave a command: the own
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,10 +23,12 @@ from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.formats.look import SAVED
 from carbonslurm.formats.squeue import Row, gather_arrays
 from carbonslurm.ports import Setting
+from carbonslurm.sim.forgetting import Journal
 from carbonslurm.sim.job import REQUEUE_DELAY, OnSignal, SimulatedJob, Submission
 
 if TYPE_CHECKING:
     from carbonslurm.core.budget import RateLimit
+    from carbonslurm.core.priority import AgeWeight
 
 NEVER = datetime.max.replace(tzinfo=UTC)
 FORGETS_ENDED = timedelta(minutes=5)  # MinJobAge
@@ -37,26 +38,18 @@ NOT_PENDING = "Job is no longer pending execution"
 INVALID = "Invalid job id specified"
 
 
-@dataclass(frozen=True, slots=True)
-class _Update:
-    """A job before a change, so that a crash can undo it."""
-
-    job: SimulatedJob
-    at: datetime
-    restarts: int
-    before: datetime | None
-    held: bool
-    gated: bool
-
-
 class SimulatedCluster:
     """A cluster whose jobs live as time advances.
 
     Attributes:
         now: the virtual time.
         commands: each command that changed something, for tests: (verb, job spec).
+        age: what age counts here, None where waiting costs none.
+        accrue_limit: what limits how many jobs age at once, None where nothing does.
+        slurmdbd_away: whether nobody can tell that just now.
         planned_outages: when all nodes of partitions go into maintenance; it keeps nothing from running here.
         gate_refusal: with what words Slurm refuses a gate, none where it takes one.
+        hold_refusal: likewise a hold.
         gate_shut_until: until when jobs that carry the gate's licence do not start.
     """
 
@@ -68,13 +61,16 @@ class SimulatedCluster:
         self.now = start
         self.commands: list[tuple[str, str]] = []
         self.gate_shut_until = start
-        self.gate_refusal = ""
+        self.gate_refusal = self.hold_refusal = ""
         self.planned_outages: dict[str, datetime] = {}
         self._pools = dict(gpus or {"gpu": 16})
         self._ids = itertools.count(first_id)
         self._jobs: dict[int, SimulatedJob] = {}
         self._runs: list[AccountedRun] = []
-        self._updates: list[_Update] = []
+        self._journal = Journal()
+        self.age: AgeWeight | None = None
+        self.accrue_limit: str | None = None
+        self.slurmdbd_away = False
         self._booted = start - timedelta(days=1)
         self.rate_limit: RateLimit | None = None
         self._died: datetime | None = None
@@ -122,11 +118,27 @@ class SimulatedCluster:
 
     def update_hold(self, spec: str, *, held: bool) -> str | None:
         """Hold pending jobs, or let them go again; return Slurm's refusal, if it refuses."""
+        if held and self.hold_refusal:
+            return self.hold_refusal
         return self._update(spec, "hold" if held else "unhold", lambda job: setattr(job, "held", held))
+
+    def is_held(self, spec: str) -> bool:
+        """Tell whether all of these jobs are held."""
+        named = self._named(spec)
+        return bool(named) and all(job.held for job in named)
 
     def update_licence(self, spec: str, *, gated: bool) -> str | None:
         """Give pending jobs the gate's licence, or take it away; return Slurm's refusal, if it refuses."""
         return self._update(spec, "gate" if gated else "ungate", lambda job: setattr(job, "gated", gated))
+
+    def update_factor(self, spec: str, factor: int | None) -> str | None:
+        """Set the site factor of jobs, None leaves it; return Slurm's refusal, if it refuses."""
+        named = [job for job in self._named(spec) if job.state is not JobState.ENDED]
+        if factor is not None:
+            for job in named:
+                self._journal.note(job, self.now)
+                job.site_factor = factor
+        return None if named else INVALID
 
     def turn_gate(self, shut_until: datetime) -> None:
         """Keep jobs with the gate's licence from starting until a moment; now opens the gate."""
@@ -134,6 +146,7 @@ class SimulatedCluster:
         if self.gate_refusal:
             raise RefusedError(self.gate_refusal)
         self.commands.append(("shut" if shut_until > self.now else "open", "gate"))
+        self._journal.note_gate(self.gate_shut_until, self.now)
         self.gate_shut_until = shut_until
         self._start_what_fits()
 
@@ -142,6 +155,7 @@ class SimulatedCluster:
         job = self._jobs[job_id]
         if job.state is not JobState.ENDED:
             self._end(job, "CANCELLED", self.now)
+            self._start_what_fits()
 
     def comment(self, job_id: int, text: str) -> None:
         """Set a job's own Comment, as its script may from within."""
@@ -156,11 +170,7 @@ class SimulatedCluster:
     def come_back(self, forget: timedelta = timedelta(), silence: timedelta = SILENCE) -> None:
         """Start slurmctld again, without its last updates, and for some time without news of the nodes."""
         since = (self._died or self.now) - forget
-        for update in reversed(self._updates):
-            if update.at > since and update.restarts == update.job.restarts:
-                update.job.restore(update.before)
-                update.job.held, update.job.gated = update.held, update.gated
-        self._updates.clear()
+        self.gate_shut_until = self._journal.forget(since) or self.gate_shut_until
         self._booted, self._died, self._hears_from = self.now, None, self.now + silence
         self._start_what_fits()
 
@@ -183,18 +193,34 @@ class SimulatedCluster:
         """Show when slurmctld was started."""
         self.answer()
         return ControllerFacts(
-            self._booted, SLURMD_TIMEOUT, rate_limit=self.rate_limit, requeue_delay=REQUEUE_DELAY
+            self._booted,
+            SLURMD_TIMEOUT,
+            rate_limit=self.rate_limit,
+            requeue_delay=REQUEUE_DELAY,
+            age=self.age,
         )
+
+    def limit_of_ageing(self) -> str | None:
+        """Show what limits how many jobs age at once."""
+        self.answer()
+        if self.slurmdbd_away:
+            raise UnavailableError("Problem talking to the database: Connection refused")
+        return self.accrue_limit
 
     def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Set begin times."""
         self.answer()
-        return {spec: self.update_begin(spec, setting.until or self.now) for spec in specs}
+        return {spec: self._begin_with(spec, setting.until or self.now, setting) for spec in specs}
 
-    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:  # noqa: ARG002 - now
+    def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Set begin times to now."""
         self.answer()
-        return {spec: self.update_begin(spec, self.now) for spec in specs}
+        return {spec: self._begin_with(spec, self.now, setting) for spec in specs}
+
+    def set_factor(self, specs: Sequence[str], factor: int) -> Mapping[str, str | None]:
+        """Set the site factor of jobs."""
+        self.answer()
+        return {spec: self.update_factor(spec, factor) for spec in specs}
 
     def signal(self, spec: str, name: str, *, full: bool) -> None:  # noqa: ARG002 - all act alike here
         """Send a signal; the process acts on it later."""
@@ -314,16 +340,20 @@ class SimulatedCluster:
         jobs = self._named(spec)
         waiting = [job for job in jobs if job.state is JobState.PENDING]
         for job in waiting:
-            self._updates.append(_Update(job, self.now, job.restarts, job.begin, job.held, job.gated))
+            self._journal.note(job, self.now)
             change(job)
         self.commands.append((word, spec))
         self._start_what_fits()
         return None if waiting else NOT_PENDING if jobs else INVALID
 
+    def _begin_with(self, spec: str, moment: datetime, setting: Setting) -> str | None:
+        answer = self.update_begin(spec, moment)
+        return self.update_factor(spec, setting.site_factor) if answer is None else answer
+
     def _set_begin(self, job: SimulatedJob, moment: datetime) -> str | None:
         if job.state not in (JobState.PENDING, JobState.COMPLETING):
             return NOT_PENDING
-        self._updates.append(_Update(job, self.now, job.restarts, job.begin, job.held, job.gated))
+        self._journal.note(job, self.now)
         job.begin = max(moment, self.now)
         return None
 

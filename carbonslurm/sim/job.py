@@ -70,6 +70,7 @@ class SimulatedJob:
         saved: work in the newest checkpoint.
         loaded: work that this run began with.
         gated: whether it carries the gate's licence.
+        site_factor: what was added to its priority; a requeue keeps it.
         finished: how often the process came to its end by itself; more than once is work done for nothing.
     """
 
@@ -86,6 +87,7 @@ class SimulatedJob:
     restarts: int = 0
     held: bool = False
     gated: bool = False
+    site_factor: int = 0
     comment: str = ""
     started: datetime | None = None
     ended: datetime | None = None

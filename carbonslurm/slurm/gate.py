@@ -95,4 +95,6 @@ class GateActuator:
 
     def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Leave jobs only their other licences."""
-        return tell(self.wire, specs, lambda batch: licences_argv(batch, setting.other_licences))
+        return tell(
+            self.wire, specs, lambda batch: licences_argv(batch, setting.other_licences, setting.site_factor)
+        )

@@ -24,24 +24,44 @@ class HoldActuator:
     wire: Wire
 
     def withhold(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
-        """Hold jobs; what the waiting costs them is given back first, since a dead daemon never could."""
-        refused = self._compensate(specs, setting)
+        """Hold jobs; what the waiting costs them is given back first, since a dead daemon never could.
+
+        A job whose hold is refused does not wait: it has its old site factor again.
+        """
+        refused = self._compensate(specs, setting.site_factor)
         rest = [spec for spec in specs if spec not in refused]
-        return refused | dict(tell(self.wire, rest, hold_argv))
+        answers = tell(self.wire, rest, hold_argv)
+        if setting.site_factor is not None:
+            self._compensate(_refused_in(answers), setting.factor_before)
+        return refused | dict(answers)
 
     def release(self, specs: Sequence[str], setting: Setting) -> Mapping[str, str | None]:
         """Release jobs; the site factor, less for a shorter wait, is no reason to keep one."""
         answers = tell(self.wire, specs, release_argv)
-        self._compensate([spec for spec, refusal in answers.items() if refusal is None], setting)
+        self._compensate([spec for spec, refusal in answers.items() if refusal is None], setting.site_factor)
         return answers
 
-    def _compensate(self, specs: Sequence[str], setting: Setting) -> dict[str, str | None]:
+    def _compensate(self, specs: Sequence[str], factor: int | None) -> dict[str, str | None]:
         """Set the site factor; return the jobs that refused it, with Slurm's words."""
-        factor = setting.site_factor
         if factor is None:
             return {}
-        answers = tell(self.wire, specs, lambda batch: factor_argv(batch, factor))
-        return {spec: refusal for spec, refusal in answers.items() if refusal is not None}
+        answers = SlurmSiteFactors(self.wire).set_factor(specs, factor)
+        return {spec: answers[spec] for spec in _refused_in(answers)}
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmSiteFactors:
+    """ports.SiteFactors by scontrol update."""
+
+    wire: Wire
+
+    def set_factor(self, specs: Sequence[str], factor: int) -> Mapping[str, str | None]:
+        """Set the site factor of jobs."""
+        return tell(self.wire, specs, lambda batch: factor_argv(batch, factor))
+
+
+def _refused_in(answers: Mapping[str, str | None]) -> list[str]:
+    return [spec for spec, refusal in answers.items() if refusal is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,10 @@ class LibraryQueue:
         """Return when the next maintenance of all nodes begins, None where none is planned."""
         return self.commands.outages()
 
+    def limit_of_ageing(self) -> str | None:
+        """Return what limits how many jobs age at once, None where nothing does."""
+        return self.commands.limit_of_ageing()
+
 
 @dataclass(frozen=True, slots=True)
 class LibraryBegin:

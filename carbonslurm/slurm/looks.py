@@ -13,6 +13,7 @@ from carbonslurm.errors import DataError, RefusedError, UnavailableError
 from carbonslurm.formats.scontrol import config_argv, read_age_weight, read_rate_limit
 from carbonslurm.formats.sdiag import read_sdiag
 from carbonslurm.slurm.gate import look_for_harm
+from carbonslurm.slurm.queue import limit_of_ageing
 from carbonslurm.slurm.wire import Wire
 
 HOOK_FILES = ("carbonslurm.lua", "carbonslurm_tag.lua", "carbonslurm_licences.lua", "carbonslurm_modify.lua")
@@ -147,7 +148,7 @@ def gate(wire: Wire, rules: GateRules) -> str:
     return f"licence {rules.licence}, {rules.count} of them; {rules.keep_open} stay open while it is shut"
 
 
-def age(wire: Wire, compensates: bool) -> str:
+def age(wire: Wire, cluster: str, compensates: bool) -> str:
     """Say whether jobs keep their age while they wait, and what is done about it."""
     text = wire.read(config_argv()).text
     weight, plugin = read_age_weight(text), _setting(text, "PrioritySiteFactorPlugin")
@@ -161,6 +162,9 @@ def age(wire: Wire, compensates: bool) -> str:
         )
     if plugin not in {"(null)", "", "none", "site_factor/none"}:
         raise DataError(f"PrioritySiteFactorPlugin={plugin} overwrites the site factor that gives age back")
+    limit = limit_of_ageing(wire, cluster)
+    if limit is not None:
+        raise DataError(f"{limit}: not every waiting job ages here, so no age is given back")
     return f"age is lost by waiting, {worth}; the site factor gives it back"
 
 

@@ -9,6 +9,12 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, Queue
 from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import ConfigError
+from carbonslurm.formats.ageing import (
+    associations_argv,
+    qos_argv,
+    read_association_limit,
+    read_qos_limit,
+)
 from carbonslurm.formats.look import look_argv, pin_for, read_look, version_argv
 from carbonslurm.formats.maintenance import (
     partitions_argv,
@@ -79,9 +85,24 @@ class SlurmQueue:
         ahead = read_maintenance(self.wire.read(reservations_argv()).text, self.clock())
         return read_outages(ahead, self.wire.read(partitions_argv()).text) if ahead else {}
 
+    def limit_of_ageing(self) -> str | None:
+        """Return what limits how many jobs age at once, None where nothing does."""
+        return limit_of_ageing(self.wire, self.cluster)
+
 
 def _marks() -> Marks:
     return Marks(field=f"~{secrets.token_hex(4)}~", end=f"~{secrets.token_hex(4)}.")
+
+
+def limit_of_ageing(wire: Wire, cluster: str) -> str | None:
+    """Return the first limit on how many jobs age at once, in words; None where there is none.
+
+    Raises:
+        UnavailableError: slurmdbd is away.
+        DataError: sacctmgr says something else.
+    """
+    found = read_qos_limit(wire.read(qos_argv()).text)
+    return found or read_association_limit(wire.read(associations_argv(cluster)).text)
 
 
 def look(wire: Wire, job_ids: Sequence[int]) -> Mapping[int, Sight]:

@@ -84,6 +84,9 @@ class _Dated:
     def outages(self) -> Mapping[str, datetime]:
         return self.world.owner.outages()
 
+    def limit_of_ageing(self) -> str | None:
+        return self.world.owner.limit_of_ageing()
+
 
 @dataclass
 class World:
@@ -185,6 +188,7 @@ class World:
             },
             gate=gate,
             holds=self.holds,
+            factors=self.owner,
             life=3 * INTERVAL,
             timeout=timedelta(seconds=30),
             actions=self.ledger,

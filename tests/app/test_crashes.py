@@ -25,8 +25,8 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 TASKS = 3  # of the array
-# The gate, holds and watching, which no partition of this story has.
-NOT_CALLED = {"shut", "open", "observe", "marked", "calls_of"}
+# The gate, holds, watching and ageing (test_ageing.py), which no partition of this story has.
+NOT_CALLED = {"shut", "open", "observe", "marked", "calls_of", "set_factor", "limit_of_ageing"}
 # (state in words, held, times it came to its own end, restarts, last start)
 End = tuple[str, bool, int, int, datetime]
 

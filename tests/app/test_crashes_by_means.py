@@ -67,7 +67,19 @@ class OtherHost:
     def rescue(self) -> None:
         world = self.story.world
         hold = SimulatedHold(world.owner)
-        Rescue(self, hold, OURS, THEIRS, 3 * MINUTE, 500, world.without_us, lambda: world.now).run()
+        Rescue(
+            holds=self,
+            hold=hold,
+            factors=world.owner,
+            age=lambda: world.owner.age,
+            compensate=world.owner.age is not None,
+            uid=OURS,
+            own_uid=THEIRS,
+            listen=3 * MINUTE,
+            updates=500,
+            wait=world.without_us,
+            clock=lambda: world.now,
+        ).run()
 
 
 def told(new_world: Any, killed: Any, means: Means, at: int | None) -> tuple[Story, bool]:

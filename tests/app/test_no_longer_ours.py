@@ -57,7 +57,16 @@ class Deaf:
 
 def release_all(world: Any, hold: Any) -> Released:
     means: dict[Means, Any] = {Means.BEGIN: world.owner, Means.HOLD: hold}
-    return LettingGo(world.owner, means, False, world.ledger.known, world.ledger, world.clock).run(None)
+    return LettingGo(
+        queue=world.owner,
+        actuators=means,
+        gate=False,
+        factors=world.owner,
+        compensate=world.rules.compensate,
+        known=world.ledger.known,
+        actions=world.ledger,
+        clock=world.clock,
+    ).run(None)
 
 
 # --- watched partitions ---

@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.core.budget import RateLimit
+from carbonslurm.core.priority import AgeWeight
 from carbonslurm.core.stop import ControllerFacts
 from carbonslurm.errors import DataError
 from carbonslurm.formats.scontrol import (
     begin_argv,
+    licences_argv,
+    read_age_weight,
     read_controller,
     read_refusals,
     requeue_argv,
@@ -45,6 +48,48 @@ def test_a_signal_goes_to_the_batch_shell_and_its_children_only_where_said(full:
 
 def test_a_requeue_spares_jobs_that_have_ended() -> None:
     assert requeue_argv("7") == ["scontrol", "requeue", "Incomplete", "7"]
+
+
+def test_a_licence_is_taken_off_with_the_site_factor_in_one_call() -> None:
+    assert licences_argv(["7"], "app:1")[2:] == ["JobId=7", "Licenses=app:1"]
+    assert licences_argv(["7"], "", 12)[2:] == ["JobId=7", "Licenses=", "SiteFactor=12"]
+
+
+# --- what age counts ---
+
+AGEING = """\
+AccountingStorageEnforce = associations,limits,qos
+PriorityFlags           =
+PriorityMaxAge          = 7-00:00:00
+PriorityType            = priority/multifactor
+PriorityWeightAge       = 1000
+"""
+
+
+def test_age_is_lost_where_limits_are_enforced() -> None:
+    assert read_age_weight(AGEING) == AgeWeight(1000, timedelta(days=7))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("associations,limits,qos", "associations"),
+        ("PriorityFlags           =", "PriorityFlags           = CALCULATE_RUNNING,ACCRUE_ALWAYS"),
+        ("priority/multifactor", "priority/basic"),
+        ("WeightAge       = 1000", "WeightAge       = 0"),
+        ("WeightAge       = 1000", "WeightAge       = "),
+        ("7-00:00:00", "UNLIMITED"),
+        (AGEING, ""),
+    ],
+)
+def test_elsewhere_it_is_not_or_counts_nothing(old: str, new: str) -> None:
+    assert old in AGEING
+    assert read_age_weight(AGEING.replace(old, new)) is None
+
+
+@pytest.mark.parametrize("word", ["limits", "all", "safe"])
+def test_each_word_that_means_limits_counts(word: str) -> None:
+    assert read_age_weight(AGEING.replace("associations,limits,qos", word)) is not None
 
 
 # --- slurmctld of itself ---

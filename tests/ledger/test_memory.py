@@ -8,7 +8,7 @@ import pytest
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.job import Queue
-from carbonslurm.core.ownership import Known
+from carbonslurm.core.ownership import Compensation, Known
 from carbonslurm.core.stop import Phase
 from carbonslurm.errors import DataError
 from carbonslurm.ledger.writing import Ledger
@@ -205,3 +205,40 @@ def test_the_stops_of_the_last_hour_are_counted_whatever_became_of_them(
     _do(ledger, Verb.WITHHOLD, make_job(5), clock(2), until=clock(6))
     assert ledger.stops_begun("green", clock(1)) == 2
     assert ledger.stops_begun("blue", clock(1)) == 0
+
+
+# --- what was given for waiting ---
+
+
+def test_what_a_job_was_given_is_what_slurm_took_last(ledger: Ledger, make_job: Any, clock: Hours) -> None:
+    assert Known().compensation is None
+    _do(ledger, Verb.WITHHOLD, make_job(), clock(0), OutcomeState.CONFIRMED, until=clock(5), site_factor=500)
+    assert _known(ledger, make_job()).compensation == Compensation(500, 0)
+    _do(ledger, Verb.RELEASE, make_job(), clock(1), OutcomeState.APPLIED)
+    assert _known(ledger, make_job()).compensation == Compensation(500, 0)
+    _do(ledger, Verb.LEAVE, make_job(restarts=1), clock(2), OutcomeState.APPLIED, site_factor=0)
+    assert _known(ledger, make_job()).compensation == Compensation(0, 1)
+
+
+@pytest.mark.parametrize("states", [[], [OutcomeState.UNCERTAIN]])
+@pytest.mark.parametrize(("told", "most"), [(20, 500), (900, 900)])
+def test_where_an_answer_is_missing_it_may_have_the_most(
+    ledger: Ledger, make_job: Any, clock: Hours, states: list[OutcomeState], told: int, most: int
+) -> None:
+    _do(ledger, Verb.WITHHOLD, make_job(), clock(0), OutcomeState.CONFIRMED, until=clock(5), site_factor=500)
+    _do(ledger, Verb.LEAVE, make_job(), clock(1), *states, final=True, site_factor=told)
+    assert _known(ledger, make_job()).compensation == Compensation(most, 0, settled=False)
+
+
+@pytest.mark.parametrize("states", [[OutcomeState.REFUSED], [OutcomeState.APPLIED, OutcomeState.FORGOTTEN]])
+def test_what_was_refused_or_forgotten_was_not_given(
+    ledger: Ledger, make_job: Any, clock: Hours, states: list[OutcomeState]
+) -> None:
+    _do(ledger, Verb.WITHHOLD, make_job(), clock(0), *states, until=clock(5), site_factor=500)
+    assert _known(ledger, make_job()).compensation is None
+
+
+def test_a_task_has_what_its_array_was_given(ledger: Ledger, make_job: Any, clock: Hours) -> None:
+    array = make_job(7, spec="7_[0-3]")
+    _do(ledger, Verb.WITHHOLD, array, clock(0), OutcomeState.CONFIRMED, until=clock(5), site_factor=500)
+    assert _known(ledger, make_job(10, spec="7_3")).compensation == Compensation(500, 0)

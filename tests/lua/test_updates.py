@@ -305,6 +305,17 @@ def test_memory_is_bounded_and_passers_by_push_no_owner_out(update: Update) -> N
     assert [answer.refused for answer in answers[-2:]] == [False, True]
 
 
+@pytest.mark.parametrize("asked", [HOLD, RELEASE], ids=["hold", "release"])
+def test_compensation_ends_when_anybody_else_holds_or_releases(update: Update, asked: dict[str, Any]) -> None:
+    held, settings = job(site_factor=500) | OURS_HELD, {"compensates": True}
+    for who in (OWNER, ROOT):
+        assert update(step(who, asked, held), settings=settings)[0].assigned["site_factor"] == 0
+        assert "site_factor" not in update(step(who, asked, held))[0].assigned
+    of_many = held | {"array_job_id": 7}
+    assert "site_factor" not in update(step(OWNER, asked, of_many), settings=settings)[0].assigned
+    assert "site_factor" not in update(step(DAEMON, asked, held), settings=settings)[0].assigned
+
+
 def test_compensation_ends_when_anybody_else_gives_a_begin_time(update: Update) -> None:
     compensated, settings = job(site_factor=500), {"compensates": True}
     for who in (OWNER, ROOT):

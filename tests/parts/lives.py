@@ -67,6 +67,15 @@ def short_slurmd_timeout(sandbox: Sandbox) -> Iterator[None]:
         sandbox.restart_slurmctld()
 
 
+def wait_until_saved(stage: Stage) -> None:
+    """Wait until slurmctld has written its jobs down: those that it had not would be lost with it."""
+    file = stage.sandbox.directory / "state" / "job_state"
+    before = file.stat().st_mtime
+    # It writes only what changed, and may have done so just now: this gives it something to write.
+    submit(stage.sandbox, "--hold", "--output=/dev/null", "--wrap=true", user=stage.user)
+    wait_until(lambda: file.stat().st_mtime != before, 30, "slurmctld to save its state")
+
+
 class Lives:
     """The site, its jobs and its daemons."""
 
@@ -95,9 +104,11 @@ class Lives:
         publish(self.stage.sandbox.directory / f"{zone}.csv", start, levels)
         return start
 
-    def submit(self, seconds: int, *options: str, words: str = "", when_told: int | None = None) -> str:
+    def submit(
+        self, seconds: int, *options: str, words: str = "", when_told: int | None = None, flex: str = "2h"
+    ) -> str:
         """Submit a flexible job that works so long, and so much longer once it is told to save."""
-        tag = f"--comment=carbon:flex=2h,length={seconds}s{words}"
+        tag = f"--comment=carbon:flex={flex},length={seconds}s{words}"
         options = [*options, tag, "--output=lives.%j.out", "lives.sh"]
         environment = {"SECONDS_OF_WORK": str(seconds)}
         environment |= {} if when_told is None else {"SECONDS_WHEN_TOLD": str(when_told)}
@@ -120,6 +131,13 @@ class Lives:
         """Let it go on, for good."""
         assert self.stage.process is not None
         self.stage.process.send_signal(signal.SIGCONT)
+
+    def crash_at(self, point: str) -> None:
+        """Kill slurmctld where the daemon stands still at a failpoint, and restart it."""
+        self.halt(point)
+        self.stage.sandbox.kill_slurmctld()
+        self.stage.sandbox.start_slurmctld()
+        self.go_on()
 
     def live(self) -> None:
         """Start one without failpoint, and wait until it has been through a cycle."""

@@ -8,6 +8,7 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import JobState
 from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.ports import Setting
+from carbonslurm.sim.actuators import SimulatedGate, SimulatedHold
 from carbonslurm.sim.cluster import NOT_PENDING, SimulatedCluster
 from carbonslurm.sim.job import OnSignal, Submission
 
@@ -170,3 +171,39 @@ def test_the_same_story_gives_the_same_runs() -> None:
         return cluster.runs(Interval(NOON - HOUR, NOON + 99 * HOUR))
 
     assert story() == story()
+
+
+def test_a_crash_may_forget_every_change_of_ours(cluster: SimulatedCluster) -> None:
+    cluster.submit(Submission(HOUR, gpus=2))
+    job, gated = (str(cluster.submit(Submission(HOUR, gated=gated))) for gated in (False, True))
+    gate = SimulatedGate(cluster)
+    cluster.advance(NOON + MINUTE)
+    SimulatedHold(cluster).withhold([job], Setting(site_factor=500))
+    gate.shut(NOON + HOUR)
+    gate.release([gated], Setting(site_factor=5))
+    cluster.crash()
+    cluster.come_back(forget=SECOND)
+    assert (cluster.job(int(job)).held, cluster.job(int(job)).site_factor) == (False, 0)
+    assert (cluster.job(int(gated)).gated, cluster.job(int(gated)).site_factor) == (True, 0)
+    assert cluster.gate_shut_until <= cluster.now
+
+
+def test_a_gate_that_was_opened_and_moved_on_is_back_where_it_was_when_it_was_saved(
+    cluster: SimulatedCluster,
+) -> None:
+    gate = SimulatedGate(cluster)
+    gate.shut(NOON + HOUR)
+    cluster.advance(NOON + MINUTE)
+    gate.shut(NOON + 2 * HOUR)
+    gate.open()
+    cluster.crash()
+    cluster.come_back(forget=SECOND)
+    assert cluster.gate_shut_until == NOON + HOUR
+
+
+def test_a_requeue_keeps_the_site_factor(cluster: SimulatedCluster) -> None:
+    job = cluster.submit(Submission(HOUR))
+    cluster.set_factor([str(job)], 500)
+    cluster.requeue(str(job))
+    cluster.advance(NOON + MINUTE)
+    assert (cluster.job(job).restarts, cluster.job(job).site_factor) == (1, 500)

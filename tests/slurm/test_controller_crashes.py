@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from lives import STOPPABLE, Lives, short_slurmd_timeout
+from lives import STOPPABLE, Lives, short_slurmd_timeout, wait_until_saved
 
 from carbonslurm.core.interval import from_epoch
 from carbonslurm.sandbox.jobs import submit
@@ -50,7 +50,7 @@ class Told(Lives):
         self.live()
         self.wait_for([self.ends, *self.stopped], "RUNNING")
         self.stage.kill()
-        self.wait_until_saved()
+        wait_until_saved(self.stage)
         self.planned = self.grid("grid", (0, DIRTY), (LATER, CLEAN)) + timedelta(seconds=LATER)
         self.grid("other", (0, CLEAN), (2 * LATER, DIRTY))
         self.crash_at("withhold:after")  # releases go before it
@@ -73,21 +73,6 @@ class Told(Lives):
         self.clean = self.grid("grid", (0, DIRTY), (8, CLEANEST)) + self.second(8)
         self.live()
         self.wait_for([self.ends, *self.stopped, self.withheld, self.released], "COMPLETED", 90)
-
-    def crash_at(self, point: str) -> None:
-        """Kill slurmctld where the daemon stands still at a failpoint, and restart it."""
-        self.halt(point)
-        self.stage.sandbox.kill_slurmctld()
-        self.stage.sandbox.start_slurmctld()
-        self.go_on()
-
-    def wait_until_saved(self) -> None:
-        """Wait until slurmctld has written its jobs down: those that it had not would be lost with it."""
-        file = self.stage.sandbox.directory / "state" / "job_state"
-        before = file.stat().st_mtime
-        # It writes only what changed, and may have done so just now: this gives it something to write.
-        submit(self.stage.sandbox, "--hold", "--output=/dev/null", "--wrap=true", user=self.stage.user)
-        wait_until(lambda: file.stat().st_mtime != before, 30, "slurmctld to save its state")
 
     def stops(self) -> set[str]:
         """The states of the newest stops of the jobs that are to go on."""

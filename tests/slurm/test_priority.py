@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
 from carbonslurm.sandbox.waiting import wait_until
-from carbonslurm.sandbox.watching import forecast, now_s, wait_for_begin, wait_for_cycles
+from carbonslurm.sandbox.watching import actions, forecast, known, now_s, wait_for_begin
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,14 +85,27 @@ def test_with_it_the_age_that_waiting_cost_is_given_back_and_it_starts_first(sta
     assert order(found) == ["withheld", "younger"]
 
 
-def test_an_owner_who_starts_his_job_at_once_keeps_none_of_it(stage: Stage) -> None:
-    found = race(stage, "site_factor")
-    words = ["scontrol", "update", f"JobId={found.withheld}", "StartTime=now"]
-    stage.sandbox.run(words, user=stage.user or getpass.getuser())
-    wait_for_cycles(stage, 1)
-    wait_until(
-        lambda: fields(stage.sandbox, found.withheld)["Reason"] in {"Priority", "Resources", "None"},
-        30,
-        "the job to wait for the others",
-    )
-    assert found.factor(found.withheld) == 0
+def test_where_few_jobs_may_age_none_is_given_any(stage: Stage) -> None:
+    """With MaxJobsAccrue=1 Slurm itself lets one of an owner's waiting jobs age."""
+    sandbox, user = stage.sandbox, stage.user or getpass.getuser()
+    limit = ["sacctmgr", "--immediate", "modify", "user", user, "set"]
+    sandbox.run([*limit, "MaxJobsAccrue=1"])
+    try:
+        stage.changes = {**stage.changes, "withhold": {"age_compensation": "site_factor"}}
+        stage.write_site()
+        forecast(stage, now_s(), [(0, DIRTY), (600, CLEAN)])
+        stage.start()
+        running = submit(sandbox, *WORDS, GPU, "--wrap=sleep 60", user=stage.user)
+        wait_for_state(sandbox, running, "RUNNING")
+        plain = [submit(sandbox, *WORDS, GPU, "--wrap=true", user=stage.user) for _ in range(3)]
+        job = submit(sandbox, *WORDS, GPU, FLEXIBLE, "--wrap=true", user=stage.user)
+        wait_until(lambda: [row.state for row in actions(stage, job)] == ["confirmed"], 40, "a plan")
+        ageing = [fields(sandbox, other)["AccrueTime"].isdigit() for other in plain]
+        assert sum(ageing) == 1
+        assert known(stage, job).compensation is None
+        said = stage.command("carbonslurm", "doctor", "--json", check=False).stdout
+        (age,) = [item for item in json.loads(said) if item["check"] == "age"]
+        assert not age["ok"]
+        assert f"MaxJobsAccrue=1 of user {user}" in age["finding"]
+    finally:
+        sandbox.run([*limit, "MaxJobsAccrue=-1"])
