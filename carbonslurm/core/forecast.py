@@ -152,12 +152,12 @@ class Series:
             return None
         return float(self.values[index])
 
-    def means(self, starts: Floats, seconds: float) -> Floats:
+    def means(self, starts: Floats, seconds: float | Floats) -> Floats:
         """Return the mean g/kWh over [start, start + seconds) for each start; NaN where any part is unknown.
 
         Args:
             starts: shape (k,), Unix seconds.
-            seconds: length of the window, above zero.
+            seconds: length of the window, above zero; one for all, or shape (k,).
         """
         ends = starts + seconds
         sums = np.interp(ends, self.edges, self._integral_at_edges) - np.interp(

@@ -44,7 +44,7 @@ def test_the_table_of_a_stop_is_the_code_s() -> None:
 
 def test_every_policy_has_its_section() -> None:
     for name in POLICIES:
-        assert re.search(rf"^## \d\. {name}$", POLICIES_DOC, re.MULTILINE), name
+        assert re.search(rf"^## \d+\. {name}$", POLICIES_DOC, re.MULTILINE), name
 
 
 def test_numbers_that_the_code_refers_to() -> None:

@@ -1,0 +1,144 @@
+"""What may be known of intensity at each moment: a forecast is visible from its issue on, and no sooner.
+
+- *perfect*: the truth.
+- *persistence*: each step anew, the last full day over and over, for four days.
+- *issues*: forecasts as they were published, one replacing the other.
+
+``Measured`` adds what a live source adds to a forecast: the intensity of the step that is running now.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from carbonslurm.core.forecast import Band, Floats, Issue, Series
+from carbonslurm.errors import DataError
+
+DAY = 86_400.0
+DAYS_AHEAD = 4  # as the issues in data/forecasts
+
+
+class Foresight(Protocol):
+    """Forecasts over time."""
+
+    @property
+    def moments(self) -> Floats:
+        """Shape (k,), rising: when another forecast becomes visible. The first may be minus infinity."""
+        ...
+
+    def at(self, now: float) -> tuple[Series, Band | None] | None:
+        """Return the forecast that is visible at a moment, None where there is none yet."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Perfect:
+    """The truth, from the beginning."""
+
+    truth: Series
+
+    @property
+    def moments(self) -> Floats:
+        """Once and for all."""
+        return np.array([-np.inf])
+
+    def at(self, now: float) -> tuple[Series, Band | None] | None:  # noqa: ARG002 - it is always the same
+        """Return the truth."""
+        return self.truth, None
+
+
+class Issued:
+    """Forecasts that replace one another."""
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        """Take issues in any order.
+
+        Raises:
+            DataError: there is none.
+        """
+        if not issues:
+            raise DataError("no forecasts")
+        self._issues = sorted(issues, key=lambda issue: issue.published)
+        self._moments = np.array([issue.published.timestamp() for issue in self._issues])
+
+    @property
+    def moments(self) -> Floats:
+        """When each was published."""
+        return self._moments
+
+    def at(self, now: float) -> tuple[Series, Band | None] | None:
+        """Return the newest that was published by now, None where it does not reach now."""
+        index = int(np.searchsorted(self._moments, now, side="right")) - 1
+        if index < 0:
+            return None
+        issue = self._issues[index]
+        covers = issue.series.edges[0] <= now < issue.series.edges[-1]
+        return (issue.series, issue.band) if covers else None
+
+
+class Persistence:
+    """At each step of the truth: what was measured in the last 24 hours, repeated."""
+
+    def __init__(self, truth: Series) -> None:
+        """Take the truth.
+
+        Raises:
+            DataError: its steps are not of one length, or do not divide a day.
+        """
+        pitch = float(truth.edges[1] - truth.edges[0])
+        if not np.allclose(np.diff(truth.edges), pitch) or not (DAY / pitch).is_integer():
+            raise DataError(f"{truth.source}: persistence needs even steps that divide a day")
+        self._truth, self._pitch, self._daily = truth, pitch, int(DAY / pitch)
+        self._last: tuple[int, Series] | None = None
+
+    @property
+    def moments(self) -> Floats:
+        """At each step, once a whole day is known."""
+        return self._truth.edges[self._daily : -1]
+
+    def at(self, now: float) -> tuple[Series, Band | None] | None:
+        """Return the last day, repeated from the step that contains now on."""
+        index = int(np.searchsorted(self._truth.edges, now, side="right")) - 1
+        if index < self._daily or index >= len(self._truth.values):
+            return None
+        if self._last is None or self._last[0] != index:
+            self._last = (index, self._make(index))
+        return self._last[1], None
+
+    def _make(self, index: int) -> Series:
+        values = np.tile(self._truth.values[index - self._daily : index], DAYS_AHEAD)
+        edges = self._truth.edges[index] + self._pitch * np.arange(len(values) + 1)
+        return replace(self._truth, edges=edges, values=values, estimated=np.ones(len(values), dtype=bool))
+
+
+class Measured:
+    """A forecast with the truth of the step that is running."""
+
+    def __init__(self, forecast: Foresight, truth: Series) -> None:
+        self._forecast, self._truth = forecast, truth
+        self._last: tuple[int, Series, Series] | None = None
+
+    @property
+    def moments(self) -> Floats:
+        """At each forecast and at each step of the truth; once where the forecast is the truth."""
+        if isinstance(self._forecast, Perfect):
+            return self._forecast.moments
+        return np.union1d(self._forecast.moments, self._truth.edges[:-1])
+
+    def at(self, now: float) -> tuple[Series, Band | None] | None:
+        """Return the forecast, its running step as it is measured."""
+        found = self._forecast.at(now)
+        if found is None or isinstance(self._forecast, Perfect):
+            return found
+        series, band = found
+        index = int(np.searchsorted(self._truth.edges, now, side="right")) - 1
+        if not 0 <= index < len(self._truth.values):
+            return found
+        if self._last is None or self._last[0] != index or self._last[1] is not series:
+            place = int(np.searchsorted(series.edges, now, side="right")) - 1
+            values = series.values.copy()
+            values[place] = self._truth.values[index]
+            self._last = (index, series, replace(series, values=values))
+        return self._last[2], band

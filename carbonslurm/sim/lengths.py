@@ -1,0 +1,113 @@
+"""What a policy may know of a job's length: the truth, its limit, its class's mean, or what the past taught.
+
+Only ``true`` knows the future, and only ``class-mean`` counts jobs that have not run yet (GAIA's definition:
+the mean over the whole trace). ``learned`` knows the runs that had ended when it was asked.
+"""
+
+from collections import defaultdict, deque
+from typing import Protocol
+
+import numpy as np
+
+from carbonslurm.core.forecast import Floats
+from carbonslurm.errors import UsageError
+from carbonslurm.sim.trace import Trace
+
+ASSUMED = 4 * 3600.0  # of a job of which nothing is known, as policy.assumed_length of the configuration
+LAST_RUNS = 2  # Tsafrir, Etsion and Feitelson 2007: the mean of the user's last two runs predicts best
+
+
+class Lengths(Protocol):
+    """Predicted lengths of whole runs."""
+
+    def of(self, job: int) -> float:
+        """Return the predicted length of a job in seconds, above zero."""
+        ...
+
+    def many(self, jobs: list[int]) -> Floats:
+        """Return likewise for several."""
+        ...
+
+    def ended(self, job: int) -> None:
+        """Take in that a job has ended, and with it its true length."""
+        ...
+
+
+class Known:
+    """Lengths that are known beforehand."""
+
+    def __init__(self, seconds: Floats) -> None:
+        self._array = seconds
+        self._list: list[float] = seconds.tolist()
+
+    def of(self, job: int) -> float:
+        """Return the predicted length."""
+        return self._list[job]
+
+    def many(self, jobs: list[int]) -> Floats:
+        """Return the predicted lengths."""
+        return self._array[jobs]
+
+    def ended(self, job: int) -> None:
+        """Learn nothing."""
+
+
+class Learned:
+    """The mean of the owner's last two runs of the class; else of all runs of it; else a limit or a guess."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._last: defaultdict[tuple[int, bool], deque[float]] = defaultdict(lambda: deque(maxlen=LAST_RUNS))
+        self._sums: dict[bool, tuple[float, int]] = {}
+
+    def of(self, job: int) -> float:
+        """Return the predicted length, never more than the limit."""
+        short, owner = bool(self._trace.short[job]), int(self._trace.owner[job])
+        limit = float(self._trace.limit[job])
+        runs = self._last.get((owner, short)) if owner >= 0 else None
+        if runs:
+            guess = sum(runs) / len(runs)
+        elif short in self._sums:
+            total, count = self._sums[short]
+            guess = total / count
+        else:
+            guess = ASSUMED if np.isnan(limit) else limit
+        return guess if np.isnan(limit) else min(guess, limit)
+
+    def many(self, jobs: list[int]) -> Floats:
+        """Return the predicted lengths."""
+        return np.array([self.of(job) for job in jobs])
+
+    def ended(self, job: int) -> None:
+        """Remember a run."""
+        short, length = bool(self._trace.short[job]), float(self._trace.length[job])
+        self._last[int(self._trace.owner[job]), short].append(length)
+        total, count = self._sums.get(short, (0.0, 0))
+        self._sums[short] = (total + length, count + 1)
+
+
+def lengths(name: str, trace: Trace) -> Lengths:
+    """Return the estimate of a name.
+
+    Raises:
+        UsageError: there is none of that name, or it is the limit and no job has one.
+    """
+    if name == "learned":
+        return Learned(trace)
+    if name == "true":
+        return Known(trace.length)
+    if name == "class-mean":
+        return Known(_class_means(trace))
+    if name == "limit":
+        if bool(np.isnan(trace.limit).all()):
+            raise UsageError("--length limit: no job of the trace has a time limit")
+        return Known(np.where(np.isnan(trace.limit), ASSUMED, trace.limit))
+    raise UsageError(f"--length: expected true, limit, class-mean or learned, got {name}")
+
+
+def _class_means(trace: Trace) -> Floats:
+    means = np.full(len(trace), ASSUMED)
+    for members in (trace.short, ~trace.short):
+        if bool(members.any()):
+            means[members] = trace.length[members].mean()
+    return means

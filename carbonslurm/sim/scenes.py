@@ -1,0 +1,102 @@
+"""The scene that a planner sees, from the lives of the simulator's jobs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from carbonslurm.core.forecast import Floats
+from carbonslurm.core.scene import Ints, RunningJobs, Scene, WaitingJobs
+from carbonslurm.sim.lengths import Lengths
+from carbonslurm.sim.life import Life
+from carbonslurm.sim.policy import Strategy
+from carbonslurm.sim.trace import Trace
+
+OUTLIVED = 0.1  # of what it has lasted: the rest of a run that outlived its prediction
+SHORTEST = 60.0  # seconds: nothing is planned finer
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """What stays the same from scene to scene.
+
+    Attributes:
+        trace: the jobs.
+        pool_of: shape (n,), the index of each job's pool.
+        room: shape (p,), units of each pool.
+        strategy: the policy, its forecasts and what a stop costs.
+        lengths: what may be known of lengths.
+    """
+
+    trace: Trace
+    pool_of: Ints
+    room: Floats
+    strategy: Strategy
+    lengths: Lengths
+
+    def scene(self, now: float, lives: Sequence[Life], waiting: list[int], running: list[int]) -> Scene:
+        """Return the scene at a moment.
+
+        Args:
+            now: Unix seconds.
+            lives: of all jobs.
+            waiting: indices of those that may start, rising.
+            running: indices of those that run, rising.
+        """
+        found = self.strategy.foresight.at(now)
+        series, band = (None, None) if found is None else found
+        return Scene(
+            now=now,
+            waiting=self._waiting(now, lives, waiting),
+            running=self._running(now, lives, running),
+            room=self.room,
+            forecasts=(series,) * len(self.room),
+            bands=(band,) * len(self.room),
+            stop=self.strategy.stop_cost,
+            cycle=self.strategy.cycle,
+        )
+
+    def _waiting(self, now: float, lives: Sequence[Life], jobs: list[int]) -> WaitingJobs:
+        trace = self.trace
+        elapsed = np.zeros(len(jobs))
+        length = self._rest(jobs, lives, elapsed)
+        limit = trace.limit[jobs]
+        return WaitingJobs(
+            ids=np.array(jobs, dtype=np.int64),
+            earliest=np.full(len(jobs), now),
+            latest=trace.arrival[jobs] + trace.wait[jobs],
+            length=length,
+            longest=np.where(np.isnan(limit), length, np.maximum(limit, length)),
+            units=trace.units[jobs],
+            pool=self.pool_of[jobs],
+            owner=trace.owner[jobs],
+            planned=np.array([lives[job].planned for job in jobs], dtype=float),
+            stops=np.array([lives[job].stops for job in jobs], dtype=np.int64),
+        )
+
+    def _running(self, now: float, lives: Sequence[Life], jobs: list[int]) -> RunningJobs:
+        trace = self.trace
+        started = np.array([lives[job].started for job in jobs], dtype=float)
+        stops = np.array([lives[job].stops for job in jobs], dtype=np.int64)
+        cost = self.strategy.stop_cost
+        rest = self._rest(jobs, lives, now - started)
+        can = (stops < cost.max_stops) & (now - started >= cost.min_run) & (rest >= cost.min_run)
+        return RunningJobs(
+            ids=np.array(jobs, dtype=np.int64),
+            started=started,
+            rest=rest,
+            latest=trace.arrival[jobs] + trace.wait[jobs],
+            units=trace.units[jobs],
+            pool=self.pool_of[jobs],
+            owner=trace.owner[jobs],
+            stops=stops,
+            can_stop=can if self.strategy.stops else np.zeros(len(jobs), dtype=bool),
+        )
+
+    def _rest(self, jobs: list[int], lives: Sequence[Life], elapsed: Floats) -> Floats:
+        """Shape (k,): what is left of each job as predicted, lost work and restarts included."""
+        predicted = self.lengths.many(jobs)
+        lost = np.array([lives[job].lost for job in jobs], dtype=float)
+        lasted = np.array([lives[job].lasted for job in jobs], dtype=float) + elapsed
+        left = np.maximum(predicted + lost - lasted, OUTLIVED * lasted)
+        return np.asarray(np.maximum(left, min(self.strategy.cycle, SHORTEST)), dtype=float)
