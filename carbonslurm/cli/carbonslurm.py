@@ -21,6 +21,7 @@ from carbonslurm.cli.program import (
 )
 from carbonslurm.cli.rescue import rescue
 from carbonslurm.cli.sandbox import sandbox
+from carbonslurm.cli.simulate import simulate
 
 JobIdList = tuple[tuple[int, int | None], ...]
 
@@ -44,6 +45,7 @@ def carbonslurm() -> None:
 
 carbonslurm.add_command(sandbox)
 carbonslurm.add_command(forecast)
+carbonslurm.add_command(simulate)
 carbonslurm.add_command(ledger)
 carbonslurm.add_command(rescue)
 carbonslurm.add_command(pause)

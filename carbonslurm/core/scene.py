@@ -26,6 +26,7 @@ class WaitingJobs:
 
     Attributes:
         ids: shape (n,), what names a job between cycles.
+        arrived: shape (n,), since when it waits.
         earliest: shape (n,), the first moment it may start, never before now.
         latest: shape (n,), the last moment at which it was promised to start; before now where the promise
             is broken already, equal to ``earliest`` for a job that is not flexible.
@@ -39,6 +40,7 @@ class WaitingJobs:
     """
 
     ids: Ints
+    arrived: Floats
     earliest: Floats
     latest: Floats
     length: Floats

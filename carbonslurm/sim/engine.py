@@ -99,7 +99,7 @@ class Engine:
             queue(self.strategy.discipline, pool, running, self._lasting)
             for pool, running in zip(self.pools, self._running, strict=True)
         ]
-        self._busy = [0.0 for _ in self.pools]
+        self._busy = 0.0
         self._dirty: set[int] = set()
         self._sequence = 0
         self._heap: list[tuple[float, int, int, int, int]] = []
@@ -241,7 +241,7 @@ class Engine:
     def _start(self, job: int, place: Place) -> None:
         life, pool = self.lives[job], self.pool_of[job]
         self.pools[pool].take(place)
-        self._busy[pool] += self._units[job]
+        self._busy += self._units[job]
         life.state, life.started, life.place = State.RUNNING, self.now, place
         life.run += 1
         if life.run == 1:
@@ -266,7 +266,7 @@ class Engine:
     def _leave(self, job: int) -> None:
         life, pool = self.lives[job], self.pool_of[job]
         self.pools[pool].give(life.place)
-        self._busy[pool] -= self._units[job]
+        self._busy -= self._units[job]
         del self._running[pool][job]
         self._runs.append((job, life.started, self.now))
         life.lasted += self.now - life.started
@@ -304,8 +304,8 @@ class Engine:
         ceiling = self.strategy.ceiling(self.now)
 
         def fits(need: Need) -> Place | None:
-            # An empty pool takes anybody: a job larger than the ceiling would wait for ever.
-            below = self._busy[index] + need.cpus * need.nodes <= ceiling or self._busy[index] <= 0
+            # An empty cluster takes anybody: a job larger than the ceiling would wait for ever.
+            below = self._busy + need.units <= ceiling or self._busy <= 0
             return pool.place(need) if below else None
 
         return fits

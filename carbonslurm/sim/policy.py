@@ -69,6 +69,7 @@ class Strategy:
         stop_cost: what a pause or a stop costs.
         cycle: seconds between two questions to the planner.
         length: the estimate that its definition names; None for the one that the user chose.
+        edges: moments at which room may change, besides those of the forecasts.
     """
 
     name: str
@@ -82,8 +83,11 @@ class Strategy:
     stop_cost: StopCost = field(default_factory=StopCost)
     cycle: float = 600.0
     length: str | None = None
+    edges: Floats | None = None
 
     def news(self, since: float) -> Floats:
         """Shape (k,): the moments after some moment at which something new is to be seen."""
         moments = self.foresight.moments
+        if self.edges is not None:
+            moments = np.union1d(moments, self.edges)
         return np.asarray(moments[moments > since], dtype=float)

@@ -19,12 +19,12 @@ Place = tuple[tuple[int, float, float], ...]  # (node, CPUs, GPUs) each; of a po
 
 
 class Need(NamedTuple):
-    """What a job asks of each of its nodes; of a pool of units ``cpus`` are the units, on one node."""
+    """What a job asks of each of its nodes, and its units; of a pool of units those are all that counts."""
 
-    nodes: int
-    cpus: float
-    gpus: float
-    gpu_type: str
+    units: float
+    nodes: int = 1
+    cpus: float = 0.0
+    gpus: float = 0.0
 
 
 class Pool(Protocol):
@@ -70,11 +70,11 @@ class UnitPool:
 
     def need(self, job: TracedJob, units: float) -> Need | None:  # noqa: ARG002 - as nodes take it
         """Return its units."""
-        return Need(1, units, 0.0, "") if units <= self.units else None
+        return Need(units) if units <= self.units else None
 
     def place(self, need: Need) -> Place | None:
         """Return the units, if so many are free."""
-        return ((0, need.cpus, 0.0),) if need.cpus <= self.free else None
+        return ((0, need.units, 0.0),) if need.units <= self.free else None
 
     def holds(self, place: Place) -> bool:
         """Tell whether so many are free."""
@@ -114,7 +114,7 @@ class NodePool:
         self._cpus: Floats = np.full(size.nodes, float(size.cpus))
         self._gpus: Floats = np.full(size.nodes, float(size.gpus))
 
-    def need(self, job: TracedJob, units: float) -> Need | None:  # noqa: ARG002 - the job's own counts say more
+    def need(self, job: TracedJob, units: float) -> Need | None:
         """Return the job's share of each node: its own count of nodes, or as few as hold it."""
         size = self.size
         cpus, gpus = job.cpus or 0.0, job.gpus or 0.0
@@ -126,7 +126,7 @@ class NodePool:
         nodes = int(max(job.nodes or 1, least))
         if nodes > size.nodes:
             return None
-        return Need(nodes, float(np.ceil(cpus / nodes)), float(np.ceil(gpus / nodes)), job.gpu_type)
+        return Need(units, nodes, float(np.ceil(cpus / nodes)), float(np.ceil(gpus / nodes)))
 
     def place(self, need: Need) -> Place | None:
         """Return the first nodes with room."""

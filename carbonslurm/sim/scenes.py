@@ -63,6 +63,7 @@ class Stage:
         limit = trace.limit[jobs]
         return WaitingJobs(
             ids=np.array(jobs, dtype=np.int64),
+            arrived=trace.arrival[jobs],
             earliest=np.full(len(jobs), now),
             latest=trace.arrival[jobs] + trace.wait[jobs],
             length=length,

@@ -202,7 +202,7 @@ def test_commands_and_options_exist() -> None:
 
 
 def test_a_command_that_does_not_exist_is_found_out() -> None:
-    assert unknown_words(["carbonslurm", "simulate"]) == ["simulate"]
+    assert unknown_words(["carbonslurm", "stimulate"]) == ["stimulate"]
     assert unknown_words(["carbon-sacct", "--by", "month", "--carbon"]) == ["--carbon"]
     assert unknown_words(["carbon-sbatch", "--flex", "2h", "--gres=gpu:1"]) == []
 

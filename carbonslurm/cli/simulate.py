@@ -1,0 +1,266 @@
+"""carbonslurm simulate: what policies would do to a trace of jobs, side by side."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from carbonslurm.cli.program import say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from carbonslurm.sim.comparison import Run, Setting
+    from carbonslurm.sim.trace import MaxWait
+
+HEADER = ["POLICY", "LENGTH", "CARBON_KG", "RELATIVE", "SAVED%", "MEAN_W_H", "P95_W_H", "MAX_W_H"]
+HEADER += ["LATE", "STOPS", "LOST_H", "SECONDS"]
+RIGHT = frozenset(range(2, len(HEADER)))
+FILE = click.Path(path_type=Path, readable=False)
+
+
+@click.command()
+@click.option(
+    "--jobs",
+    "jobs_path",
+    required=True,
+    type=FILE,
+    help="The trace: our CSV, GAIA's, SWF or sacct -P; .gz too.",
+)
+@click.option(
+    "--carbon",
+    "carbon_paths",
+    required=True,
+    multiple=True,
+    type=FILE,
+    help="Intensities (CSV or YAML, .gz too); again for the next year.",
+)
+@click.option("--column", help="Of the intensities.  [default: gCO2eq_per_kWh, which is lifecycle]")
+@click.option(
+    "--forecast",
+    default="perfect",
+    show_default=True,
+    help="perfect, persistence, own, or a FILE of forecasts as they were published.",
+)
+@click.option(
+    "--policy", "names", default="all", show_default=True, metavar="NAME,...", help="Which policies."
+)
+@click.option(
+    "--capacity",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Units of the cluster.  [default: no limit]",
+)
+@click.option(
+    "--cluster", "cluster_path", type=FILE, help="Partitions and nodes (YAML), in place of --capacity."
+)
+@click.option(
+    "--max-wait",
+    default="short=6h,long=24h",
+    show_default=True,
+    help="How long jobs may wait: one for all, or by class (short: up to 2 h long).",
+)
+@click.option(
+    "--length",
+    type=click.Choice(["true", "limit", "class-mean", "learned"]),
+    default="true",
+    show_default=True,
+    help="What policies know of lengths.",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(["cpus", "gpus", "nodes"]),
+    default="cpus",
+    show_default=True,
+    help="What capacity and power count.",
+)
+@click.option("--power-w", default=1000.0, show_default=True, help="Watts of one unit.")
+@click.option(
+    "--param", "words", multiple=True, metavar="[POLICY.]NAME=VALUE", help="Of policies; docs/simulate.md."
+)
+@click.option("--anchor", metavar="TIME", help="When a trace of offsets begins, UTC.")
+@click.option("--shift", default=0, show_default=True, metavar="WEEKS", help="Move jobs by whole weeks.")
+@click.option("--seed", type=int, help="For policies that draw lots; none of those that there are does.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
+@click.option(
+    "--plot",
+    "picture",
+    type=FILE,
+    metavar="FILE",
+    help="Draw load, intensity, waits and savings (.png, .svg).",
+)
+def simulate(
+    jobs_path: Path,
+    carbon_paths: tuple[Path, ...],
+    column: str | None,
+    forecast: str,
+    names: str,
+    capacity: float | None,
+    cluster_path: Path | None,
+    max_wait: str,
+    length: str,
+    unit: str,
+    power_w: float,
+    words: tuple[str, ...],
+    anchor: str | None,
+    shift: int,
+    seed: int | None,  # noqa: ARG001 - nothing draws lots yet
+    picture: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Run policies on a trace of jobs and a history of intensity, and compare what each emits.
+
+    \b
+    Examples:
+      carbonslurm simulate --jobs jobs.csv --carbon GB-2024.csv
+      carbonslurm simulate --jobs jobs.csv --carbon GB-2024.csv --capacity 24 --length class-mean --json
+      carbonslurm simulate --jobs log.swf --carbon DE-2022.csv --shift 600 --policy no-wait,lowest-window
+    """
+    from carbonslurm.cli.simulate_input import Wanted, setting, told
+    from carbonslurm.errors import UsageError
+    from carbonslurm.sim.parameters import read_parameters
+    from carbonslurm.sim.registry import POLICIES
+
+    chosen = list(POLICIES) if names == "all" else [name.strip() for name in names.split(",")]
+    for name in chosen:
+        if name not in POLICIES:
+            raise UsageError(f"--policy: no {name[:40]}; there are {', '.join(POLICIES)}")
+    if capacity is not None and cluster_path is not None:
+        raise UsageError("--capacity and --cluster both say how large the cluster is: give one")
+    if not power_w > 0:
+        raise UsageError("--power-w: expected more than 0")
+    if picture is not None:
+        _check_picture(picture)
+    wanted = Wanted(
+        jobs=jobs_path,
+        carbon=carbon_paths,
+        column=column,
+        forecast=forecast,
+        capacity=capacity,
+        cluster=cluster_path,
+        wait=read_max_wait(max_wait),
+        length=length,
+        unit=unit,
+        watts=power_w,
+        anchor=_moment(anchor),
+        shift=timedelta(weeks=shift),
+        parameters=read_parameters(words, list(POLICIES)),
+    )
+    laid_out = setting(wanted)
+    say(told(laid_out.trace))
+    runs = [_run(laid_out, name) for name in chosen]
+    for run in runs:
+        for line in _warnings(run):
+            say(line)
+    click.echo(_json(runs) if as_json else _table(runs))
+    if picture is not None:
+        from carbonslurm.cli.simulate_pictures import draw
+
+        draw(picture, laid_out, runs)
+
+
+def read_max_wait(text: str) -> MaxWait:
+    """Read ``12h``, or ``short=6h,long=24h``.
+
+    Raises:
+        UsageError: neither.
+    """
+    from carbonslurm.errors import UsageError
+    from carbonslurm.sim.parameters import duration
+    from carbonslurm.sim.trace import MaxWait
+
+    if "=" not in text:
+        both = duration(text, "--max-wait")
+        return MaxWait(both, both)
+    parts = dict(part.strip().partition("=")[::2] for part in text.split(","))
+    if set(parts) != {"short", "long"}:
+        raise UsageError(f'--max-wait: expected 12h or short=6h,long=24h, got "{text[:60]}"')
+    return MaxWait(duration(parts["short"], "--max-wait"), duration(parts["long"], "--max-wait"))
+
+
+def _moment(text: str | None) -> datetime | None:
+    from carbonslurm.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f'--anchor: expected a time such as 2022-01-01T00:00Z, got "{text[:40]}"') from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _check_picture(path: Path) -> None:
+    from carbonslurm.cli.simulate_pictures import checked
+
+    checked(path)
+
+
+def _run(setting: Setting, name: str) -> Run:
+    from time import perf_counter
+
+    from carbonslurm.sim.comparison import run
+
+    with _progress(len(setting.trace), name) as tell:
+        return run(setting, name, perf_counter, tell)
+
+
+def _progress(jobs: int, name: str) -> AbstractContextManager[Callable[[int], None]]:
+    """Show how far a run is, where a person looks."""
+    import sys
+    from contextlib import contextmanager, nullcontext
+
+    if not sys.stderr.isatty():
+        return nullcontext(lambda _: None)
+
+    @contextmanager
+    def shown():  # type: ignore[no-untyped-def]  # noqa: ANN202 - its type is the enclosing function's
+        with click.progressbar(length=jobs, label=name.ljust(18), file=sys.stderr) as bar:
+            yield bar.update
+
+    return shown()
+
+
+def _warnings(run: Run) -> list[str]:
+    lines = []
+    if run.row.carbon_kg is None:
+        lines.append(f"{run.row.policy}: runs reach beyond the intensities, so its carbon is unknown")
+    if timed_out := int(run.outcome.timed_out.sum()):
+        lines.append(f"{run.row.policy}: {timed_out} runs met their time limit with work left after a stop")
+    return lines
+
+
+def _json(runs: Sequence[Run]) -> str:
+    import json
+    from dataclasses import asdict
+
+    return json.dumps([asdict(run.row) for run in runs])
+
+
+def _table(runs: Sequence[Run]) -> str:
+    from carbonslurm.formats.terminal import columns
+
+    return columns(HEADER, [_cells(run) for run in runs], RIGHT)
+
+
+def _cells(run: Run) -> list[str]:
+    row = run.row
+    unknown = "unknown"
+    return [
+        row.policy,
+        row.length,
+        unknown if row.carbon_kg is None else f"{row.carbon_kg:.2f}",
+        unknown if row.relative is None else f"{row.relative:.4f}",
+        unknown if row.saved_percent is None else f"{row.saved_percent:.1f}",
+        f"{row.mean_wait_h:.2f}",
+        f"{row.p95_wait_h:.2f}",
+        f"{row.max_wait_h:.2f}",
+        str(row.late),
+        str(row.stops),
+        f"{row.lost_work_h:.1f}",
+        f"{row.seconds:.2f}",
+    ]

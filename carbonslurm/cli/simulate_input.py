@@ -1,0 +1,139 @@
+"""The files of ``carbonslurm simulate``: read once, and laid out for every policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from carbonslurm.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from carbonslurm.core.forecast import Series
+    from carbonslurm.sim.comparison import Setting
+    from carbonslurm.sim.foresight import Foresight
+    from carbonslurm.sim.pools import ClusterShape
+    from carbonslurm.sim.trace import MaxWait, Trace
+
+FORECASTS = ("perfect", "persistence", "own")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the user asked for.
+
+    Attributes:
+        jobs: the trace.
+        carbon: files of intensities, one after the other in time.
+        column: of the intensities; None for the lifecycle one.
+        forecast: perfect, persistence, own or a file.
+        capacity: units of the cluster; None where nothing limits them.
+        cluster: the file that describes it, in place of a capacity.
+        wait: how long jobs may wait.
+        length: which estimate policies see.
+        unit: cpus, gpus or nodes.
+        watts: of one unit.
+        anchor: when a trace of offsets begins.
+        shift: by what jobs are moved.
+        parameters: of the policies.
+    """
+
+    jobs: Path
+    carbon: Sequence[Path]
+    column: str | None
+    forecast: str
+    capacity: float | None
+    cluster: Path | None
+    wait: MaxWait
+    length: str
+    unit: str
+    watts: float
+    anchor: datetime | None
+    shift: timedelta
+    parameters: Mapping[str, str]
+
+
+def setting(wanted: Wanted) -> Setting:
+    """Read everything and lay it out.
+
+    Raises:
+        CarbonslurmError: a file cannot be read, or they do not fit together.
+    """
+    from carbonslurm.formats.traces import read_trace
+    from carbonslurm.sim.comparison import Setting
+    from carbonslurm.sim.setting import on_cluster, on_units, units_of, within
+    from carbonslurm.sim.trace import Reading, lay_out
+
+    truth = _truth(wanted.carbon, wanted.column)
+    traced = read_trace(_text(wanted.jobs), str(wanted.jobs))
+    reading = Reading(wanted.unit, wanted.wait, wanted.anchor, wanted.shift)
+    trace = within(lay_out(traced, reading), truth)
+    partitions, pool_units = None, [float("inf") if wanted.capacity is None else wanted.capacity]
+    if wanted.cluster is not None:
+        shape = _cluster(wanted.cluster)
+        trace, pool_of = on_cluster(trace, shape)
+        partitions = list(shape.partitions.values())
+        pool_units = [units_of(size, wanted.unit) for size in partitions]
+    else:
+        trace = on_units(trace, pool_units[0])
+        pool_of = [0] * len(trace)
+    return Setting(
+        trace=trace,
+        truth=truth,
+        foresight=_foresight(wanted.forecast, truth),
+        forecast=wanted.forecast,
+        length=wanted.length,
+        partitions=partitions,
+        pool_units=pool_units,
+        pool_of=pool_of,
+        watts=wanted.watts,
+        parameters=wanted.parameters,
+    )
+
+
+def told(trace: Trace) -> str:
+    """Return how many jobs take part, and why the others do not."""
+    out = [f"{count} {why}" for why, count in trace.left_out.items() if count]
+    return f"{len(trace)} jobs" + (f"; left out: {', '.join(out)}" if out else "")
+
+
+def _text(path: Path) -> str:
+    from carbonslurm.carbon.file import load
+
+    return load(path)[0]
+
+
+def _truth(paths: Sequence[Path], column: str | None) -> Series:
+    from carbonslurm.carbon.file import CSV_SUFFIXES, YAML_SUFFIXES, read
+    from carbonslurm.carbon.written import Profile
+    from carbonslurm.core.forecast import Kind, Nature, Scope, Series
+    from carbonslurm.sim.setting import joined
+
+    scope = Scope.DIRECT if column is not None and "direct" in column else Scope.LIFECYCLE
+    parts = []
+    for path in paths:
+        if not path.name.endswith(CSV_SUFFIXES + YAML_SUFFIXES):
+            raise UsageError(f"--carbon: expected .csv or .yaml, with or without .gz, got {path.name}")
+        written = read(_text(path), str(path), column)
+        if isinstance(written.content, Profile):
+            raise DataError(f"{path}:1: expected a series of dated intensities, not a profile or a constant")
+        nature = Nature(written.kind or Kind.AVERAGE, written.scope or scope)
+        parts.append(Series.from_steps("trace", path.name, nature, written.content))
+    return joined(parts)
+
+
+def _cluster(path: Path) -> ClusterShape:
+    from carbonslurm.sim.cluster_file import read_cluster
+
+    return read_cluster(_text(path), str(path))
+
+
+def _foresight(name: str, truth: Series) -> Foresight:
+    from carbonslurm.formats.issues import read_issues
+    from carbonslurm.sim.setting import foresight
+
+    written = [] if name in FORECASTS else read_issues(_text(Path(name)), name)
+    return foresight(name, truth, written)

@@ -1,0 +1,145 @@
+"""The picture of ``carbonslurm simulate``: intensity and load over time, waits, and savings by policy.
+
+matplotlib is the extra ``plot``, imported only here, without pyplot: nothing of it stays behind. Colours are
+Okabe and Ito's, which colour-blind eyes tell apart.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from carbonslurm.errors import RefusedError, UnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from carbonslurm.core.forecast import Floats
+    from carbonslurm.sim.comparison import Run, Setting
+
+COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#F0E442")
+DASHES = ("-", "--", ":")  # the second and third round through the colours
+SIZE = (11.0, 10.0)  # inches
+DPI = 120
+FORMATS = (".png", ".svg")
+HOUR = 3600.0
+
+
+def checked(path: Path) -> None:
+    """See that a picture can be drawn, before anything is worked out for it.
+
+    Raises:
+        UsageError: its name says no format that we draw.
+        UnavailableError: matplotlib is not installed.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"--plot: expected a file that ends in .png or .svg, got {path.name}")
+    if find_spec("matplotlib") is None:
+        raise UnavailableError("--plot needs matplotlib: pip install carbonslurm[plot]")
+
+
+def draw(path: Path, setting: Setting, runs: Sequence[Run]) -> None:
+    """Write the picture.
+
+    Args:
+        path: where to.
+        setting: the work.
+        runs: of the policies, one at least.
+
+    Raises:
+        RefusedError: the file cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.hashsalt": "carbonslurm", "font.size": 9}):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        top, middle, bottom = figure.subplots(3, 1, height_ratios=(1, 2, 2))
+        middle.sharex(top)
+        left, right = bottom.get_subplotspec().subgridspec(1, 2).subplots()
+        bottom.remove()
+        _intensity(top, setting, runs)
+        _load(middle, setting, runs)
+        _waits(left, setting, runs)
+        _savings(right, runs)
+        try:
+            figure.savefig(path, dpi=DPI, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+        except OSError as error:
+            raise RefusedError(f"{path}: {error.strerror or error}") from error
+
+
+def _style(index: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[index // len(COLOURS) % len(DASHES)],
+        "linewidth": 1.2,
+    }
+
+
+def _span(setting: Setting, runs: Sequence[Run]) -> tuple[float, float]:
+    return float(setting.trace.arrival.min()), max(float(run.outcome.end.max()) for run in runs)
+
+
+def _days(setting: Setting, moments: Floats) -> Floats:
+    return (moments - float(setting.trace.arrival.min())) / (24 * HOUR)
+
+
+def _intensity(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
+    start, end = _span(setting, runs)
+    edges, values = setting.truth.edges, setting.truth.values
+    shown = (edges[1:] > start) & (edges[:-1] < end)
+    axes.stairs(
+        values[shown], _days(setting, np.append(edges[:-1][shown], edges[1:][shown][-1:])), color="#7f7f7f"
+    )
+    axes.set_ylabel("g/kWh")
+    axes.set_title("Intensity")
+
+
+def _load(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
+    for index, run in enumerate(runs):
+        moments, units = load(setting, run)
+        axes.step(
+            _days(setting, moments), units, where="post", label=run.row.policy, **_style(index), alpha=0.8
+        )
+    if np.isfinite(setting.units):
+        axes.axhline(setting.units, color="#7f7f7f", linewidth=0.8)
+    axes.set_ylabel("units busy")
+    axes.set_xlabel("days since the first arrival")
+    axes.set_title("Load")
+    axes.legend(ncols=4, fontsize=7, loc="upper right")
+
+
+def load(setting: Setting, run: Run) -> tuple[Floats, Floats]:
+    """Return the moments at which the number of busy units changes, and the number from each on."""
+    outcome = run.outcome
+    units = setting.trace.units[outcome.run_job]
+    moments = np.concatenate((outcome.run_start, outcome.run_end))
+    order = np.argsort(moments, kind="stable")
+    return moments[order], np.cumsum(np.concatenate((units, -units))[order])
+
+
+def _waits(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
+    share = np.arange(1, len(setting.trace) + 1) / len(setting.trace) * 100
+    for index, run in enumerate(runs):
+        waits = (run.outcome.end - setting.trace.arrival - setting.trace.length) / HOUR
+        axes.step(np.sort(waits), share, where="post", **_style(index))
+    axes.set_xlabel("wait, h")
+    axes.set_ylabel("% of jobs that wait no longer")
+    axes.set_title("Waits")
+
+
+def _savings(axes: Any, runs: Sequence[Run]) -> None:
+    known = [(run.row.policy, run.row.saved_percent, index) for index, run in enumerate(runs)]
+    shown = [(name, saved, index) for name, saved, index in known if saved is not None]
+    places = np.arange(len(shown))[::-1]
+    axes.barh(
+        places,
+        [saved for _, saved, _ in shown],
+        color=[COLOURS[index % len(COLOURS)] for *_, index in shown],
+    )
+    axes.set_yticks(places, [name for name, *_ in shown])
+    axes.set_xlabel("% saved against starting at arrival")
+    axes.set_title("Savings")

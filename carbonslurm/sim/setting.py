@@ -1,0 +1,106 @@
+"""From what was read to a Setting: which jobs take part, in which partition, under which forecasts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from carbonslurm.core.forecast import Issue, Nature, Series
+from carbonslurm.core.interval import from_epoch, iso
+from carbonslurm.errors import DataError
+from carbonslurm.formats.issues import WrittenIssue
+from carbonslurm.formats.traces import TracedJob
+from carbonslurm.sim.foresight import Foresight, Issued, Perfect, Persistence
+from carbonslurm.sim.pools import ClusterShape, NodePool, PartitionSize
+from carbonslurm.sim.trace import Trace
+
+TOO_LARGE = "larger than the cluster"
+NO_PARTITION = "of partitions that the cluster does not have"
+BEYOND = "outside of the intensities"
+
+
+def joined(parts: Sequence[Series]) -> Series:
+    """Return one series from several, in order of time; what lies between them is unknown.
+
+    Raises:
+        DataError: two of them overlap.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    steps = [step for part in parts for step in part.steps()]
+    return Series.from_steps(first.zone, first.source, first.nature, steps)
+
+
+def within(trace: Trace, truth: Series) -> Trace:
+    """Return the jobs whose runs the intensities cover, even if they wait for as long as they may.
+
+    Raises:
+        DataError: there is none.
+    """
+    ends = trace.arrival + trace.wait + trace.length
+    kept = trace.only((trace.arrival >= truth.edges[0]) & (ends <= truth.edges[-1]), BEYOND)
+    if not len(kept):
+        first = iso(from_epoch(float(trace.arrival[0])))
+        raise DataError(
+            f"no job lies within the intensities ({iso(truth.start)} to {iso(truth.horizon)}; the first job "
+            f"arrives at {first}): --shift moves jobs by weeks, --anchor dates a trace of offsets"
+        )
+    return kept
+
+
+def on_units(trace: Trace, units: float) -> Trace:
+    """Return the jobs that fit into so many units."""
+    return _some(trace.only(trace.units <= units, TOO_LARGE))
+
+
+def on_cluster(trace: Trace, shape: ClusterShape) -> tuple[Trace, list[int]]:
+    """Return the jobs that fit into their partitions, and the index of each one's partition."""
+    names = list(shape.partitions)
+    pools = [NodePool(size, 0.0) for size in shape.partitions.values()]
+
+    def index(job: TracedJob) -> int:
+        name = job.partition if job.partition in shape.partitions else shape.default
+        return -1 if name is None else names.index(name)
+
+    chosen = np.array([index(job) for job in trace.jobs], dtype=np.int64)
+    trace, chosen = trace.only(chosen >= 0, NO_PARTITION), chosen[chosen >= 0]
+    fits = np.array(
+        [
+            pools[pool].need(job, 0.0) is not None
+            for pool, job in zip(chosen.tolist(), trace.jobs, strict=True)
+        ],
+        dtype=np.bool_,
+    )
+    return _some(trace.only(fits, TOO_LARGE)), chosen[fits].tolist()
+
+
+def units_of(size: PartitionSize, unit: str) -> float:
+    """Return how many units a partition has; one without GPUs has none of those."""
+    return float(size.nodes) if unit == "nodes" else size.nodes * float(getattr(size, unit))
+
+
+def _some(trace: Trace) -> Trace:
+    if not len(trace):
+        raise DataError("no job of the trace fits into the cluster")
+    return trace
+
+
+def foresight(name: str, truth: Series, written: Sequence[WrittenIssue]) -> Foresight:
+    """Return the forecasts of a name; any other name stands for those that were published.
+
+    Raises:
+        DataError: they cannot be made.
+    """
+    if name == "perfect":
+        return Perfect(truth)
+    if name == "persistence":
+        return Persistence(truth)
+    return Issued([_issue(each, truth.zone, truth.nature, name) for each in written])
+
+
+def _issue(written: WrittenIssue, zone: str, nature: Nature, source: str) -> Issue:
+    values = np.array(written.values)
+    edges = np.array([*written.starts, written.end])
+    series = Series(zone, source, nature, edges, values, np.ones(len(values), dtype=np.bool_))
+    published = from_epoch(written.published)
+    return Issue(series, published, published)
