@@ -117,8 +117,9 @@ def load(setting: Setting, run: Run) -> tuple[Floats, Floats]:
     outcome = run.outcome
     units = setting.trace.units[outcome.run_job]
     moments = np.concatenate((outcome.run_start, outcome.run_end))
-    order = np.argsort(moments, kind="stable")
-    return moments[order], np.cumsum(np.concatenate((units, -units))[order])
+    changes = np.concatenate((units, -units))
+    order = np.lexsort((changes, moments))  # at one instant, what ends goes first
+    return moments[order], np.cumsum(changes[order])
 
 
 def _waits(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:

@@ -163,11 +163,13 @@ class Series:
         sums = np.interp(ends, self.edges, self._integral_at_edges) - np.interp(
             starts, self.edges, self._integral_at_edges
         )
-        gaps = np.interp(ends, self.edges, self._gaps_at_edges) - np.interp(
-            starts, self.edges, self._gaps_at_edges
-        )
-        outside = (starts < self.edges[0]) | (ends > self.edges[-1])
-        return np.asarray(np.where(outside | (gaps > 0), np.nan, sums / seconds), dtype=float)
+        unknown = (starts < self.edges[0]) | (ends > self.edges[-1])
+        if self._gaps_at_edges[-1] > 0:
+            gaps = np.interp(ends, self.edges, self._gaps_at_edges) - np.interp(
+                starts, self.edges, self._gaps_at_edges
+            )
+            unknown |= gaps > 0
+        return np.asarray(np.where(unknown, np.nan, sums / seconds), dtype=float)
 
     def mean(self, window: Interval) -> float | None:
         """Return the mean g/kWh over a window, None where any part of it is unknown."""

@@ -51,8 +51,9 @@ def greedy(scene: Scene) -> Placement:
         pool, units = int(waiting.pool[index]), float(waiting.units[index])
         slots = grid.slots(float(waiting.length[index]))
         free = np.flatnonzero(grid.first_starts(pool, units, slots))
-        if not len(free):
-            continue  # it does not fit behind all that is planned: the queue will find its place
+        if not len(free):  # behind all that is planned: a later cycle will find its place
+            starts[index] = scene.now + grid.busy.shape[1] * grid.slot
+            continue
         latest = int((waiting.latest[index] - scene.now) / grid.slot + 1e-9)
         promised = free[free <= latest]
         chosen = int(free[0])

@@ -124,9 +124,9 @@ def lowest_window(question: Question) -> Choice:
     length = judged_length(question)
     starts = candidate_starts(question, length)
     means = question.series.means(starts, length.total_seconds())
-    if bool(np.isnan(means).all()):
+    best = int(np.argmin(np.where(np.isnan(means), np.inf, means)))
+    if bool(np.isnan(means[best])):
         return Choice(question.earliest, "the forecast does not cover its run")
-    best = int(np.nanargmin(means))
     if not means[best] < means[0]:
         words = f"now is the cleanest before its bound: {means[0]:.0f} g/kWh"
         return Choice(question.earliest, words + _whose(question))

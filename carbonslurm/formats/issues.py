@@ -90,7 +90,9 @@ def _issue(published: float, rows: list[tuple[float, float, int]], name: str) ->
     rows.sort()
     for before, after in pairwise(rows):
         if before[0] == after[0]:
-            raise DataError(f"{name}:{after[2]}: a second value for the same time of the same forecast")
+            raise DataError(
+                f"{name}:{max(before[2], after[2])}: a second value for the same time of the same forecast"
+            )
     if len(rows) == 1:
         raise DataError(f"{name}:{rows[0][2]}: a forecast of a single step: how long is it?")
     starts = tuple(row[0] for row in rows)

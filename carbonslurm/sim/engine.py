@@ -27,7 +27,7 @@ from carbonslurm.sim.queues import Ordered, Queue, Running, queue
 from carbonslurm.sim.scenes import Stage
 from carbonslurm.sim.trace import Trace
 
-INSTANT = 1e-6  # seconds: what rounding may differ by
+INSTANT = 1e-3  # seconds: what rounding may differ by; nobody is asked twice within one
 TOLD_EVERY = 100  # jobs
 
 
@@ -204,7 +204,7 @@ class Engine:
             self._withhold(job)
         elif not wish.run and running:
             self._stop(job)
-        self._wake_at(job, wish.until)
+        self._wake_at(job, max(wish.until, self.now + INSTANT))
 
     def _end(self, job: int) -> None:
         life = self.lives[job]

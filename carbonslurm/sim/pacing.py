@@ -22,7 +22,7 @@ from carbonslurm.sim.trace import Trace
 
 DAY = 86_400.0
 FOR_GOOD = float("inf")
-INSTANT = 1e-6  # seconds
+INSTANT = 1e-3  # seconds: far above the rounding of Unix times, far below anything that matters
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,10 @@ class WaitAwhile(_Pausing):
 
     def _weigh(self, asked: Asked, series: Series, slack: float) -> Wish:
         rest = max(self.lengths.of(asked.job) - asked.worked, INSTANT)
-        stretches = cheapest(series, asked.now, asked.now + slack + rest, rest)
+        found = cheapest(series, asked.now, asked.now + slack + rest, rest)
+        stretches = [
+            (left, right) for left, right in found if right - left > INSTANT
+        ]  # no crumbs of rounding
         if not stretches:
             return Wish(run=True, until=FOR_GOOD)
         start, end = stretches[0]

@@ -1,0 +1,188 @@
+"""carbonslurm simulate: a table, a stable list of objects, a picture; bad input in one line."""
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from carbonslurm.cli.carbonslurm import carbonslurm
+from carbonslurm.sim.registry import POLICIES
+
+KEYS = ["policy", "length", "forecast", "capacity", "jobs", "carbon_kg", "relative", "saved_percent"]
+KEYS += ["mean_wait_h", "p95_wait_h", "max_wait_h", "late", "stops", "lost_work_h", "seconds"]
+JOBS = "job_id,user,submit_time,duration_s,cpus\n" + "".join(
+    f"{number},u{number % 2},2022-10-{19 + number // 6:02}T{number * 3 % 24:02}:00:00Z,{1800 + 900 * number},{1 + number % 3}\n"
+    for number in range(12)
+)
+CARBON = "timestamp,gCO2eq_per_kWh,gCO2eq_per_kWh_direct\n" + "".join(
+    f"2022-10-{18 + hour // 24:02}T{hour % 24:02}:00:00Z,{300 - 10 * abs(hour % 24 - 12)},{100 + hour % 24}\n"
+    for hour in range(24 * 10)
+)
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "jobs.csv").write_text(JOBS)
+    (tmp_path / "carbon.csv").write_text(CARBON)
+    return tmp_path
+
+
+def called(folder: Path, *words: str) -> Result:
+    argv = ["simulate", "--jobs", str(folder / "jobs.csv"), "--carbon", str(folder / "carbon.csv"), *words]
+    return CliRunner().invoke(carbonslurm, argv, catch_exceptions=False)
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    given = ["--jobs", str(folder / "jobs.csv"), "--carbon", str(folder / "carbon.csv"), *words]
+    argv = [str(BIN / "carbonslurm"), "simulate", *given]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+
+
+def rows(result: Result) -> list[dict[str, object]]:
+    assert result.exit_code == 0
+    found: list[dict[str, object]] = json.loads(result.stdout)
+    return found
+
+
+def test_every_policy_in_the_stable_form(folder: Path) -> None:
+    words = (
+        "--policy",
+        "all",
+        "--capacity",
+        "4",
+        "--max-wait",
+        "short=6h,long=24h",
+        "--length",
+        "class-mean",
+    )
+    found = rows(called(folder, *words, "--json"))
+    assert [row["policy"] for row in found] == list(POLICIES)
+    assert all(list(row) == KEYS for row in found)
+    assert {(row["jobs"], row["capacity"], row["forecast"]) for row in found} == {(12, 4.0, "perfect")}
+    assert {row["length"] for row in found} == {"class-mean", "true"}
+
+
+def test_a_table_without_json(folder: Path) -> None:
+    done = run(folder, "--policy", "no-wait,lowest-window")
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:3] == ["POLICY", "LENGTH", "CARBON_KG"]
+    assert [line.split()[0] for line in lines[1:]] == ["no-wait", "lowest-window"]
+    assert done.stderr == "carbonslurm: 12 jobs\n"  # and no bar, since nobody watches
+
+
+def test_one_kilowatt_for_one_hour_at_one_intensity_by_hand(folder: Path) -> None:
+    """Twelve kW-hours and a half at noon's 300 g."""
+    (folder / "jobs.csv").write_text("submit_time,duration_s,cpus\n2022-10-19T12:00:00Z,3600,2\n")
+    (row,) = rows(called(folder, "--policy", "no-wait", "--json"))
+    assert row["carbon_kg"] == pytest.approx(0.6)
+    (half,) = rows(called(folder, "--policy", "no-wait", "--json", "--power-w", "500"))
+    assert half["carbon_kg"] == pytest.approx(0.3)
+    (direct,) = rows(called(folder, "--policy", "no-wait", "--json", "--column", "gCO2eq_per_kWh_direct"))
+    assert direct["carbon_kg"] == pytest.approx(0.224)
+
+
+@pytest.mark.parametrize("forecast", ["perfect", "persistence"])
+def test_forecasts_by_name(folder: Path, forecast: str) -> None:
+    (row,) = rows(called(folder, "--policy", "lowest-window", "--forecast", forecast, "--json"))
+    assert row["forecast"] == forecast
+
+
+def test_forecasts_from_a_file(folder: Path) -> None:
+    """It says that hour 15 is the cleanest, and is believed although it is not."""
+    (folder / "jobs.csv").write_text("submit_time,duration_s,cpus\n2022-10-19T12:00:00Z,3600,1\n")
+    lines = [f"2022-10-19T00:00Z,2022-10-19T{hour:02}:00Z,{10 if hour == 15 else 500}" for hour in range(24)]
+    (folder / "f.csv").write_text("\n".join(["issue_time,target_time,forecast", *lines]))
+    (row,) = rows(called(folder, "--policy", "lowest-window", "--forecast", str(folder / "f.csv"), "--json"))
+    assert (row["mean_wait_h"], row["carbon_kg"]) == (3.0, pytest.approx(0.27))
+
+
+def test_a_cluster_of_nodes(folder: Path) -> None:
+    (folder / "c.yaml").write_text("partitions: {main: {nodes: 1, cpus: 2}}\ndefault: main\n")
+    done = called(folder, "--policy", "no-wait", "--cluster", str(folder / "c.yaml"), "--json")
+    assert (rows(done)[0]["jobs"], rows(done)[0]["capacity"]) == (8, 2.0)
+    assert "8 jobs; left out: 4 larger than the cluster" in done.stderr
+
+
+def test_offsets_and_weeks(folder: Path) -> None:
+    (folder / "jobs.csv").write_text("arrival_time,length,cpus\n0,3600,1\n")
+    (row,) = rows(
+        called(folder, "--policy", "no-wait", "--anchor", "2022-10-05T12:00Z", "--shift", "2", "--json")
+    )
+    assert row["carbon_kg"] == pytest.approx(0.3)
+
+
+def test_intensities_of_two_years(folder: Path) -> None:
+    head, *lines = CARBON.splitlines()
+    (folder / "carbon.csv").write_text("\n".join([head, *lines[:120]]))
+    (folder / "later.csv.gz").write_bytes(gzip.compress("\n".join([head, *lines[120:]]).encode()))
+    (row,) = rows(called(folder, "--policy", "no-wait", "--json", "--carbon", str(folder / "later.csv.gz")))
+    assert row["jobs"] == 12
+    assert row["relative"] == 1.0
+
+
+def test_what_lies_beyond_the_intensities_is_unknown_and_not_nought(folder: Path) -> None:
+    """Four jobs of a day for one CPU: the last runs on the eleventh day, of which nothing is known."""
+    lines = [f"2022-10-25T00:0{number}:00Z,86400,1" for number in range(4)]
+    (folder / "jobs.csv").write_text("\n".join(["submit_time,duration_s,cpus", *lines]))
+    done = called(folder, "--policy", "no-wait", "--capacity", "1", "--json")
+    assert (rows(done)[0]["carbon_kg"], rows(done)[0]["relative"]) == (None, None)
+    assert "no-wait: runs reach beyond the intensities" in done.stderr
+
+
+def test_a_picture(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name, begins in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml")):
+        done = called(
+            folder, "--policy", "no-wait,wait-awhile", "--capacity", "6", "--plot", str(folder / name)
+        )
+        assert done.exit_code == 0
+        assert (folder / name).read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--policy", "magic"], 64, "--policy: no magic; there are no-wait, "),
+        (["--capacity", "4", "--cluster", "c.yaml"], 64, "--capacity and --cluster both say"),
+        (["--capacity", "0"], 64, "Invalid value for '--capacity'"),
+        (["--max-wait", "6"], 64, "--max-wait: expected a duration"),
+        (["--max-wait", "short=6h"], 64, "--max-wait: expected 12h or short=6h,long=24h"),
+        (["--param", "x=1"], 64, "--param: no x; there are "),
+        (["--param", "beta=low", "--policy", "double-threshold"], 64, "--param beta: expected a number"),
+        (["--param", "queue=lifo", "--policy", "no-wait"], 64, "queue: expected one of first-fit"),
+        (["--length", "limit"], 64, "--length limit: no job of the trace has a time limit"),
+        (["--anchor", "soon"], 64, "--anchor: expected a time"),
+        (["--power-w", "0"], 64, "--power-w: expected more than 0"),
+        (["--plot", "picture.pdf"], 64, "--plot: expected a file that ends in .png or .svg"),
+        (["--unit", "gpus"], 65, "no job of the trace has gpus"),
+        (["--shift", "50"], 65, "no job lies within the intensities"),
+        (["--forecast", "missing.csv"], 69, "missing.csv: No such file or directory"),
+        (["--cluster", "missing.yaml"], 69, "missing.yaml: No such file or directory"),
+    ],
+)
+def test_bad_input_is_one_line_and_a_code(folder: Path, words: list[str], code: int, message: str) -> None:
+    done = run(folder, *words)
+    assert (done.returncode, done.stdout) == (code, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"carbonslurm: {message}")
+
+
+def test_a_wrong_trace_is_named_with_its_line(folder: Path) -> None:
+    (folder / "jobs.csv").write_text(JOBS + "99,u,yesterday,60,1\n")
+    done = run(folder)
+    assert (done.returncode, done.stdout) == (65, "")
+    assert (
+        done.stderr
+        == f'carbonslurm: {folder}/jobs.csv:14: expected a time such as 2022-10-19T16:00:00Z, got "yesterday"\n'
+    )
+
+
+def test_help_costs_no_numbers() -> None:
+    code = "import sys; import carbonslurm.cli.carbonslurm; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "matplotlib"} & set(done.stdout.split())

@@ -1,0 +1,243 @@
+"""The engine: lives of jobs by hand, and what must hold for every trace under every policy."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from traces import HOUR, START, J, ends_h, hourly, most_busy, runs_h, simulated, starts_h, trace_of
+
+from carbonslurm.core.scene import Placement, Scene, Stop, StopCost
+from carbonslurm.sim.comparison import Run
+from carbonslurm.sim.engine import Engine, Outcome
+from carbonslurm.sim.foresight import Perfect
+from carbonslurm.sim.lengths import Known
+from carbonslurm.sim.policy import Strategy
+from carbonslurm.sim.pools import UnitPool
+from carbonslurm.sim.registry import POLICIES
+
+FLAT = hourly([100] * 400)
+
+
+# --- queues, by hand
+
+
+def test_without_a_limit_every_job_starts_when_it_arrives() -> None:
+    done = simulated("no-wait", [J(0, 2), J(0.5, 1), J(0.25, 3)], FLAT)
+    assert starts_h(done) == [0, 0.25, 0.5]  # by arrival
+    assert (done.row.relative, done.row.carbon_kg, done.row.max_wait_h) == (1.0, pytest.approx(0.6), 0.0)
+
+
+def test_a_place_that_is_given_back_is_taken_at_that_instant() -> None:
+    done = simulated("no-wait", [J(0, 2), J(1, 1), J(2, 1)], FLAT, units=1)
+    assert starts_h(done) == [0, 2, 3]
+
+
+LINE = [J(0, 4, 3), J(1, 2, 4), J(1.5, 2, 1), J(1.6, 3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("queue", "starts"),
+    [
+        # The one unit is the third's until 3.5, then the fourth's until 6.5.
+        ("first-fit", [0, 6.5, 1.5, 3.5]),
+        ("fcfs", [0, 4, 6, 6]),
+        # The second needs all four units from hour 4 on: the third is done by then, the fourth is not.
+        ("easy", [0, 4, 1.5, 6]),
+    ],
+)
+def test_disciplines_by_hand(queue: str, starts: list[float]) -> None:
+    """Four units; the first takes three for four hours, the second wants all of them."""
+    assert starts_h(simulated("no-wait", LINE, FLAT, units=4, queue=queue)) == starts
+
+
+def test_latest_start_goes_by_what_was_promised() -> None:
+    """Both wait for the one unit; the long one came first, but the short one may wait less."""
+    trace = trace_of([J(0, 3), J(0.5, 4), J(1, 1)])
+    trace = replace(trace, wait=np.array([24, 24, 6]) * HOUR)
+    outcome = engine(trace, Strategy("x", Perfect(FLAT), "latest-start"), units=1).run()
+    assert ((outcome.first_start - START) / HOUR).tolist() == [0, 4, 3]
+
+
+def test_backfill_leaves_the_first_its_places_even_beyond_its_start() -> None:
+    """Five units, of which the first holds three; the second needs four at hour 4, so one may run on."""
+    done = simulated(
+        "no-wait", [J(0, 4, 3), J(1, 2, 4), J(1.5, 9, 1), J(1.6, 9, 1)], FLAT, units=5, queue="easy"
+    )
+    assert starts_h(done) == [0, 4, 1.5, 6]
+
+
+def test_backfill_goes_by_time_limits() -> None:
+    """The third would be done in time, but its limit says otherwise."""
+    line = [J(0, 4, 3), J(1, 2, 4), replace(LINE[2], limit=5)]
+    assert starts_h(simulated("no-wait", line, FLAT, units=4, queue="easy")) == [0, 4, 6]
+
+
+# --- stops and limits
+
+
+def engine(trace, strategy: Strategy, units: float = float("inf")) -> Engine:  # noqa: ANN001
+    return Engine(trace, [UnitPool(units)], [0] * len(trace), strategy, Known(trace.length))
+
+
+def stop_once(at: float, restart: float) -> object:
+    """Start everything at once, and stop what runs at an hour, to go on at another."""
+
+    def planner(scene: Scene) -> Placement:
+        running = scene.running
+        hour = (scene.now - START) / HOUR
+        stops = running.ids[running.can_stop] if hour == at else []
+        starts = np.where(scene.waiting.stops > 0, START + restart * HOUR, scene.now)
+        return Placement(starts, tuple(Stop(int(job), START + restart * HOUR) for job in stops))
+
+    return planner
+
+
+COST = StopCost(lost=300.0, restart=600.0)
+
+
+def test_a_stop_loses_work_and_time_to_load_its_checkpoint() -> None:
+    strategy = Strategy("x", Perfect(FLAT), planner=stop_once(2, 5), stops=True, stop_cost=COST)
+    outcome = engine(trace_of([J(0, 4)]), strategy).run()
+    assert ((outcome.run_start - START) / HOUR).tolist() == [0, 5]
+    assert ((outcome.run_end - START) / HOUR).tolist() == [2, 7.25]
+    assert (outcome.stops.tolist(), outcome.lost.tolist()) == ([1], [900])
+
+
+def test_no_more_work_is_lost_than_was_done() -> None:
+    strategy = Strategy(
+        "x", Perfect(FLAT), planner=stop_once(1, 5), stops=True, stop_cost=StopCost(lost=7200.0)
+    )
+    outcome = engine(trace_of([J(0, 4)]), strategy).run()
+    assert (outcome.lost.tolist(), outcome.end.tolist()) == ([3600], [START + 9 * HOUR])
+
+
+def test_a_run_that_loading_takes_past_its_limit_is_ended_there_and_submitted_again() -> None:
+    trace = trace_of([J(0, 4, limit=4)])
+    strategy = Strategy(
+        "x", Perfect(FLAT), planner=stop_once(1, 5), stops=True, stop_cost=StopCost(lost=3600.0, restart=HOUR)
+    )
+    outcome = engine(trace, strategy).run()
+    assert ((outcome.run_end - START) / HOUR).tolist() == [1, 9, 10]
+    assert outcome.timed_out.tolist() == [1]
+
+
+# --- what must hold, whatever the trace and the policy
+
+jobs = st.lists(
+    st.builds(
+        J,
+        at=st.integers(0, 60).map(lambda quarter: quarter / 4),
+        length=st.integers(1, 40).map(lambda tenth: tenth / 10),
+        units=st.integers(1, 4).map(float),
+    ),
+    min_size=1,
+    max_size=10,
+)
+intensity = st.lists(st.integers(1, 500), min_size=30, max_size=60)
+everything = settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+
+
+def long(values: Sequence[int]) -> list[float]:
+    """Two weeks of them, so that whatever queues stays within."""
+    return [float(value) for value in np.resize(values, 24 * 14)]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@everything
+@given(work=jobs, values=intensity, units=st.integers(4, 8), wait=st.integers(0, 12))
+def test_no_more_units_than_there_are_and_all_work_is_done(
+    name: str, work: list[J], values: list[int], units: int, wait: int
+) -> None:
+    done = simulated(name, work, hourly(long(values)), units=units, wait_h=wait, lost_work="5m", restart="1m")
+    trace = trace_of(work)
+    assert most_busy(done, dict(enumerate(trace.units.tolist()))) <= units
+    lasted = np.bincount(
+        done.outcome.run_job, done.outcome.run_end - done.outcome.run_start, minlength=len(trace)
+    )
+    np.testing.assert_allclose(lasted, trace.length + done.outcome.lost, rtol=0, atol=1e-3)
+    assert (done.outcome.first_start >= trace.arrival).all()
+    assert done.row.stops == int((np.bincount(done.outcome.run_job) - 1).sum()) - int(
+        done.outcome.timed_out.sum()
+    )
+
+
+@pytest.mark.parametrize("name", POLICIES)
+@everything
+@given(
+    work=jobs, values=intensity, units=st.sampled_from([4.0, 6.0, float("inf")]), weeks=st.integers(-200, 200)
+)
+def test_shifting_all_times_changes_nothing(
+    name: str, work: list[J], values: list[int], units: float, weeks: int
+) -> None:
+    start = START + weeks * 7 * 24 * HOUR
+    here = simulated(name, work, hourly(long(values)), units=units, wait_h=6)
+    there = simulated(name, work, hourly(long(values), start), units=units, wait_h=6, start=start)
+    assert here.outcome.first_start - START == pytest.approx(there.outcome.first_start - start, abs=1e-3)
+    assert here.outcome.end - START == pytest.approx(there.outcome.end - start, abs=1e-3)
+    assert here.row.carbon_kg == pytest.approx(there.row.carbon_kg)
+
+
+PROMISE = sorted(set(POLICIES) - {"varying-cap"})  # which promises no bound
+
+
+@pytest.mark.parametrize("name", PROMISE)
+@everything
+@given(work=jobs, values=intensity, wait=st.integers(0, 12))
+def test_where_there_is_room_nobody_is_late_and_pauses_stay_within_the_wait(
+    name: str, work: list[J], values: list[int], wait: int
+) -> None:
+    done = simulated(name, work, hourly(long(values)), wait_h=wait)
+    together = name in {"greedy", "congestion-game"}  # which are asked once in a cycle
+    slack = 600.0 if together else 1.0
+    waits = done.outcome.end - trace_of(work).arrival - trace_of(work).length
+    assert waits.max() <= wait * HOUR + slack
+    assert (done.outcome.first_start <= trace_of(work).arrival + wait * HOUR + slack).all()
+
+
+@everything
+@given(work=jobs, values=intensity, units=st.integers(4, 8))
+def test_without_delay_easy_withhold_is_plain_easy(work: list[J], values: list[int], units: int) -> None:
+    truth = hourly(long(values))
+    withheld = simulated("easy-withhold", work, truth, units=units, max_delay="0")
+    plain = simulated("no-wait", work, truth, units=units, queue="easy")
+    assert same(withheld.outcome, plain.outcome)
+
+
+@everything
+@given(work=jobs, values=intensity, name=st.sampled_from(["lowest-window", "wait-awhile", "carbon-time"]))
+def test_with_room_and_perfect_forecasts_waiting_never_emits_more(
+    work: list[J], values: list[int], name: str
+) -> None:
+    relative = simulated(name, work, hourly(long(values)), wait_h=8).row.relative
+    assert relative is not None
+    assert relative <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_the_same_input_gives_the_same_output(name: str) -> None:
+    rng = np.random.default_rng(7)
+    work = [
+        J(float(at), float(length), float(units))
+        for at, length, units in zip(
+            rng.uniform(0, 40, 40), rng.exponential(2, 40), rng.integers(1, 5, 40), strict=True
+        )
+    ]
+    truth = hourly(rng.uniform(50, 400, 300).tolist())
+    first, second = (simulated(name, work, truth, units=8, length="learned") for _ in range(2))
+    assert same(first.outcome, second.outcome)
+    assert first.row == second.row
+
+
+def same(one: Outcome, other: Outcome) -> bool:
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("first_start", "end", "run_job", "run_start", "run_end", "stops", "lost")
+    )
+
+
+def test_helpers_show_runs() -> None:
+    done: Run = simulated("no-wait", [J(1, 2)], FLAT)
+    assert (runs_h(done), ends_h(done)) == ([(1, 3)], [3])
