@@ -2,6 +2,8 @@
 
 - *perfect*: the truth.
 - *persistence*: each step anew, the last full day over and over, for four days.
+- *own*: our own forecaster (``core.forecaster``), each hour anew, from the hours that had ended; it learns
+  once a day, at midnight UTC.
 - *issues*: forecasts as they were published, one replacing the other.
 
 ``Measured`` adds what a live source adds to a forecast: the intensity of the step that is running now.
@@ -14,10 +16,14 @@ from typing import Protocol
 import numpy as np
 
 from carbonslurm.core.forecast import Band, Floats, Issue, Series
+from carbonslurm.core.forecaster import FEWEST, Model, forecast, train
+from carbonslurm.core.hourly import hourly, start_of
 from carbonslurm.errors import DataError
 
 DAY = 86_400.0
+HOUR = 3600.0
 DAYS_AHEAD = 4  # as the issues in data/forecasts
+AHEAD_HOURS = 24 * DAYS_AHEAD
 
 
 class Foresight(Protocol):
@@ -111,6 +117,42 @@ class Persistence:
         values = np.tile(self._truth.values[index - self._daily : index], DAYS_AHEAD)
         edges = self._truth.edges[index] + self._pitch * np.arange(len(values) + 1)
         return replace(self._truth, edges=edges, values=values, estimated=np.ones(len(values), dtype=bool))
+
+
+class Own:
+    """Our own forecast from the truth's past, for four days."""
+
+    def __init__(self, truth: Series) -> None:
+        self._truth, self._hours = truth, hourly(truth)
+        self._model: tuple[int, Model] | None = None
+        self._last: tuple[int, Series, Band] | None = None
+
+    @property
+    def moments(self) -> Floats:
+        """At each hour, once there is enough history."""
+        first = self._hours.first + FEWEST
+        return np.arange(first, self._hours.after, dtype=float) * HOUR
+
+    def at(self, now: float) -> tuple[Series, Band | None] | None:
+        """Return the forecast that was made at the beginning of this hour."""
+        hour = int(now // HOUR)
+        if not self._hours.first + FEWEST <= hour < self._hours.after:
+            return None
+        if self._last is None or self._last[0] != hour:
+            try:
+                outlook = forecast(self._learned(hour), self._hours.until(hour), start_of(hour), AHEAD_HOURS)
+            except DataError:  # too much of its past is unknown
+                return None
+            series = outlook.hours.series(self._truth.zone, "own", self._truth.nature)
+            self._last = (hour, series, outlook.band)
+        return self._last[1], self._last[2]
+
+    def _learned(self, hour: int) -> Model:
+        """Return what was learned at the last midnight, or, in the first days, at this hour."""
+        night = max(hour // 24 * 24, self._hours.first + FEWEST)
+        if self._model is None or self._model[0] != night:
+            self._model = (night, train(self._hours.until(night)))
+        return self._model[1]
 
 
 class Measured:

@@ -9,7 +9,7 @@ from carbonslurm.core.interval import from_epoch, iso
 from carbonslurm.errors import DataError
 from carbonslurm.formats.issues import WrittenIssue
 from carbonslurm.formats.traces import TracedJob
-from carbonslurm.sim.foresight import Foresight, Issued, Perfect, Persistence
+from carbonslurm.sim.foresight import Foresight, Issued, Own, Perfect, Persistence
 from carbonslurm.sim.pools import ClusterShape, NodePool, PartitionSize
 from carbonslurm.sim.trace import Trace
 
@@ -95,6 +95,8 @@ def foresight(name: str, truth: Series, written: Sequence[WrittenIssue]) -> Fore
         return Perfect(truth)
     if name == "persistence":
         return Persistence(truth)
+    if name == "own":
+        return Own(truth)
     return Issued([_issue(each, truth.zone, truth.nature, name) for each in written])
 
 

@@ -15,7 +15,7 @@ from carbonslurm.sim.registry import POLICIES
 KEYS = ["policy", "length", "forecast", "capacity", "jobs", "carbon_kg", "relative", "saved_percent"]
 KEYS += ["mean_wait_h", "p95_wait_h", "max_wait_h", "late", "stops", "lost_work_h", "seconds"]
 JOBS = "job_id,user,submit_time,duration_s,cpus\n" + "".join(
-    f"{number},u{number % 2},2022-10-{19 + number // 6:02}T{number * 3 % 24:02}:00:00Z,{1800 + 900 * number},{1 + number % 3}\n"
+    f"{number},u,2022-10-{19 + number // 6}T{number * 3 % 24:02}:00Z,{1800 + 900 * number},{1 + number % 3}\n"
     for number in range(12)
 )
 CARBON = "timestamp,gCO2eq_per_kWh,gCO2eq_per_kWh_direct\n" + "".join(
@@ -86,7 +86,7 @@ def test_one_kilowatt_for_one_hour_at_one_intensity_by_hand(folder: Path) -> Non
     assert direct["carbon_kg"] == pytest.approx(0.224)
 
 
-@pytest.mark.parametrize("forecast", ["perfect", "persistence"])
+@pytest.mark.parametrize("forecast", ["perfect", "persistence", "own"])
 def test_forecasts_by_name(folder: Path, forecast: str) -> None:
     (row,) = rows(called(folder, "--policy", "lowest-window", "--forecast", forecast, "--json"))
     assert row["forecast"] == forecast
@@ -175,11 +175,9 @@ def test_bad_input_is_one_line_and_a_code(folder: Path, words: list[str], code: 
 def test_a_wrong_trace_is_named_with_its_line(folder: Path) -> None:
     (folder / "jobs.csv").write_text(JOBS + "99,u,yesterday,60,1\n")
     done = run(folder)
+    words = 'jobs.csv:14: expected a time such as 2022-10-19T16:00:00Z, got "yesterday"'
     assert (done.returncode, done.stdout) == (65, "")
-    assert (
-        done.stderr
-        == f'carbonslurm: {folder}/jobs.csv:14: expected a time such as 2022-10-19T16:00:00Z, got "yesterday"\n'
-    )
+    assert done.stderr == f"carbonslurm: {folder}/{words}\n"
 
 
 def test_help_costs_no_numbers() -> None:

@@ -90,7 +90,7 @@ def test_one_slot_without_switching_is_the_geometric_mean() -> None:
 
 
 def test_one_slot_with_switching() -> None:
-    """k = 1: phi_1 = U / alpha + 2 beta / alpha, and phi_2 = L + 2 beta says U - (U - (U + 2 beta) / alpha) r."""
+    """k = 1: phi_1 = (U + 2 beta) / alpha, and phi_2 is L + 2 beta."""
     (first,) = pause_thresholds(100, 400, 1, 30.0)
     alpha = (400 + 60) / first
     spread = 400 * (1 - 1 / alpha) - 60 / alpha

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -119,10 +120,8 @@ def test_a_wrong_file_is_refused_with_its_line(text: str, words: str) -> None:
     )
 )
 def test_any_text_is_read_or_refused_as_data(text: str) -> None:
-    try:
-        read_trace(text, "t")
-    except DataError as error:
-        assert len(str(error).splitlines()) == 1
+    with suppress(DataError):
+        assert read_trace(text, "t").jobs is not None
 
 
 FOUND = {  # jobs, and rows that are none; counted by hand with zcat and awk

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from traces import HOUR, START, J, ends_h, hourly, most_busy, runs_h, simulated, starts_h, trace_of
 
 from carbonslurm.core.scene import Placement, Scene, Stop, StopCost
-from carbonslurm.sim.comparison import Run
 from carbonslurm.sim.engine import Engine, Outcome
 from carbonslurm.sim.foresight import Perfect
 from carbonslurm.sim.lengths import Known
@@ -238,6 +237,6 @@ def same(one: Outcome, other: Outcome) -> bool:
     )
 
 
-def test_helpers_show_runs() -> None:
-    done: Run = simulated("no-wait", [J(1, 2)], FLAT)
+def test_a_run_lasts_as_long_as_its_work() -> None:
+    done = simulated("no-wait", [J(1, 2)], FLAT)
     assert (runs_h(done), ends_h(done)) == ([(1, 3)], [3])

@@ -1,7 +1,7 @@
 """The golden numbers: pai-1k on AU-SA from 2022-10-19, as other simulators have them, within 0.3 %.
 
-They step by 5 s and truncate, and had intensities with one more digit; we run in continuous time. The traces lie
-outside the repository: CARBONSLURM_DATA names the folder above jobs and carbon.
+They step by 5 s and truncate, and had intensities with one more digit; we run in continuous time. The traces
+lie outside the repository: CARBONSLURM_DATA names the folder above jobs and carbon.
 """
 
 import gzip
@@ -94,7 +94,7 @@ def test_the_herd_meets_where_there_is_a_limit() -> None:
 
 
 def test_the_worst_wait_is_that_of_a_simulator_that_steps() -> None:
-    """One job's wait under contention turns on seconds: with times cut to 5 s, as there, it is the same 41.7 h."""
+    """One job's wait under contention turns on seconds: with times cut to 5 s, as there, it is 41.7 h."""
     trace = jobs()
     cut = replace(trace, arrival=np.floor(trace.arrival / 5) * 5, length=np.floor(trace.length / 5) * 5)
     row = simulated("lowest-window", "class-mean", 24, trace=cut).row

@@ -1,4 +1,4 @@
-"""Each policy by its definition (docs/policies.md), on intensities and jobs that can be worked out by hand."""
+"""Each policy by its definition (docs/policies.md), on intensities and jobs worked out by hand."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -84,7 +84,7 @@ def test_double_threshold_by_hand() -> None:
 
 
 def test_double_threshold_asks_more_of_a_job_that_is_paused() -> None:
-    """phi = 205, 187, 166 g; with a price of 20 a paused job resumes at 165, so 175 g keeps one and starts none."""
+    """phi = 205, 187, 166 g; a paused job resumes at 165: 175 g keeps one running and starts none."""
     wavering = hourly([100, 175, 160, 150, 150, 100, *[300] * 50])
     running = simulated("double-threshold", [J(0, 3)], wavering, wait_h=24, beta="20")
     assert runs_h(running) == [(0, 3)]

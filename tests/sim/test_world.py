@@ -1,4 +1,4 @@
-"""What the engine stands on: forecasts and lengths that know no future, rooms, clusters, traces, parameters."""
+"""What the engine stands on: forecasts and lengths that know no future, room, traces, parameters."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from traces import DAY, HOUR, START, J, hourly, simulated, starts_h, trace_of
 
-from carbonslurm.core.forecast import Issue, Series
+from carbonslurm.core.forecast import Band, Issue, Series
 from carbonslurm.core.interval import from_epoch
 from carbonslurm.errors import DataError, UsageError
 from carbonslurm.formats.traces import TracedJob, TracedJobs
 from carbonslurm.sim.cluster_file import read_cluster
-from carbonslurm.sim.foresight import Foresight, Issued, Measured, Perfect, Persistence
+from carbonslurm.sim.foresight import Foresight, Issued, Measured, Own, Perfect, Persistence
 from carbonslurm.sim.lengths import lengths
 from carbonslurm.sim.parameters import Parameters, read_parameters
 from carbonslurm.sim.pools import Need, NodePool, PartitionSize
@@ -65,17 +65,28 @@ def test_what_is_measured_replaces_the_step_that_is_running_and_no_other() -> No
 
 @given(st.integers(24, 119), st.floats(0, 0.99), st.integers(0, 1000))
 def test_no_forecast_but_the_perfect_one_knows_what_comes(hour: int, part: float, other: int) -> None:
-    """Whatever the future is changed to, what is seen now stays: the running step only where it is measured."""
+    """Whatever the future is changed to, what is seen now stays, but for the running step if measured."""
     changed = hourly([*DAYS.values[:hour].tolist(), *[float(other)] * (120 - hour)])
     now = START + (hour + part) * HOUR
-    one, two = Persistence(DAYS).at(now), Persistence(changed).at(now)
-    assert one is not None
-    assert two is not None
-    assert one[0].values.tolist() == two[0].values.tolist()
+    for maker in (Persistence, Own):
+        one, two = maker(DAYS).at(now), maker(changed).at(now)
+        assert (one is None) == (two is None)
+        if one is not None and two is not None:
+            assert one[0].values.tolist() == two[0].values.tolist()
     first, second = (Measured(Persistence(each), each).at(now) for each in (DAYS, changed))
     assert first is not None
     assert second is not None
     assert first[0].values[1:].tolist() == second[0].values[1:].tolist()
+
+
+def test_our_own_forecast_needs_two_days_and_has_a_band() -> None:
+    own = Own(DAYS)
+    assert own.at(START + 2 * DAY - 1) is None
+    series, band = seen(own, 50.5)
+    assert (series.edges[0], len(series.values)) == (START + 50 * HOUR, 96)
+    assert isinstance(band, Band)
+    assert (band.low <= series.values).all()
+    assert own.moments[0] == START + 2 * DAY
 
 
 def test_persistence_refuses_uneven_steps() -> None:
@@ -89,7 +100,7 @@ def test_persistence_refuses_uneven_steps() -> None:
 
 
 def test_learned_lengths_are_of_runs_that_have_ended() -> None:
-    """ann's second job is predicted by her first; bob's by the mean of all; before any run it is four hours."""
+    """ann's second job is predicted by her first, bob's by the mean of all, before any run by four hours."""
     trace = trace_of([J(0, 1, user="ann"), J(0, 0.5, user="eve"), J(2, 1, user="ann"), J(2, 1, user="bob")])
     learned = lengths("learned", trace)
     assert learned.of(2) == 4 * HOUR
