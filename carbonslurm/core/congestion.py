@@ -1,6 +1,6 @@
 """The congestion game: each waiting job picks the start that costs it least, given what the others picked.
 
-COAST's cost (docs/policies.md, 16): carbon, waiting and crowding, each over a scale of its own. Nobody looks
+COAST's cost (docs/policies.md, 17): carbon, waiting and crowding, each over a scale of its own. Nobody looks
 at room; that jobs keep out of each other's way is what the crowding is for.
 """
 

@@ -1,6 +1,6 @@
 """Greedy placing: each waiting job, in its turn, takes the cleanest start at which there is room for it.
 
-The ground floor for placing jobs together (docs/policies.md, 18): it looks at room, but nobody ever moves for
+The ground floor for placing jobs together (docs/policies.md, 19): it looks at room, but nobody ever moves for
 somebody else, and bounds are kept only as far as the turn leaves room.
 """
 

@@ -94,7 +94,7 @@ def threshold(question: Question) -> Choice:
 
 
 def lowest_slot(question: Question) -> Choice:
-    """Start at the cleanest instant before the bound, the first such (docs/policies.md, 9)."""
+    """Start at the cleanest instant before the bound, the first such (docs/policies.md, 10)."""
     series = question.series
     inside = _edges_within(question)
     moments = np.concatenate(([question.earliest.timestamp()], inside))
@@ -103,8 +103,10 @@ def lowest_slot(question: Question) -> Choice:
         return Choice(question.earliest, "the forecast does not cover now")
     best = int(np.nanargmin(values))
     if best == 0:
-        return Choice(question.earliest, f"now is the cleanest before its bound: {values[0]:.0f} g/kWh")
-    return Choice(from_epoch(float(moments[best])), f"{values[best]:.0f} g/kWh then, {values[0]:.0f} now")
+        words = f"now is the cleanest before its bound: {values[0]:.0f} g/kWh"
+        return Choice(question.earliest, words + _whose(question))
+    words = f"{values[best]:.0f} g/kWh then, {values[0]:.0f} now"
+    return Choice(from_epoch(float(moments[best])), words + _whose(question))
 
 
 def _edges_within(question: Question) -> Floats:
@@ -140,7 +142,7 @@ def _whose(question: Question) -> str:
 
 
 def carbon_time(question: Question) -> Choice:
-    """Start where most is saved for each hour until the job would be done (docs/policies.md, 10)."""
+    """Start where most is saved for each hour until the job would be done (docs/policies.md, 11)."""
     length = judged_length(question)
     starts = candidate_starts(question, length)
     means = question.series.means(starts, length.total_seconds())
@@ -150,14 +152,14 @@ def carbon_time(question: Question) -> Choice:
     rates = np.nan_to_num((means[0] - means) / completion, nan=-np.inf)
     best = int(np.argmax(rates))
     if not rates[best] > 0:
-        return Choice(question.earliest, f"no later start saves anything: {means[0]:.0f} g/kWh")
-    return Choice(
-        from_epoch(float(starts[best])), f"{means[best]:.0f} g/kWh over its run, {means[0]:.0f} if now"
-    )
+        words = f"no later start saves anything: {means[0]:.0f} g/kWh"
+        return Choice(question.earliest, words + _whose(question))
+    words = f"{means[best]:.0f} g/kWh over its run, {means[0]:.0f} if now"
+    return Choice(from_epoch(float(starts[best])), words + _whose(question))
 
 
 def static_windows(question: Question) -> Choice:
-    """Start in the next named hours, else at the bound; no forecast is looked at (docs/policies.md, 11)."""
+    """Start in the next named hours, else at the bound; no forecast is looked at (docs/policies.md, 12)."""
     moments = [window.first(question.earliest) for window in question.windows]
     start = min((moment for moment in moments if moment is not None), default=question.bound)
     if start > question.bound:

@@ -125,7 +125,9 @@ class Own:
     def __init__(self, truth: Series) -> None:
         self._truth, self._hours = truth, hourly(truth)
         self._model: tuple[int, Model] | None = None
-        self._last: tuple[int, Series, Band] | None = None
+        self._said: dict[
+            int, tuple[Series, Band]
+        ] = {}  # a year of them is 20 MB, and other policies ask again
 
     @property
     def moments(self) -> Floats:
@@ -138,14 +140,14 @@ class Own:
         hour = int(now // HOUR)
         if not self._hours.first + FEWEST <= hour < self._hours.after:
             return None
-        if self._last is None or self._last[0] != hour:
+        if hour not in self._said:
             try:
                 outlook = forecast(self._learned(hour), self._hours.until(hour), start_of(hour), AHEAD_HOURS)
             except DataError:  # too much of its past is unknown
                 return None
             series = outlook.hours.series(self._truth.zone, "own", self._truth.nature)
-            self._last = (hour, series, outlook.band)
-        return self._last[1], self._last[2]
+            self._said[hour] = (series, outlook.band)
+        return self._said[hour]
 
     def _learned(self, hour: int) -> Model:
         """Return what was learned at the last midnight, or, in the first days, at this hour."""

@@ -108,7 +108,7 @@ class _Pausing(ABC):
 
 @dataclass(eq=False)
 class PercentileSuspend(_Pausing):
-    """Run below a percentile of the first day's intensity, fixed at arrival (docs/policies.md, 12)."""
+    """Run below a percentile of the first day's intensity, fixed at arrival (docs/policies.md, 13)."""
 
     share: float = 0.3
     _below: dict[int, float] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class PercentileSuspend(_Pausing):
 
 @dataclass(eq=False)
 class WaitAwhile(_Pausing):
-    """Run in the cleanest steps between arrival and the latest end (docs/policies.md, 13)."""
+    """Run in the cleanest steps between arrival and the latest end (docs/policies.md, 14)."""
 
     def _weigh(self, asked: Asked, series: Series, slack: float) -> Wish:
         rest = max(self.lengths.of(asked.job) - asked.worked, INSTANT)
@@ -145,7 +145,7 @@ class WaitAwhile(_Pausing):
 
 @dataclass(eq=False)
 class DoubleThreshold(_Pausing):
-    """Pause and resume online, each for a price (docs/policies.md, 14)."""
+    """Pause and resume online, each for a price (docs/policies.md, 15)."""
 
     slot: float = 3600.0
     cost: float = 10.0

@@ -1,7 +1,7 @@
 """Policies on traces: bin/bench plan DATA. Tables in Markdown, as they stand in docs/bench.md.
 
-DATA is the folder above ``jobs`` and ``carbon``. Options choose: ``--part pai|mit|ricc|speed`` (again for more),
-``--policy NAME,...``, ``--zone ZONE,...``, ``--load 0.6,...``, ``--forecast NAME,...``, ``--length NAME,...``.
+DATA is the folder above ``jobs`` and ``carbon``. Options choose: ``--part pai|mit|ricc|speed`` (again for
+more), ``--policy NAME,...``, ``--zone``, ``--load 0.6,...``, ``--forecast`` and ``--length``, likewise.
 Nothing is judged. Each policy runs on the same jobs; the largest part takes hours.
 """
 
@@ -183,14 +183,15 @@ def main() -> None:
     def words(text: str) -> list[str]:
         return text.split(",")
 
+    def numbers(text: str) -> list[float]:
+        return [float(word) for word in words(text)]
+
     reader = argparse.ArgumentParser(prog="bin/bench plan", description=__doc__)
     reader.add_argument("data", type=Path)
     reader.add_argument("--part", action="append", choices=PARTS)
     reader.add_argument("--policy", type=words, default=list(POLICIES))
     reader.add_argument("--zone", type=words, default=list(ZONES))
-    reader.add_argument(
-        "--load", type=lambda text: [float(word) for word in words(text)], default=[0.6, 0.8, 0.95]
-    )
+    reader.add_argument("--load", type=numbers, default=[0.6, 0.8, 0.95])
     reader.add_argument("--forecast", type=words, default=["perfect", "own", "persistence"])
     reader.add_argument("--length", type=words, default=["class-mean", "true"])
     given = reader.parse_args()
