@@ -121,8 +121,10 @@ def test_a_configuration_cannot_be_changed() -> None:
         (
             "policy.name",
             "greenest",
-            "policy.name: expected one of no-wait, threshold, lowest-slot, lowest-window, carbon-time, "
-            'got "greenest"',
+            (
+                "policy.name: expected one of no-wait, threshold, lowest-slot, lowest-window, carbon-time, "
+                'got "greenest"'
+            ),
         ),
         ("zone", "FR", 'zone: no source gives zone "FR"'),
         ("zones", {"south": "FR"}, 'zones.south: no source gives zone "FR"'),
