@@ -17,6 +17,7 @@ from carbonslurm import wiring
 from carbonslurm.core.interval import from_epoch
 from carbonslurm.core.stop import controller_settled
 from carbonslurm.errors import LedgerError
+from carbonslurm.formats.slurm_text import read_time
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.sandbox.grid import publish
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
@@ -172,8 +173,8 @@ class Lives:
             wait_for_state(self.stage.sandbox, job, state, timeout=timeout)
 
     def begin(self, job: str) -> datetime:
-        """When Slurm lets it start."""
-        return from_epoch(int(fields(self.stage.sandbox, job)["EligibleTime"]))
+        """When Slurm lets it start; the epoch where it shows none, as of one that waits for another only."""
+        return read_time(fields(self.stage.sandbox, job)["EligibleTime"]) or from_epoch(0)
 
     def output(self, job: str) -> list[str]:
         """What its runs wrote."""

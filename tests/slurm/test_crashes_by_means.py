@@ -21,7 +21,6 @@ from carbonslurm.core.interval import from_epoch
 from carbonslurm.core.ownership import STARTED
 from carbonslurm.core.priority import AgeWeight, site_factor
 from carbonslurm.core.waiting import NOT_ITS_DUE
-from carbonslurm.formats.slurm_text import read_time
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
 from carbonslurm.sandbox.waiting import wait_until
 from carbonslurm.sandbox.watching import known
@@ -184,9 +183,7 @@ class Told(Lives):
         wait_until(lambda: self.gate_end() <= now_s(), PATIENCE, "the gate to be open")
 
     def is_free(self, job: str) -> bool:
-        shown = fields(self.stage.sandbox, job)
-        begin = read_time(shown["EligibleTime"])
-        return shown["Priority"] != "0" and (begin is None or begin <= now_s())
+        return fields(self.stage.sandbox, job)["Priority"] != "0" and self.begin(job) <= now_s()
 
     def gate_end(self) -> datetime:
         """When the gate opens by itself; the epoch where it is open."""
