@@ -1,0 +1,110 @@
+"""Configuration -> objects: the only room that knows every other.
+
+Each function builds what one command needs and imports it then, so that ``carbon-sbatch --help`` does not pay
+for a database. Nothing is built twice and nothing is kept here. What others call is named below; they say
+``wiring.queue(config)``, whichever module it is in.
+"""
+
+from carbonslurm.wiring.acting import (
+    cycle,
+    ingest,
+    letting_go,
+    rescue,
+    stopping,
+    telling,
+)
+from carbonslurm.wiring.books import (
+    lease,
+    ledger,
+    place,
+    reading,
+    turn_switch,
+)
+from carbonslurm.wiring.carbon import (
+    asking,
+    backfill,
+    between_rounds,
+    carbon_offers,
+    carbon_sources,
+    forecasting,
+    supply,
+    unreadable_secrets,
+)
+from carbonslurm.wiring.clock import (
+    now,
+)
+from carbonslurm.wiring.grid import (
+    chain,
+    direct,
+    filling,
+)
+from carbonslurm.wiring.hook import (
+    account_uid,
+    check_holder,
+    hook_settings,
+)
+from carbonslurm.wiring.looks import (
+    daemon_is_alive,
+    doctor,
+)
+from carbonslurm.wiring.rules import (
+    compensates,
+    cycle_rules,
+    forecast_rules,
+    means,
+    plan_rules,
+    power,
+    zones,
+)
+from carbonslurm.wiring.slurm import (
+    actuators,
+    begin,
+    gate,
+    queue,
+    slurm_environment,
+    wire,
+)
+
+__all__ = [
+    "account_uid",
+    "actuators",
+    "asking",
+    "backfill",
+    "begin",
+    "between_rounds",
+    "carbon_offers",
+    "carbon_sources",
+    "chain",
+    "check_holder",
+    "compensates",
+    "cycle",
+    "cycle_rules",
+    "daemon_is_alive",
+    "direct",
+    "doctor",
+    "filling",
+    "forecast_rules",
+    "forecasting",
+    "gate",
+    "hook_settings",
+    "ingest",
+    "lease",
+    "ledger",
+    "letting_go",
+    "means",
+    "now",
+    "place",
+    "plan_rules",
+    "power",
+    "queue",
+    "reading",
+    "rescue",
+    "slurm_environment",
+    "stopping",
+    "supply",
+    "telling",
+    "turn_switch",
+    "unreadable_secrets",
+    "wire",
+    "zones",
+]
