@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from carbonslurm.core.choice import (
+    CLOCK_TOLERANCE,
     LOOK_BACK,
     OWN,
     ForecastRules,
@@ -80,8 +81,8 @@ class Forecasting:
             now = self.clock()
             if len(found) == MOST:
                 break
-            if now < self._next.get(zone, now):
-                continue
+            if now < self._next.get(zone, now) <= now + HOUR:
+                continue  # one further ahead was set by a clock that has been put back since
             issue = self._zone(zone, [name for name in order if name != OWN], now)
             if issue is not None:
                 self.archive.keep_issues([issue])
@@ -90,7 +91,7 @@ class Forecasting:
 
     def _zone(self, zone: str, sources: Sequence[str], now: datetime) -> Issue | None:
         """Return a new forecast for a zone, None where it needs none now or there can be none."""
-        issues = self.archive.newest_issues(zone, now - LOOK_BACK)
+        issues = self.archive.newest_issues(zone, now - LOOK_BACK, now + CLOCK_TOLERANCE)
         if self.own is OwnForecast.FALLBACK and _served(issues, sources, now, self.rules.max_age):
             return None
         hour = now.replace(minute=0, second=0, microsecond=0)

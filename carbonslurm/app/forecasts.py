@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.core.choice import LOOK_BACK, OWN, ForecastRules, choose
+from carbonslurm.core.choice import CLOCK_TOLERANCE, LOOK_BACK, OWN, ForecastRules, choose
 from carbonslurm.core.forecast import Issue, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.joint import bridged
@@ -71,7 +71,7 @@ def usable_forecasts(
 
 
 def _state(archive: ForecastReader, zone: str, now: datetime, rules: ForecastRules) -> ForecastState:
-    issues = archive.newest_issues(zone, now - LOOK_BACK)
+    issues = archive.newest_issues(zone, now - LOOK_BACK, now + CLOCK_TOLERANCE)
     chosen = choose(issues, rules.order.get(zone), now, rules.max_age)
     if chosen.issue is None:
         return ForecastState(zone, reason=chosen.reason, passed_over=chosen.passed_over)

@@ -33,10 +33,17 @@ class Shelf:
         kept = self._actual.setdefault(_key(series), {})
         kept.update({step.interval: step for step in series.steps()})
 
-    def newest_issues(self, zone: str, since: datetime) -> Sequence[Issue]:
-        """Return the latest published forecast of each source and nature, of those read since a moment."""
+    def newest_issues(self, zone: str, since: datetime, until: datetime | None = None) -> Sequence[Issue]:
+        """Return the latest published forecast of each source and nature, of those read since a moment.
+
+        One published after ``until`` stands behind all others: it is returned where there is no other.
+        """
         newest: dict[_Key, Issue] = {}
-        for issue in sorted(self._issues, key=lambda it: (it.published, it.fetched_at)):
+
+        def place(issue: Issue) -> tuple[bool, datetime, datetime]:
+            return until is None or issue.published <= until, issue.published, issue.fetched_at
+
+        for issue in sorted(self._issues, key=place):
             if issue.series.zone == zone and issue.fetched_at >= since:
                 newest[_key(issue.series)] = issue
         return list(newest.values())

@@ -9,7 +9,7 @@ an issue covers is an estimate. ``actual`` paints measured values alone.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Double, func, insert, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Double, case, func, insert, select, type_coerce
 
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
@@ -42,15 +42,22 @@ class ArchiveReader(Room):
             found = read_issues(connection, connection.execute(newest).all())
         return found[0] if found else None
 
-    def newest_issues(self, zone: str, since: datetime) -> Sequence[Issue]:
+    def newest_issues(self, zone: str, since: datetime, until: datetime | None = None) -> Sequence[Issue]:
         """Return the latest published forecast of each source and nature, of those read since a moment.
+
+        Args:
+            zone: the site's name.
+            since: what was last read before is left out.
+            until: one published later is from the future, by a clock that was wrong, and stands behind all
+                others: it must not hide them until then. None for no limit.
 
         Raises:
             LedgerError: it could not be read.
         """
+        newest_first = (published_at.desc(), ISSUE.c.fetched_at.desc(), ISSUE.c.id.desc())
+        ahead = () if until is None else (case((published_at > until, 1), else_=0),)
         rank = func.row_number().over(
-            partition_by=(ISSUE.c.source, ISSUE.c.kind, ISSUE.c.scope),
-            order_by=(published_at.desc(), ISSUE.c.fetched_at.desc(), ISSUE.c.id.desc()),
+            partition_by=(ISSUE.c.source, ISSUE.c.kind, ISSUE.c.scope), order_by=(*ahead, *newest_first)
         )
         recent = (ISSUE.c.zone == zone, ISSUE.c.fetched_at >= since)
         ranked = select(ISSUE.c.id, rank.label("rank")).where(*recent).subquery()

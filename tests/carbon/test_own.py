@@ -211,3 +211,13 @@ def test_a_round_makes_a_few_and_the_next_goes_on(ledger: Ledger, now: datetime)
     forecasting = Forecasting(ledger, rules, OwnForecast.FALLBACK, lambda: now)
     made = [[issue.series.zone for issue in forecasting.run()] for _ in range(3)]
     assert made == [zones[:MOST], zones[MOST:], []]
+
+
+def test_a_clock_that_is_put_back_keeps_no_forecast_from_being_made(site: Callable[..., Site]) -> None:
+    """The daemon started while the machine's clock was years ahead."""
+    here, right = site(), site().now
+    here.measured(right - 3 * DAY, right)
+    here.now = right + 1000 * DAY
+    assert here.forecasting.run() == ()
+    here.now = right
+    assert len(here.forecasting.run()) == 1

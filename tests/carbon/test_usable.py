@@ -81,3 +81,11 @@ def test_a_state_says_whose_forecast_it_is_and_why_not_anothers(ledger: Ledger, 
     late = state(ledger, now + 12 * HOUR, "b")
     assert (late.series, late.source) == (None, None)
     assert str(late).startswith("zone GB: b: the forecast is stale")
+
+
+def test_a_forecast_from_the_future_does_not_shut_its_source_out(ledger: Ledger, now: datetime) -> None:
+    """It was made by a clock that was wrong, a provider's or ours; the next one counts again."""
+    publish(ledger, "a", now + 400 * 24 * HOUR)
+    assert "from the future" in str(state(ledger, now, "a"))
+    publish(ledger, "a", now)
+    assert state(ledger, now, "a").source == "a"

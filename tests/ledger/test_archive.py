@@ -290,3 +290,25 @@ def test_offers_in_any_order_and_number_make_the_same_archive(
             return counts, _pieces(series) if series else None
 
     assert archive(offers) == archive(sorted(set(offers)))
+
+
+def test_an_issue_from_the_future_hides_none_that_can_be_used(
+    ledger: Ledger, make_issue: Any, clock: Hours
+) -> None:
+    """A clock that was wrong for an hour would shut a source out until then."""
+    ledger.keep_issues(
+        [
+            make_issue(1, (1, 9, 110)),
+            make_issue(2, (2, 9, 120)),
+            make_issue(999, (999, 1001, 900)),
+            make_issue(998, (998, 999, 800), source="own"),
+        ]
+    )
+
+    def found(until: float | None) -> dict[str, datetime]:
+        newest = ledger.newest_issues("gb", clock(0), None if until is None else clock(until))
+        return {issue.series.source: issue.published for issue in newest}
+
+    assert found(2) == {"neso": clock(2), "own": clock(998)}
+    assert found(1.5) == {"neso": clock(1), "own": clock(998)}
+    assert found(None) == found(999) == {"neso": clock(999), "own": clock(998)}
