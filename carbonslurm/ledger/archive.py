@@ -1,9 +1,10 @@
 """Every issue and every measured value, as published, and the picture that they make together.
 
-A window's intensity is painted in layers, later over earlier (``painting``): the issues in the order in which
-they were published, then the measured values in the order in which they were stored. So a measured value
-hides every forecast, a revision hides what it revises, and steps of different length may overlap. What only
-an issue covers is an estimate. ``actual`` paints measured values alone.
+A window's intensity is painted in layers, later over earlier (``painting``): our own issues, then the
+providers', each in the order in which they were published, then the measured values in the order in which
+they were stored. So a measured value hides every forecast, a revision hides what it revises, and steps of
+different length may overlap. What only an issue covers is an estimate. ``actual`` paints measured values
+alone.
 """
 
 from collections.abc import Sequence

@@ -312,3 +312,13 @@ def test_an_issue_from_the_future_hides_none_that_can_be_used(
     assert found(2) == {"neso": clock(2), "own": clock(998)}
     assert found(1.5) == {"neso": clock(1), "own": clock(998)}
     assert found(None) == found(999) == {"neso": clock(999), "own": clock(998)}
+
+
+def test_our_own_issues_fill_only_what_no_provider_forecast(
+    ledger: Ledger, make_issue: Any, clock: Hours, nature: Nature
+) -> None:
+    """Ours may be the newest: it is made each hour, and knows less. Steps may be of different length."""
+    ledger.keep_issue(make_issue(0, (0, 1, 150), (1, 3, 160)))
+    ledger.keep_issue(make_issue(1, (0, 1, 60), (1, 2, 60), (2, 3, 60), (3, 4, 60), source="own"))
+    series = ledger.intensity("gb", nature, Interval(clock(0), clock(4)))
+    assert [(end, value) for _, end, value, _ in _pieces(series)] == [(1, 150), (2, 160), (3, 160), (4, 60)]
