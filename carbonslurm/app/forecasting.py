@@ -98,7 +98,9 @@ class Forecasting:
         self._next[zone] = hour + HOUR
         if any(issue.series.source == OWN and hour <= issue.published <= now for issue in issues):
             return None
-        nature = planning_nature(issues, sources) or self._measured_nature(zone, sources)
+        nature = planning_nature(issues, sources, now, self.rules.max_age) or self._measured_nature(
+            zone, sources
+        )
         try:
             issue = self._issue(zone, nature, now)
         except DataError as error:
