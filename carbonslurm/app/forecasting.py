@@ -1,10 +1,11 @@
 """Our own forecasts, from what the sources measured: made where no source gives a usable one, or always.
 
-For each zone that needs one, once an hour: history from the archive, of the zone's planning nature alone,
-goes into ``core.forecaster``, and what that says is kept as an issue of the source ``own``, with its band. A
-model is trained when a zone first needs one and again each night (UTC), and lives in memory: training takes
-less than a second, so a restarted daemon trains anew. It starts from two days of history. With the newest
-value hours old there is still a forecast, with a wider band: that is core's to say.
+For each zone that needs one, once an hour: history from the archive, of the zone's planning nature alone (and
+of one source, where that has an unknown scope), goes into ``core.forecaster``, and what that says is kept as
+an issue of the source ``own``, with its band. A model is trained when a zone first needs one and again each
+night (UTC), and lives in memory: training takes less than a second, so a restarted daemon trains anew. It
+starts from two days of history. With the newest value hours old there is still a forecast, with a wider band:
+that is core's to say.
 
 A zone with too little history, or without measured values, gets no forecast of ours; it is tried again soon,
 since history may be on its way.
@@ -14,6 +15,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Self
 
 from carbonslurm.core.choice import (
     CLOCK_TOLERANCE,
@@ -23,9 +25,9 @@ from carbonslurm.core.choice import (
     OwnForecast,
     choose,
     is_good,
-    planning_nature,
+    leading,
 )
-from carbonslurm.core.forecast import Issue, Nature
+from carbonslurm.core.forecast import Issue, Nature, Scope, Series
 from carbonslurm.core.forecaster import Model, forecast, train
 from carbonslurm.core.hourly import Hourly, hourly
 from carbonslurm.core.interval import Interval, iso
@@ -43,11 +45,29 @@ DEPTH = timedelta(days=205)  # of history that is fetched for it: from 200 on a 
 
 
 @dataclass(frozen=True, slots=True)
+class _Ground:
+    """Of what a forecast is made: values of one nature, by one source where that is all that they share."""
+
+    nature: Nature
+    source: str | None
+
+    @classmethod
+    def by(cls, nature: Nature, source: str) -> Self:
+        """Return that of a source's values."""
+        return cls(nature, source if nature.scope is Scope.UNKNOWN else None)
+
+    @classmethod
+    def of(cls, series: Series) -> Self:
+        """Return that which a series belongs to."""
+        return cls.by(series.nature, series.source)
+
+
+@dataclass(frozen=True, slots=True)
 class _Learned:
-    """A model, of which nature it is, and on which day it was trained."""
+    """A model, of what it was made, and on which day it was trained."""
 
     model: Model
-    nature: Nature
+    ground: _Ground
     day: date
 
 
@@ -98,11 +118,10 @@ class Forecasting:
         self._next[zone] = hour + HOUR
         if any(issue.series.source == OWN and hour <= issue.published <= now for issue in issues):
             return None
-        nature = planning_nature(issues, sources, now, self.rules.max_age) or self._measured_nature(
-            zone, sources
-        )
+        leader = leading(issues, sources, now, self.rules.max_age)
+        ground = self._measured_first(zone, sources) if leader is None else _Ground.of(leader.series)
         try:
-            issue = self._issue(zone, nature, now)
+            issue = self._issue(zone, ground, now)
         except DataError as error:
             self._next[zone] = now + AGAIN
             self._say(zone, str(error))
@@ -115,33 +134,33 @@ class Forecasting:
             logger.info("%s: %s: %s", OWN, zone, words)
         self._said[zone] = words
 
-    def _issue(self, zone: str, nature: Nature | None, now: datetime) -> Issue:
-        if nature is None:
+    def _issue(self, zone: str, ground: _Ground | None, now: datetime) -> Issue:
+        if ground is None:
             raise DataError("nothing was measured that it could be made of")
-        model = self._model(zone, nature, now)
-        outlook = forecast(model, self._history(zone, nature, Interval(now - RECENT, now)), now)
-        return Issue(outlook.hours.series(zone, OWN, nature), now, now, outlook.band)
+        model = self._model(zone, ground, now)
+        outlook = forecast(model, self._history(zone, ground, Interval(now - RECENT, now)), now)
+        return Issue(outlook.hours.series(zone, OWN, ground.nature), now, now, outlook.band)
 
-    def _model(self, zone: str, nature: Nature, now: datetime) -> Model:
+    def _model(self, zone: str, ground: _Ground, now: datetime) -> Model:
         learned = self._models.get(zone)
-        if learned is None or (learned.nature, learned.day) != (nature, now.date()):
-            model = train(self._history(zone, nature, Interval(now - LEARN, now)))
-            learned = self._models[zone] = _Learned(model, nature, now.date())
+        if learned is None or (learned.ground, learned.day) != (ground, now.date()):
+            model = train(self._history(zone, ground, Interval(now - LEARN, now)))
+            learned = self._models[zone] = _Learned(model, ground, now.date())
         return learned.model
 
-    def _history(self, zone: str, nature: Nature, window: Interval) -> Hourly:
-        measured = self.archive.actual(zone, nature, window)
+    def _history(self, zone: str, ground: _Ground, window: Interval) -> Hourly:
+        measured = self.archive.actual(zone, ground.nature, window, ground.source)
         if measured is None:
             raise DataError("nothing was measured lately")
         return hourly(measured).until(int(window.end.timestamp() // 3600))
 
-    def _measured_nature(self, zone: str, sources: Sequence[str]) -> Nature | None:
-        """Return the nature of what the first source measures that measures anything."""
+    def _measured_first(self, zone: str, sources: Sequence[str]) -> _Ground | None:
+        """Return what the first source measures that measures anything."""
         known = self.archive.sources(zone)
         for name in sources:
             natures = [it.nature for it in known if it.source == name and it.measured is not None]
             if natures:
-                return min(natures, key=str)
+                return _Ground.by(min(natures, key=str), name)
         return None
 
 

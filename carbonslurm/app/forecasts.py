@@ -3,8 +3,9 @@
 Which one counts is ``core.choice``'s to say. A forecast comes from one issue alone, and natures never meet.
 Without one, jobs are released.
 
-A source's forecast is moved to where the measured values of its nature end (``core.joint``), as it is read:
-in the archive it stays as issued. Our own begins there by itself.
+A source's forecast is moved to where its own measured values of its nature end (``core.joint``), as it is
+read: in the archive it stays as issued. Where another source ended says nothing of it: two models of one grid
+have two levels. Our own begins there by itself.
 """
 
 from collections.abc import Iterable, Mapping
@@ -81,7 +82,7 @@ def _state(archive: ForecastReader, zone: str, now: datetime, rules: ForecastRul
 
 
 def joined(archive: ForecastReader, issue: Issue, now: datetime) -> Issue:
-    """Return a forecast moved to where the measured values of its nature end; our own begins there by itself.
+    """Return a forecast moved to where its source's measured values end; our own begins there by itself.
 
     Raises:
         LedgerError: the archive cannot be read.
@@ -89,5 +90,5 @@ def joined(archive: ForecastReader, issue: Issue, now: datetime) -> Issue:
     series = issue.series
     if series.source == OWN:
         return issue
-    measured = archive.actual(series.zone, series.nature, Interval(now - MEASURED, now))
+    measured = archive.actual(series.zone, series.nature, Interval(now - MEASURED, now), series.source)
     return issue if measured is None else bridged(issue, measured)

@@ -48,13 +48,16 @@ class Shelf:
                 newest[_key(issue.series)] = issue
         return list(newest.values())
 
-    def actual(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        """Return the measured values of a window, of the first source that has any; None where none has."""
-        for (its_zone, source, its_nature), steps in self._actual.items():
-            if (its_zone, its_nature) == (zone, nature):
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
+        """Return the measured values of a window, of the first source that has any; None where none has.
+
+        Where a source is named, its alone.
+        """
+        for (its_zone, its_name, its_nature), steps in self._actual.items():
+            if (its_zone, its_nature) == (zone, nature) and source in (None, its_name):
                 inside = _side_by_side([step for step in steps.values() if _meets(step.interval, window)])
                 if inside:
-                    return Series.from_steps(zone, source, nature, inside)
+                    return Series.from_steps(zone, its_name, nature, inside)
         return None
 
     def unmeasured(self, zone: str, source: str, window: Interval) -> Sequence[Interval]:

@@ -88,16 +88,22 @@ class ArchiveReader(Room):
 
     # --- what was measured ---
 
-    def actual(self, zone: str, nature: Nature, window: Interval) -> Series | None:
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
         """Return the newest measured values of a window, in g/kWh; None where there is none.
 
         No forecast is among them, and what was not measured is unknown. Steps may reach beyond the window.
+
+        Args:
+            zone: the site's name.
+            nature: kind and scope.
+            window: of which values are wanted.
+            source: only this one's; None for all.
 
         Raises:
             LedgerError: it could not be read.
         """
         with self._database.reading() as connection:
-            return painted(zone, nature, _measured(connection, zone, nature, window))
+            return painted(zone, nature, _measured(connection, zone, nature, window, source))
 
     def revisions(self, zone: str, nature: Nature, window: Interval) -> Sequence[Revision]:
         """Return every measured value of a window, in the order in which they were stored.
@@ -283,8 +289,11 @@ def _intensity(connection: Connection, zone: str, nature: Nature, window: Interv
     return series
 
 
-def _measured(connection: Connection, zone: str, nature: Nature, window: Interval) -> list[Layer]:
+def _measured(
+    connection: Connection, zone: str, nature: Nature, window: Interval, source: str | None = None
+) -> list[Layer]:
     table = INTENSITY.c
+    of = () if source is None else (table.source == source,)
     rows = connection.execute(
         select(
             type_coerce(table.starts_at, Double),
@@ -293,7 +302,7 @@ def _measured(connection: Connection, zone: str, nature: Nature, window: Interva
             table.estimated,
             table.source,
         )
-        .where(*_within(zone, nature, window))
+        .where(*_within(zone, nature, window), *of)
         .order_by(table.id)
     )
     return [Layer(*row) for row in rows]

@@ -152,8 +152,11 @@ class ForecastReader(Protocol):
         One published after ``until`` stands behind all others: it is returned where there is no other.
         """
 
-    def actual(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        """Return the newest measured values of a window, None where there is none; no forecast among them."""
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
+        """Return the newest measured values of a window, of one source or of all, None where there is none.
+
+        No forecast is among them.
+        """
 
 
 class ArchiveReader(ForecastReader, Protocol):

@@ -16,6 +16,7 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.ledger.writing import Ledger
 
 DIRECT = Nature(Kind.AVERAGE, Scope.DIRECT)
+UNSAID = Nature(Kind.AVERAGE, Scope.UNKNOWN)
 LIFECYCLE = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -39,9 +40,11 @@ class Site:
     def rules(self) -> ForecastRules:
         return ForecastRules(6 * HOUR, {"GB": order_of(["a", "b"], self.own)})
 
-    def measured(self, start: datetime, end: datetime, source: str = "a", nature: Nature = DIRECT) -> None:
+    def measured(
+        self, start: datetime, end: datetime, source: str = "a", nature: Nature = DIRECT, times: float = 1
+    ) -> None:
         hours = np.arange(start.timestamp() // 3600, end.timestamp() // 3600)
-        values = 300 + 200 * np.cos(hours % 24 / 24 * 2 * np.pi)
+        values = times * (300 + 200 * np.cos(hours % 24 / 24 * 2 * np.pi))
         edges = np.append(hours, hours[-1] + 1) * 3600
         flags = np.zeros(len(hours), dtype=bool)
         self.ledger.keep_actual(Series("GB", source, nature, edges, values, flags), self.now)
@@ -153,6 +156,17 @@ def test_it_is_made_of_one_nature_the_one_by_which_the_zone_plans(site: Callable
     here.measured(here.now - 7 * HOUR, here.now, "b", DIRECT)
     assert here.forecasting.run()[0].series.nature == DIRECT
     assert here.state().series is not None
+
+
+def test_of_unknown_scope_it_is_made_of_one_source(site: Callable[..., Site]) -> None:
+    """Two sources that do not say what they count have two levels; one model of both would have a step."""
+    here = site()
+    here.published("b", hours=5, nature=UNSAID)
+    here.measured(here.now - 4 * DAY, here.now, "b", UNSAID)
+    here.measured(here.now - 2 * DAY, here.now, "a", UNSAID, times=5)
+    (issue,) = here.forecasting.run()
+    assert issue.series.values.max() == pytest.approx(500, rel=0.1)
+    assert here.state().source == OWN
 
 
 def test_of_a_nature_that_nobody_measures_there_is_none(site: Callable[..., Site]) -> None:

@@ -12,8 +12,8 @@ from carbonslurm.core.choice import (
     OwnForecast,
     choose,
     is_good,
+    leading,
     order_of,
-    planning_nature,
     why_not,
 )
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
@@ -24,6 +24,7 @@ HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 MAX_AGE = 6 * HOUR
 DIRECT = Nature(Kind.AVERAGE, Scope.DIRECT)
 MARGINAL = Nature(Kind.MARGINAL, Scope.OPERATIONAL)
+UNSAID = Nature(Kind.AVERAGE, Scope.UNKNOWN)
 
 
 def issue(source: str, made: float = 0, until: float = 48, nature: Nature = DIRECT) -> Issue:
@@ -73,7 +74,8 @@ def test_natures_do_not_mix_the_first_source_says_which() -> None:
 
 
 def planned_by(*issues: Issue, order: tuple[str, ...] = ("a", "b", OWN)) -> Nature | None:
-    return planning_nature(issues, order, NOON, MAX_AGE)
+    leader = leading(issues, order, NOON, MAX_AGE)
+    return None if leader is None else leader.series.nature
 
 
 def test_of_two_natures_by_one_source_always_the_same_counts() -> None:
@@ -104,6 +106,16 @@ def test_our_own_of_an_old_nature_goes_when_the_sources_changes() -> None:
     issues = [issue("a", -48), issue("a", 0, nature=MARGINAL), issue(OWN, 0)]
     found = choose(issues, ("a", OWN), NOON, MAX_AGE)
     assert (found.issue, found.passed_over) == (issues[1], ())
+
+
+def test_of_unknown_scope_only_the_same_source_goes_on() -> None:
+    """Two providers that do not say what they count have not said the same."""
+    issues = [issue("a", -7, nature=UNSAID), issue("b", nature=UNSAID), issue(OWN, nature=UNSAID)]
+    found = choose(issues, ("a", "b", OWN), NOON, MAX_AGE)
+    assert found.issue is issues[2]
+    assert found.passed_over[1] == "b: its scope is unknown, and so is that of a"
+    assert choose(issues[:2], ("a", "b"), NOON, MAX_AGE).issue is None
+    assert choose([*issues[1:], issue("a", nature=UNSAID)], ("a", "b"), NOON, MAX_AGE).issue is not None
 
 
 def test_our_own_has_no_say_on_the_nature_while_a_source_publishes() -> None:

@@ -228,6 +228,9 @@ def test_actual_values_have_no_forecast_among_them(
     ledger.keep_actual(make_series((0, 1, 100), (2, 3, 120)), clock(3))
     ledger.keep_actual(make_series((0, 1, 105)), clock(4))
     assert _pieces(ledger.actual("gb", nature, window)) == [(0, 1, 105, False), (2, 3, 120, False)]
+    ledger.keep_actual(make_series((2, 3, 700), source="other"), clock(5))
+    assert _pieces(ledger.actual("gb", nature, window, "neso")) == [(0, 1, 105, False), (2, 3, 120, False)]
+    assert ledger.actual("gb", nature, window, "nobody") is None
 
 
 def test_revisions_are_told_in_order(ledger: Ledger, make_series: Any, clock: Hours, nature: Nature) -> None:
