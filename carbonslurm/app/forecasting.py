@@ -2,10 +2,10 @@
 
 For each zone that needs one, once an hour: history from the archive, of the zone's planning nature alone (and
 of one source, where that has an unknown scope), goes into ``core.forecaster``, and what that says is kept as
-an issue of the source ``own``, with its band. A model is trained when a zone first needs one and again each
-night (UTC), and lives in memory: training takes less than a second, so a restarted daemon trains anew. It
-starts from two days of history. With the newest value hours old there is still a forecast, with a wider band:
-that is core's to say.
+an issue of the source ``own``, with its band. A model is trained when a zone first needs one, again each
+night (UTC), and when its history has grown, as it does while the past is fetched. It lives in memory:
+training takes less than a second, so a restarted daemon trains anew. It starts from two days of history. With
+the newest value hours old there is still a forecast, with a wider band: that is core's to say.
 
 A zone with too little history, or without measured values, gets no forecast of ours; it is tried again soon,
 since history may be on its way.
@@ -28,7 +28,7 @@ from carbonslurm.core.choice import (
     leading,
 )
 from carbonslurm.core.forecast import Issue, Nature, Scope, Series
-from carbonslurm.core.forecaster import Model, forecast, train
+from carbonslurm.core.forecaster import Model, forecast, outgrown, train
 from carbonslurm.core.hourly import Hourly, hourly
 from carbonslurm.core.interval import Interval, iso
 from carbonslurm.errors import DataError
@@ -64,11 +64,24 @@ class _Ground:
 
 @dataclass(frozen=True, slots=True)
 class _Learned:
-    """A model, of what it was made, and on which day it was trained."""
+    """A model, of what it was made, and on which day it was trained.
+
+    Attributes:
+        seen: known hours that it was trained with.
+        recent: known hours of the last weeks then.
+        span: hours from the first measured value to the last then.
+    """
 
     model: Model
     ground: _Ground
     day: date
+    seen: int
+    recent: int
+    span: int
+
+    def known(self, recent: int, span: int) -> int:
+        """Return about how many hours are known now, without reading a year of them."""
+        return self.seen + max(recent - self.recent, span - self.span, 0)
 
 
 @dataclass(slots=True)
@@ -137,16 +150,31 @@ class Forecasting:
     def _issue(self, zone: str, ground: _Ground | None, now: datetime) -> Issue:
         if ground is None:
             raise DataError("nothing was measured that it could be made of")
-        model = self._model(zone, ground, now)
-        outlook = forecast(model, self._history(zone, ground, Interval(now - RECENT, now)), now)
+        recent = self._history(zone, ground, Interval(now - RECENT, now))
+        outlook = forecast(self._model(zone, ground, recent.known, now), recent, now)
         return Issue(outlook.hours.series(zone, OWN, ground.nature), now, now, outlook.band)
 
-    def _model(self, zone: str, ground: _Ground, now: datetime) -> Model:
-        learned = self._models.get(zone)
-        if learned is None or (learned.ground, learned.day) != (ground, now.date()):
-            model = train(self._history(zone, ground, Interval(now - LEARN, now)))
-            learned = self._models[zone] = _Learned(model, ground, now.date())
+    def _model(self, zone: str, ground: _Ground, recent: int, now: datetime) -> Model:
+        """Return the zone's model, trained anew where it is of another day, or its history has grown."""
+        learned, span = self._models.get(zone), self._span(zone, ground, now)
+        made_of = (ground, now.date())
+        if (
+            learned is None
+            or (learned.ground, learned.day) != made_of
+            or outgrown(learned.seen, learned.known(recent, span))
+        ):
+            history = self._history(zone, ground, Interval(now - LEARN, now))
+            learned = self._models[zone] = _Learned(train(history), *made_of, history.known, recent, span)
         return learned.model
+
+    def _span(self, zone: str, ground: _Ground, now: datetime) -> int:
+        """Return the hours from the first measured value to the last, of what a model may learn from."""
+        known = [it for it in self.archive.sources(zone) if it.nature == ground.nature]
+        spans = [it.measured for it in known if it.measured and ground.source in (None, it.source)]
+        if not spans:
+            return 0
+        first = max(min(span.start for span in spans), now - LEARN)
+        return int((min(max(span.end for span in spans), now) - first) / HOUR)
 
     def _history(self, zone: str, ground: _Ground, window: Interval) -> Hourly:
         measured = self.archive.actual(zone, ground.nature, window, ground.source)

@@ -212,6 +212,38 @@ def test_a_model_is_trained_anew_each_night(site: Callable[..., Site]) -> None:
     assert here.forecasting._models["GB"] is not first  # noqa: SLF001
 
 
+@pytest.mark.parametrize(("days", "then"), [(3, 205), (34, 36), (60, 73)])
+def test_a_model_is_trained_anew_when_its_history_has_grown(
+    site: Callable[..., Site], days: int, then: int
+) -> None:
+    """A fresh daemon begins with what the source gives at once; the past comes in behind, within minutes."""
+    here = site()
+    here.measured(here.now - days * DAY, here.now + 2 * HOUR)
+    here.forecasting.run()
+    first = here.forecasting._models["GB"].model  # noqa: SLF001
+    here.measured(here.now - then * DAY, here.now - days * DAY)
+    here.now += HOUR
+    here.forecasting.run()
+    grown = here.forecasting._models["GB"].model  # noqa: SLF001
+    assert grown is not first
+    here.now += HOUR
+    here.forecasting.run()
+    assert here.forecasting._models["GB"].model is grown  # noqa: SLF001
+
+
+def test_a_hole_that_is_filled_counts_as_growth(site: Callable[..., Site]) -> None:
+    """The daemon was away for weeks: the span of the history is as it was, and more of it is known."""
+    here = site()
+    here.measured(here.now - 30 * DAY, here.now - 28 * DAY)
+    here.measured(here.now - DAY, here.now + HOUR)
+    here.forecasting.run()
+    first = here.forecasting._models["GB"].model  # noqa: SLF001
+    here.measured(here.now - 28 * DAY, here.now - DAY)
+    here.now += HOUR
+    here.forecasting.run()
+    assert here.forecasting._models["GB"].model is not first  # noqa: SLF001
+
+
 def test_a_round_makes_a_few_and_the_next_goes_on(ledger: Ledger, now: datetime) -> None:
     """A daemon that starts with hundreds of zones has its first cycle soon."""
     site = Site(now, ledger)
