@@ -5,7 +5,8 @@ of one source, where that has an unknown scope), goes into ``core.forecaster``, 
 an issue of the source ``own``, with its band. A model is trained when a zone first needs one, again each
 night (UTC), and when its history has grown, as it does while the past is fetched. It lives in memory:
 training takes less than a second, so a restarted daemon trains anew. It starts from two days of history. With
-the newest value hours old there is still a forecast, with a wider band: that is core's to say.
+the newest value hours old there is still a forecast, with a wider band: that is core's to say. With
+one older than four days there is none. The issue tells how old it was.
 
 A zone with too little history, or without measured values, gets no forecast of ours; it is tried again soon,
 since history may be on its way.
@@ -29,7 +30,7 @@ from carbonslurm.core.choice import (
 )
 from carbonslurm.core.forecast import Issue, Nature, Scope, Series
 from carbonslurm.core.forecaster import Model, forecast, outgrown, train
-from carbonslurm.core.hourly import Hourly, hourly
+from carbonslurm.core.hourly import Hourly, hourly, start_of
 from carbonslurm.core.interval import Interval, iso
 from carbonslurm.errors import DataError
 from carbonslurm.ports import OwnArchive
@@ -41,6 +42,12 @@ RECENT = timedelta(days=35)  # of history that a forecast looks at
 HOUR = timedelta(hours=1)  # from one forecast to the next
 AGAIN = timedelta(minutes=5)  # after one that could not be made: history may be on its way
 MOST = 20  # forecasts a round: the first cycle of a new daemon must not wait for hundreds of models
+# With the newest measured value older than this there is no forecast of ours. A model knows its errors up
+# to 144 h ahead (core/forecaster.py): at this age still those of the next two days, in which most jobs run;
+# behind them the last day's band repeats, when errors have all but stopped growing (docs/forecaster.md).
+# Polls of live sources were away for up to 85 h. What is older tells of the season's usual day: no job must
+# wait by that.
+OLDEST = timedelta(hours=96)
 DEPTH = timedelta(days=205)  # of history that is fetched for it: from 200 on a model has all of its members
 
 
@@ -152,7 +159,10 @@ class Forecasting:
             raise DataError("nothing was measured that it could be made of")
         recent = self._history(zone, ground, Interval(now - RECENT, now))
         outlook = forecast(self._model(zone, ground, recent.known, now), recent, now)
-        return Issue(outlook.hours.series(zone, OWN, ground.nature), now, now, outlook.band)
+        known = start_of(outlook.origin)
+        if now - known > OLDEST:
+            raise DataError(f"measured values end at {iso(known)}: at most {OLDEST} old is allowed")
+        return Issue(outlook.hours.series(zone, OWN, ground.nature), now, now, outlook.band, known)
 
     def _model(self, zone: str, ground: _Ground, recent: int, now: datetime) -> Model:
         """Return the zone's model, trained anew where it is of another day, or its history has grown."""

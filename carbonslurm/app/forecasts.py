@@ -29,6 +29,7 @@ class ForecastState:
         zone: the site's name of the zone.
         series: the intensities to plan by, covering now; None where there is no usable issue.
         age: of the issue that counts, None where there is none.
+        data_age: of the newest measured value that it knew, None where its source does not say.
         source: of that issue, likewise; ``own`` is our own forecaster.
         reason: why there is no series, in one line; None where there is one.
         passed_over: the sources before this one in the site's order, each with the reason why it is not used.
@@ -40,6 +41,7 @@ class ForecastState:
     source: str | None = None
     reason: str | None = None
     passed_over: tuple[str, ...] = ()
+    data_age: timedelta | None = None
 
     def __str__(self) -> str:
         if self.series is None or self.age is None:
@@ -49,9 +51,14 @@ class ForecastState:
 
     @property
     def age_text(self) -> str:
-        """How old the issue is, for people."""
-        minutes = max(int((self.age or timedelta()).total_seconds() // 60), 0)
-        return f"{minutes} min old" if minutes < 120 else f"{minutes // 60} h old"
+        """How old the issue is, and what it was made from, for people."""
+        made = "" if self.data_age is None else f", made from values up to {_span(self.data_age)} ago"
+        return f"{_span(self.age or timedelta())} old{made}"
+
+
+def _span(age: timedelta) -> str:
+    minutes = max(int(age.total_seconds() // 60), 0)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 def usable_forecasts(
@@ -78,7 +85,15 @@ def _state(archive: ForecastReader, zone: str, now: datetime, rules: ForecastRul
         return ForecastState(zone, reason=chosen.reason, passed_over=chosen.passed_over)
     issue = joined(archive, chosen.issue, now)
     age, source = now - issue.published, issue.series.source
-    return ForecastState(zone, issue.series, age, source, passed_over=chosen.passed_over)
+    known = issue.measured_until
+    return ForecastState(
+        zone,
+        issue.series,
+        age,
+        source,
+        passed_over=chosen.passed_over,
+        data_age=None if known is None else now - known,
+    )
 
 
 def joined(archive: ForecastReader, issue: Issue, now: datetime) -> Issue:

@@ -66,6 +66,7 @@ def _issue_columns(issue: Issue, known: Any) -> Columns:
         "starts_at": from_epoch(float(issue.series.edges[known[0]])),
         "ends_at": from_epoch(float(issue.series.edges[known[-1] + 1])),
         "share": None if issue.band is None else issue.band.share,
+        "measured_until": issue.measured_until,
     }
 
 
@@ -117,7 +118,7 @@ def _issue(row: Row[Any], points: Floats) -> Issue:
     nature = Nature(Kind(row.kind), Scope(row.scope))
     series = Series(row.zone, row.source, nature, edges, values, estimated)
     band = None if row.share is None else Band(low, high, row.share)
-    return Issue(series, generated_at=row.generated_at, fetched_at=row.fetched_at, band=band)
+    return Issue(series, row.generated_at, row.fetched_at, band, row.measured_until)
 
 
 def forecast_layers(connection: Connection, zone: str, nature: Nature, window: Interval) -> list[Layer]:

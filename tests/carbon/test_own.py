@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbonslurm.app.forecasting import MOST, Forecasting
+from carbonslurm.app.forecasting import MOST, OLDEST, Forecasting
 from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.core.choice import OWN, ForecastRules, OwnForecast, order_of
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series
@@ -210,6 +210,42 @@ def test_a_model_is_trained_anew_each_night(site: Callable[..., Site]) -> None:
     here.forecasting.run()
     assert here.forecasting._models["GB"].model.trained_until >= first.model.trained_until  # noqa: SLF001
     assert here.forecasting._models["GB"] is not first  # noqa: SLF001
+
+
+def test_of_values_older_than_four_days_there_is_no_forecast(site: Callable[..., Site]) -> None:
+    """A source that no longer measures: what is made anew each hour is still of that day."""
+    here = site()
+    here.now = end = here.now.replace(minute=0)
+    here.measured(end - 14 * DAY, end)
+    here.now = end + OLDEST
+    (last,) = here.forecasting.run()
+    assert last.measured_until == end
+    here.now += MINUTE
+    here.restart()
+    here.now += HOUR
+    assert here.forecasting.run() == ()
+    here.now += 6 * HOUR
+    assert here.state().series is None
+    here.measured(end + OLDEST, here.now)
+    here.now += HOUR
+    assert len(here.forecasting.run()) == 1
+
+
+def test_a_state_says_how_old_the_values_were_that_ours_was_made_from(site: Callable[..., Site]) -> None:
+    """It counts from the measurement, not from when the forecast was made: that is never long ago."""
+    here = site()
+    here.now = end = here.now.replace(minute=0)
+    here.measured(end - 14 * DAY, end)
+    here.now = end + 20 * HOUR
+    here.forecasting.run()
+    here.measured(end, end + 20 * HOUR)  # comes later: this forecast was made without it
+    here.now += 30 * MINUTE
+    state = here.state()
+    assert (state.age, state.data_age) == (30 * MINUTE, 20 * HOUR + 30 * MINUTE)
+    assert state.age_text == "30 min old, made from values up to 20 h ago"
+    assert "forecast of own, 30 min old, made from values up to 20 h ago, average, direct" in str(state)
+    here.published("a")
+    assert (here.state().source, here.state().data_age) == ("a", None)
 
 
 @pytest.mark.parametrize(("days", "then"), [(3, 205), (34, 36), (60, 73)])

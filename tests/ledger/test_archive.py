@@ -169,6 +169,15 @@ def test_a_band_is_read_back_as_it_was_given(ledger: Ledger, make_issue: Any, cl
         np.testing.assert_array_equal(issue.series.estimated, plain.series.estimated)
 
 
+def test_it_is_kept_up_to_when_a_forecast_knew_measured_values(
+    ledger: Ledger, make_issue: Any, clock: Hours
+) -> None:
+    plain = make_issue(1, (1, 2, 100))
+    ledger.keep_issues([replace(plain, measured_until=clock(0.5)), make_issue(2, (2, 3, 100))])
+    read = ledger.issues("gb", Interval(clock(0), clock(3)))
+    assert [issue.measured_until for issue in read] == [clock(0.5), None]
+
+
 def test_of_several_issues_all_are_stored_or_none(ledger: Ledger, make_issue: Any) -> None:
     with pytest.raises(DataError):
         ledger.keep_issues([make_issue(1, (1, 2, 100)), make_issue(2, (1, 2, float("nan")))])
