@@ -15,7 +15,7 @@ from carbonslurm.app.fetch import Chain
 from carbonslurm.app.filling import Filling, in_person
 from carbonslurm.app.forecasting import Forecasting
 from carbonslurm.app.shelf import Shelf
-from carbonslurm.core.choice import LOOK_BACK, ForecastRules, OwnForecast, choose, order_of
+from carbonslurm.core.choice import CLOCK_TOLERANCE, LOOK_BACK, ForecastRules, OwnForecast, choose, order_of
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.mix import Mix
 from carbonslurm.errors import DataError, RefusedError, UnavailableError
@@ -115,7 +115,7 @@ class Direct:
 
     def _has_forecast(self, zone: str) -> bool:
         now = self.clock()
-        issues = self.shelf.newest_issues(zone, now - LOOK_BACK)
+        issues = self.shelf.newest_issues(zone, now - LOOK_BACK, now + CLOCK_TOLERANCE)
         return choose(issues, self.rules.order.get(zone), now, self.rules.max_age).issue is not None
 
     def _forecast(self, zone: str) -> list[str]:

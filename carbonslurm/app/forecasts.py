@@ -3,15 +3,16 @@
 Which one counts is ``core.choice``'s to say. A forecast comes from one issue alone, and natures never meet.
 Without one, jobs are released.
 
-A source's forecast is moved to where the measured values of its nature end (``core.joint``), as it is read:
-in the archive it stays as issued. Our own begins there by itself.
+A source's forecast is moved to where its own measured values of its nature end (``core.joint``), as it is
+read: in the archive it stays as issued. Where another source ended says nothing of it: two models of one grid
+have two levels. Our own begins there by itself.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.core.choice import LOOK_BACK, OWN, ForecastRules, choose
+from carbonslurm.core.choice import CLOCK_TOLERANCE, LOOK_BACK, OWN, ForecastRules, choose
 from carbonslurm.core.forecast import Issue, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.joint import bridged
@@ -28,6 +29,7 @@ class ForecastState:
         zone: the site's name of the zone.
         series: the intensities to plan by, covering now; None where there is no usable issue.
         age: of the issue that counts, None where there is none.
+        data_age: of the newest measured value that it knew, None where its source does not say.
         source: of that issue, likewise; ``own`` is our own forecaster.
         reason: why there is no series, in one line; None where there is one.
         passed_over: the sources before this one in the site's order, each with the reason why it is not used.
@@ -39,6 +41,7 @@ class ForecastState:
     source: str | None = None
     reason: str | None = None
     passed_over: tuple[str, ...] = ()
+    data_age: timedelta | None = None
 
     def __str__(self) -> str:
         if self.series is None or self.age is None:
@@ -48,9 +51,14 @@ class ForecastState:
 
     @property
     def age_text(self) -> str:
-        """How old the issue is, for people."""
-        minutes = max(int((self.age or timedelta()).total_seconds() // 60), 0)
-        return f"{minutes} min old" if minutes < 120 else f"{minutes // 60} h old"
+        """How old the issue is, and what it was made from, for people."""
+        made = "" if self.data_age is None else f", made from values up to {_span(self.data_age)} ago"
+        return f"{_span(self.age or timedelta())} old{made}"
+
+
+def _span(age: timedelta) -> str:
+    minutes = max(int(age.total_seconds() // 60), 0)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 def usable_forecasts(
@@ -71,17 +79,25 @@ def usable_forecasts(
 
 
 def _state(archive: ForecastReader, zone: str, now: datetime, rules: ForecastRules) -> ForecastState:
-    issues = archive.newest_issues(zone, now - LOOK_BACK)
+    issues = archive.newest_issues(zone, now - LOOK_BACK, now + CLOCK_TOLERANCE)
     chosen = choose(issues, rules.order.get(zone), now, rules.max_age)
     if chosen.issue is None:
         return ForecastState(zone, reason=chosen.reason, passed_over=chosen.passed_over)
     issue = joined(archive, chosen.issue, now)
     age, source = now - issue.published, issue.series.source
-    return ForecastState(zone, issue.series, age, source, passed_over=chosen.passed_over)
+    known = issue.measured_until
+    return ForecastState(
+        zone,
+        issue.series,
+        age,
+        source,
+        passed_over=chosen.passed_over,
+        data_age=None if known is None else now - known,
+    )
 
 
 def joined(archive: ForecastReader, issue: Issue, now: datetime) -> Issue:
-    """Return a forecast moved to where the measured values of its nature end; our own begins there by itself.
+    """Return a forecast moved to where its source's measured values end; our own begins there by itself.
 
     Raises:
         LedgerError: the archive cannot be read.
@@ -89,5 +105,5 @@ def joined(archive: ForecastReader, issue: Issue, now: datetime) -> Issue:
     series = issue.series
     if series.source == OWN:
         return issue
-    measured = archive.actual(series.zone, series.nature, Interval(now - MEASURED, now))
+    measured = archive.actual(series.zone, series.nature, Interval(now - MEASURED, now), series.source)
     return issue if measured is None else bridged(issue, measured)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm.app.forecasts import joined
-from carbonslurm.core.choice import LOOK_BACK, ForecastRules, choose
+from carbonslurm.core.choice import CLOCK_TOLERANCE, LOOK_BACK, ForecastRules, choose
 from carbonslurm.core.forecast import Issue, Nature, Series, Step
 from carbonslurm.core.interval import Interval, iso
 from carbonslurm.core.windows import Best, NextDay, best_window, next_day
@@ -84,7 +84,9 @@ def outlook(
     Raises:
         LedgerError: the archive cannot be read.
     """
-    issue, why = _newest(known.newest_issues(zone, now - LOOK_BACK), now, rules, source)
+    issue, why = _newest(
+        known.newest_issues(zone, now - LOOK_BACK, now + CLOCK_TOLERANCE), now, rules, source
+    )
     natures = _natures(known.sources(zone), window, now)
     nature = issue.series.nature if issue is not None else next(iter(natures), None)
     if nature is None:

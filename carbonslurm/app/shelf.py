@@ -33,21 +33,31 @@ class Shelf:
         kept = self._actual.setdefault(_key(series), {})
         kept.update({step.interval: step for step in series.steps()})
 
-    def newest_issues(self, zone: str, since: datetime) -> Sequence[Issue]:
-        """Return the latest published forecast of each source and nature, of those read since a moment."""
+    def newest_issues(self, zone: str, since: datetime, until: datetime | None = None) -> Sequence[Issue]:
+        """Return the latest published forecast of each source and nature, of those read since a moment.
+
+        One published after ``until`` stands behind all others: it is returned where there is no other.
+        """
         newest: dict[_Key, Issue] = {}
-        for issue in sorted(self._issues, key=lambda it: (it.published, it.fetched_at)):
+
+        def place(issue: Issue) -> tuple[bool, datetime, datetime]:
+            return until is None or issue.published <= until, issue.published, issue.fetched_at
+
+        for issue in sorted(self._issues, key=place):
             if issue.series.zone == zone and issue.fetched_at >= since:
                 newest[_key(issue.series)] = issue
         return list(newest.values())
 
-    def actual(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        """Return the measured values of a window, of the first source that has any; None where none has."""
-        for (its_zone, source, its_nature), steps in self._actual.items():
-            if (its_zone, its_nature) == (zone, nature):
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
+        """Return the measured values of a window, of the first source that has any; None where none has.
+
+        Where a source is named, its alone.
+        """
+        for (its_zone, its_name, its_nature), steps in self._actual.items():
+            if (its_zone, its_nature) == (zone, nature) and source in (None, its_name):
                 inside = _side_by_side([step for step in steps.values() if _meets(step.interval, window)])
                 if inside:
-                    return Series.from_steps(zone, source, nature, inside)
+                    return Series.from_steps(zone, its_name, nature, inside)
         return None
 
     def unmeasured(self, zone: str, source: str, window: Interval) -> Sequence[Interval]:

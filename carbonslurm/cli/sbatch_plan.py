@@ -124,6 +124,7 @@ def plan_json(found: Preview, request: Request, state: ForecastState) -> str:
         "reason": found.reason,
         "forecast_source": state.source if state.series is not None else None,
         "forecast_age_s": state.age.total_seconds() if state.series is not None and state.age else None,
+        "forecast_data_age_s": state.data_age.total_seconds() if state.data_age is not None else None,
         "passed_over": list(state.passed_over),
     }
     return json.dumps(values, indent=1)

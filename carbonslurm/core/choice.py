@@ -6,7 +6,9 @@ in this order by the name ``OWN``, as a rule last.
 
 A zone plans by one nature. The first source in the order that publishes forecasts says which: a fallback of
 another nature is passed over, since 300 g/kWh of the next plant and 300 of all generation are not the same
-thing, and a plan that changed from one to the other would move jobs for nothing.
+thing, and a plan that changed from one to the other would move jobs for nothing. A source that changes its
+nature changes the zone's: what it said last counts, if that can be used. Two sources of unknown scope have
+not said the same: neither stands in for the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from carbonslurm.core.forecast import Issue, Nature
+from carbonslurm.core.forecast import Issue, Nature, Scope
 from carbonslurm.core.interval import iso
 
 OWN = "own"  # the source of our own forecasts; no provider has this name
@@ -22,6 +24,9 @@ OWN = "own"  # the source of our own forecasts; no provider has this name
 CLOCK_TOLERANCE = timedelta(minutes=5)
 REACH = timedelta(hours=12)  # shorter forecasts are used where there is none longer
 LOOK_BACK = timedelta(days=7)  # a forecast that was last read longer ago is as good as none
+# Two forecasts of one source within it are of one moment: it is asked for each nature in turn, and the zone's
+# must not change with the turn.
+ONE_MOMENT = timedelta(hours=1)
 
 
 class OwnForecast(StrEnum):
@@ -67,16 +72,19 @@ def order_of(sources: Sequence[str], own: OwnForecast) -> tuple[str, ...]:
     return {OwnForecast.ALWAYS: (OWN, *named), OwnForecast.FALLBACK: (*named, OWN)}.get(own, named)
 
 
-def planning_nature(issues: Sequence[Issue], order: Sequence[str]) -> Nature | None:
-    """Return the nature by which a zone plans, None where nobody has published a forecast.
+def leading(issues: Sequence[Issue], order: Sequence[str], now: datetime, max_age: timedelta) -> Issue | None:
+    """Return the issue that says by which nature a zone plans, None where nobody has published a forecast.
 
-    Our own forecast is made of what the sources measure: it has no say of its own as long as one of them
-    publishes forecasts.
+    It is the first source's newest issue that can be used, else its newest. Our own forecast is made of what
+    the sources measure: it has no say of its own as long as one of them publishes forecasts.
     """
     for name in (*(each for each in order if each != OWN), OWN):
-        natures = {issue.series.nature for issue in issues if issue.series.source == name}
-        if natures:
-            return min(natures, key=str)  # of several by one source always the same
+        found = [issue for issue in issues if issue.series.source == name]
+        if found:
+            best = [issue for issue in found if why_not(issue, now, max_age) is None] or found
+            newest = max(issue.published for issue in best)
+            lately = [issue for issue in best if newest - issue.published <= ONE_MOMENT]
+            return min(lately, key=lambda issue: str(issue.series.nature))  # of several always the same
     return None
 
 
@@ -94,8 +102,8 @@ def choose(issues: Sequence[Issue], order: Sequence[str] | None, now: datetime, 
         order = tuple(dict.fromkeys(issue.series.source for issue in latest))
     if not any(issue.series.source in order for issue in issues):
         return Chosen(None, reason="no forecast yet")
-    nature = planning_nature(issues, order)
-    looks = [_look(issues, name, nature, now, max_age) for name in order]
+    leader = leading(issues, order, now, max_age)
+    looks = [_look(issues, name, leader, now, max_age) for name in order]
     usable = [place for place, (issue, why) in enumerate(looks) if issue is not None and why is None]
     far = [place for place in usable if _reaches(looks[place][0], now)]
     if not usable:
@@ -127,16 +135,27 @@ Look = tuple[Issue | None, str | None]
 
 
 def _look(
-    issues: Sequence[Issue], name: str, nature: Nature | None, now: datetime, max_age: timedelta
+    issues: Sequence[Issue], name: str, leader: Issue | None, now: datetime, max_age: timedelta
 ) -> Look:
     """Return a source's forecast and why it cannot be planned by."""
     found = {issue.series.nature: issue for issue in issues if issue.series.source == name}
     if not found:
         return None, "no forecast yet"
-    if nature is None or nature not in found:
+    nature = None if leader is None else leader.series.nature
+    if leader is None or nature is None or nature not in found:
         other = min(found, key=str)
         return found[other], f"its forecast is {other}, and this zone plans by {nature}"
+    if not may_meet(nature, name, leader.series.source):
+        return found[nature], f"its scope is unknown, and so is that of {leader.series.source}"
     return found[nature], why_not(found[nature], now, max_age)
+
+
+def may_meet(nature: Nature, source: str, other: str) -> bool:
+    """Whether values of one nature by two sources are the same thing: of unknown scope only one source's are.
+
+    Our own forecast meets both: where the scope is unknown it is made of the first source's values alone.
+    """
+    return nature.scope is not Scope.UNKNOWN or source == other or OWN in (source, other)
 
 
 def _reaches(issue: Issue | None, moment: datetime) -> bool:

@@ -227,6 +227,7 @@ class Issue:
         generated_at: when the source made it, None where the source does not say.
         fetched_at: when we read it.
         band: how sure it is, aligned with the series; None where the source does not say.
+        measured_until: up to when it knew measured values; None where the source does not say.
 
     Raises:
         DataError: the band does not fit the series.
@@ -236,6 +237,7 @@ class Issue:
     generated_at: datetime | None
     fetched_at: datetime
     band: Band | None = None
+    measured_until: datetime | None = None
 
     def __post_init__(self) -> None:
         if self.band is None:

@@ -61,6 +61,7 @@ RECIPES = (
     Recipe(35, by_lead=(7,), by_hour=(7,), baseline=True),
 )
 WINDOW_DAYS = 28  # the longest of them
+GROWN = 1.2  # times the history that a model has seen: worth training anew
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +146,14 @@ def train(history: Hourly) -> Model:
             return Model(scale, longest, recipe.baseline, maps, blend, past.after)
     days = min(SEASONAL_DAYS, len(past.logs) // DAY)
     return Model(scale, days, True, (), _tried(past, days, (), past.first, baseline=True), past.after)
+
+
+def outgrown(seen: int, known: int) -> bool:
+    """Whether a model that has seen so many known hours is to be trained anew, now that so many are known.
+
+    It would be made by another recipe, or have a fifth more to learn from.
+    """
+    return known >= GROWN * seen or any(seen < recipe.known * DAY <= known for recipe in RECIPES)
 
 
 def forecast(model: Model, recent: Hourly, issued_at: datetime, hours: int = 96) -> Outlook:

@@ -3,7 +3,8 @@
 A provider's forecast often begins at another level than the last measured value (Energy-Charts for France
 once: last actual 59.6, first forecast 49.4). Compared with now, the whole future then looks cleaner, and
 every job waits. So the forecast is moved to where the measurement ended, by an offset that fades with the
-lead, as a forecast's first error does.
+lead, as a forecast's first error does. Only the forecast's own source tells where it ended: two sources have
+two levels, even of one nature, and the step between them is no error of either.
 
 The offset is the mean of measured minus forecast over the last three hours that both know. Where they do not
 overlap it is the step itself, and the longer the gap between the two, the less of it: e^(-gap / FADE).
@@ -32,13 +33,17 @@ def bridged(issue: Issue, measured: Series, fade: timedelta = FADE) -> Issue:
 
     Args:
         issue: a forecast; it may begin before, at or after the end of what was measured.
-        measured: known values up to now, of the same zone.
+        measured: known values up to now, of the same zone, by the same source.
         fade: the time in which the offset falls to 1/e.
 
     Raises:
-        DataError: the natures differ, so the two may not meet.
+        DataError: the natures or the sources differ, so the two may not meet.
     """
     series = issue.series
+    if series.source != measured.source:
+        raise DataError(
+            f"{series.zone}: a forecast of {series.source} does not continue what {measured.source} measured"
+        )
     if series.nature != measured.nature:
         raise DataError(
             f"{series.source}: {series.zone}: a forecast ({series.nature}) does not continue a measurement"

@@ -1,15 +1,16 @@
 """Every issue and every measured value, as published, and the picture that they make together.
 
-A window's intensity is painted in layers, later over earlier (``painting``): the issues in the order in which
-they were published, then the measured values in the order in which they were stored. So a measured value
-hides every forecast, a revision hides what it revises, and steps of different length may overlap. What only
-an issue covers is an estimate. ``actual`` paints measured values alone.
+A window's intensity is painted in layers, later over earlier (``painting``): our own issues, then the
+providers', each in the order in which they were published, then the measured values in the order in which
+they were stored. So a measured value hides every forecast, a revision hides what it revises, and steps of
+different length may overlap. What only an issue covers is an estimate. ``actual`` paints measured values
+alone.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Double, func, insert, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Double, case, func, insert, select, type_coerce
 
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
@@ -42,15 +43,22 @@ class ArchiveReader(Room):
             found = read_issues(connection, connection.execute(newest).all())
         return found[0] if found else None
 
-    def newest_issues(self, zone: str, since: datetime) -> Sequence[Issue]:
+    def newest_issues(self, zone: str, since: datetime, until: datetime | None = None) -> Sequence[Issue]:
         """Return the latest published forecast of each source and nature, of those read since a moment.
+
+        Args:
+            zone: the site's name.
+            since: what was last read before is left out.
+            until: one published later is from the future, by a clock that was wrong, and stands behind all
+                others: it must not hide them until then. None for no limit.
 
         Raises:
             LedgerError: it could not be read.
         """
+        newest_first = (published_at.desc(), ISSUE.c.fetched_at.desc(), ISSUE.c.id.desc())
+        ahead = () if until is None else (case((published_at > until, 1), else_=0),)
         rank = func.row_number().over(
-            partition_by=(ISSUE.c.source, ISSUE.c.kind, ISSUE.c.scope),
-            order_by=(published_at.desc(), ISSUE.c.fetched_at.desc(), ISSUE.c.id.desc()),
+            partition_by=(ISSUE.c.source, ISSUE.c.kind, ISSUE.c.scope), order_by=(*ahead, *newest_first)
         )
         recent = (ISSUE.c.zone == zone, ISSUE.c.fetched_at >= since)
         ranked = select(ISSUE.c.id, rank.label("rank")).where(*recent).subquery()
@@ -80,16 +88,22 @@ class ArchiveReader(Room):
 
     # --- what was measured ---
 
-    def actual(self, zone: str, nature: Nature, window: Interval) -> Series | None:
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
         """Return the newest measured values of a window, in g/kWh; None where there is none.
 
         No forecast is among them, and what was not measured is unknown. Steps may reach beyond the window.
+
+        Args:
+            zone: the site's name.
+            nature: kind and scope.
+            window: of which values are wanted.
+            source: only this one's; None for all.
 
         Raises:
             LedgerError: it could not be read.
         """
         with self._database.reading() as connection:
-            return painted(zone, nature, _measured(connection, zone, nature, window))
+            return painted(zone, nature, _measured(connection, zone, nature, window, source))
 
     def revisions(self, zone: str, nature: Nature, window: Interval) -> Sequence[Revision]:
         """Return every measured value of a window, in the order in which they were stored.
@@ -275,8 +289,11 @@ def _intensity(connection: Connection, zone: str, nature: Nature, window: Interv
     return series
 
 
-def _measured(connection: Connection, zone: str, nature: Nature, window: Interval) -> list[Layer]:
+def _measured(
+    connection: Connection, zone: str, nature: Nature, window: Interval, source: str | None = None
+) -> list[Layer]:
     table = INTENSITY.c
+    of = () if source is None else (table.source == source,)
     rows = connection.execute(
         select(
             type_coerce(table.starts_at, Double),
@@ -285,7 +302,7 @@ def _measured(connection: Connection, zone: str, nature: Nature, window: Interva
             table.estimated,
             table.source,
         )
-        .where(*_within(zone, nature, window))
+        .where(*_within(zone, nature, window), *of)
         .order_by(table.id)
     )
     return [Layer(*row) for row in rows]

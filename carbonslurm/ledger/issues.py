@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Double, Row, and_, func, insert, select, type_coerce, update
+from sqlalchemy import Connection, Double, Row, and_, case, func, insert, select, type_coerce, update
 
+from carbonslurm.core.choice import OWN
 from carbonslurm.core.forecast import Band, Floats, Issue, Kind, Nature, Scope, Series
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.errors import DataError
@@ -65,6 +66,7 @@ def _issue_columns(issue: Issue, known: Any) -> Columns:
         "starts_at": from_epoch(float(issue.series.edges[known[0]])),
         "ends_at": from_epoch(float(issue.series.edges[known[-1] + 1])),
         "share": None if issue.band is None else issue.band.share,
+        "measured_until": issue.measured_until,
     }
 
 
@@ -116,13 +118,16 @@ def _issue(row: Row[Any], points: Floats) -> Issue:
     nature = Nature(Kind(row.kind), Scope(row.scope))
     series = Series(row.zone, row.source, nature, edges, values, estimated)
     band = None if row.share is None else Band(low, high, row.share)
-    return Issue(series, generated_at=row.generated_at, fetched_at=row.fetched_at, band=band)
+    return Issue(series, row.generated_at, row.fetched_at, band, row.measured_until)
 
 
 def forecast_layers(connection: Connection, zone: str, nature: Nature, window: Interval) -> list[Layer]:
-    """Return, of each step that some issue has, the newest issue's, in the order of publication."""
+    """Return, of each step that some issue has, the newest issue's, in the order of publication.
+
+    Our own come first, so that they lie below: a provider knows more of its grid than its history says.
+    """
     issue, point = ISSUE.c, ISSUE_POINT.c
-    order = (published_at, issue.fetched_at, issue.id)
+    order = (case((issue.source == OWN, 0), else_=1), published_at, issue.fetched_at, issue.id)
     rank = func.row_number().over(
         partition_by=(point.starts_at, point.ends_at), order_by=[column.desc() for column in order]
     )
@@ -144,6 +149,6 @@ def forecast_layers(connection: Connection, zone: str, nature: Nature, window: I
     rows = connection.execute(
         select(ranked.c.starts, ranked.c.ends, ranked.c.g_per_kwh, ranked.c.source)
         .where(ranked.c.rank == 1)
-        .order_by(ranked.c.order_0, ranked.c.order_1, ranked.c.order_2)
+        .order_by(*(ranked.c[f"order_{place}"] for place in range(len(order))))
     )
     return [Layer(start, end, value, True, source) for start, end, value, source in rows]

@@ -34,7 +34,7 @@ from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 
 METADATA = MetaData(
     naming_convention={
@@ -86,6 +86,7 @@ ISSUE = Table(
     Column("ends_at", Moment, nullable=False, doc="its horizon"),
     Column("digest", Text, nullable=False, doc="SHA-256 of generated_at and all points: one issue, one row"),
     Column("share", Double, doc="how much of the truth lies within the points' bands, NULL: it has none"),
+    Column("measured_until", Moment, doc="up to when it knew measured values, NULL: the source does not say"),
     UniqueConstraint("zone", "source", "kind", "scope", "digest"),
     _one_of("kind", Kind),
     _one_of("scope", Scope),

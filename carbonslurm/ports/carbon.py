@@ -146,11 +146,17 @@ class Revision:
 class ForecastReader(Protocol):
     """What planning asks of the archive."""
 
-    def newest_issues(self, zone: str, since: datetime) -> Sequence[Issue]:
-        """Return the latest published forecast of each source and nature, of those read since a moment."""
+    def newest_issues(self, zone: str, since: datetime, until: datetime | None = None) -> Sequence[Issue]:
+        """Return the latest published forecast of each source and nature, of those read since a moment.
 
-    def actual(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        """Return the newest measured values of a window, None where there is none; no forecast among them."""
+        One published after ``until`` stands behind all others: it is returned where there is no other.
+        """
+
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
+        """Return the newest measured values of a window, of one source or of all, None where there is none.
+
+        No forecast is among them.
+        """
 
 
 class ArchiveReader(ForecastReader, Protocol):

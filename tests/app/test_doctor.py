@@ -54,5 +54,8 @@ def test_a_source_that_only_rests_is_asked() -> None:
 def test_whose_forecast_counts_is_told_or_why_none_does() -> None:
     state = ForecastState("GB", SERIES, HOUR, "a", passed_over=("b: no forecast yet",))
     assert look_at_forecast(state) == "forecast of a, 60 min old, average, direct; not of b: no forecast yet"
+    own = ForecastState("GB", SERIES, HOUR, "own", data_age=30 * HOUR)
+    told = "forecast of own, 60 min old, made from values up to 30 h ago, average, direct"
+    assert look_at_forecast(own) == told
     with pytest.raises(UnavailableError, match="a: the forecast is stale"):
         look_at_forecast(ForecastState("GB", reason="a: the forecast is stale"))

@@ -199,3 +199,12 @@ def test_of_overlapping_values_on_the_shelf_the_one_kept_first_counts() -> None:
     found = shelf.actual("GB", LIFECYCLE, WINDOW)
     assert found is not None
     assert found.values.tolist() == [100, 110]
+
+
+def test_a_forecast_from_the_future_hides_none(archive: Shelf | Ledger) -> None:
+    ahead = FULL + 400 * 24 * HOUR
+    archive.keep_issues([issued(hourly(FULL, *[100] * 24)), issued(hourly(ahead, *[900] * 24), ahead)])
+    look = outlook(archive, "GB", NOW, WINDOW, RULES)
+    assert look.trouble is None
+    assert look.issue is not None
+    assert look.issue.published == FULL

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carbonslurm.app.forecasting import MOST, Forecasting
+from carbonslurm.app.forecasting import MOST, OLDEST, Forecasting
 from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.core.choice import OWN, ForecastRules, OwnForecast, order_of
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series
@@ -16,6 +16,7 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.ledger.writing import Ledger
 
 DIRECT = Nature(Kind.AVERAGE, Scope.DIRECT)
+UNSAID = Nature(Kind.AVERAGE, Scope.UNKNOWN)
 LIFECYCLE = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -39,9 +40,11 @@ class Site:
     def rules(self) -> ForecastRules:
         return ForecastRules(6 * HOUR, {"GB": order_of(["a", "b"], self.own)})
 
-    def measured(self, start: datetime, end: datetime, source: str = "a", nature: Nature = DIRECT) -> None:
+    def measured(
+        self, start: datetime, end: datetime, source: str = "a", nature: Nature = DIRECT, times: float = 1
+    ) -> None:
         hours = np.arange(start.timestamp() // 3600, end.timestamp() // 3600)
-        values = 300 + 200 * np.cos(hours % 24 / 24 * 2 * np.pi)
+        values = times * (300 + 200 * np.cos(hours % 24 / 24 * 2 * np.pi))
         edges = np.append(hours, hours[-1] + 1) * 3600
         flags = np.zeros(len(hours), dtype=bool)
         self.ledger.keep_actual(Series("GB", source, nature, edges, values, flags), self.now)
@@ -155,6 +158,17 @@ def test_it_is_made_of_one_nature_the_one_by_which_the_zone_plans(site: Callable
     assert here.state().series is not None
 
 
+def test_of_unknown_scope_it_is_made_of_one_source(site: Callable[..., Site]) -> None:
+    """Two sources that do not say what they count have two levels; one model of both would have a step."""
+    here = site()
+    here.published("b", hours=5, nature=UNSAID)
+    here.measured(here.now - 4 * DAY, here.now, "b", UNSAID)
+    here.measured(here.now - 2 * DAY, here.now, "a", UNSAID, times=5)
+    (issue,) = here.forecasting.run()
+    assert issue.series.values.max() == pytest.approx(500, rel=0.1)
+    assert here.state().source == OWN
+
+
 def test_of_a_nature_that_nobody_measures_there_is_none(site: Callable[..., Site]) -> None:
     """A zone plans by its source's nature; history of another says nothing about it."""
     here = site()
@@ -198,6 +212,74 @@ def test_a_model_is_trained_anew_each_night(site: Callable[..., Site]) -> None:
     assert here.forecasting._models["GB"] is not first  # noqa: SLF001
 
 
+def test_of_values_older_than_four_days_there_is_no_forecast(site: Callable[..., Site]) -> None:
+    """A source that no longer measures: what is made anew each hour is still of that day."""
+    here = site()
+    here.now = end = here.now.replace(minute=0)
+    here.measured(end - 14 * DAY, end)
+    here.now = end + OLDEST
+    (last,) = here.forecasting.run()
+    assert last.measured_until == end
+    here.now += MINUTE
+    here.restart()
+    here.now += HOUR
+    assert here.forecasting.run() == ()
+    here.now += 6 * HOUR
+    assert here.state().series is None
+    here.measured(end + OLDEST, here.now)
+    here.now += HOUR
+    assert len(here.forecasting.run()) == 1
+
+
+def test_a_state_says_how_old_the_values_were_that_ours_was_made_from(site: Callable[..., Site]) -> None:
+    """It counts from the measurement, not from when the forecast was made: that is never long ago."""
+    here = site()
+    here.now = end = here.now.replace(minute=0)
+    here.measured(end - 14 * DAY, end)
+    here.now = end + 20 * HOUR
+    here.forecasting.run()
+    here.measured(end, end + 20 * HOUR)  # comes later: this forecast was made without it
+    here.now += 30 * MINUTE
+    state = here.state()
+    assert (state.age, state.data_age) == (30 * MINUTE, 20 * HOUR + 30 * MINUTE)
+    assert state.age_text == "30 min old, made from values up to 20 h ago"
+    assert "forecast of own, 30 min old, made from values up to 20 h ago, average, direct" in str(state)
+    here.published("a")
+    assert (here.state().source, here.state().data_age) == ("a", None)
+
+
+@pytest.mark.parametrize(("days", "then"), [(3, 205), (34, 36), (60, 73)])
+def test_a_model_is_trained_anew_when_its_history_has_grown(
+    site: Callable[..., Site], days: int, then: int
+) -> None:
+    """A fresh daemon begins with what the source gives at once; the past comes in behind, within minutes."""
+    here = site()
+    here.measured(here.now - days * DAY, here.now + 2 * HOUR)
+    here.forecasting.run()
+    first = here.forecasting._models["GB"].model  # noqa: SLF001
+    here.measured(here.now - then * DAY, here.now - days * DAY)
+    here.now += HOUR
+    here.forecasting.run()
+    grown = here.forecasting._models["GB"].model  # noqa: SLF001
+    assert grown is not first
+    here.now += HOUR
+    here.forecasting.run()
+    assert here.forecasting._models["GB"].model is grown  # noqa: SLF001
+
+
+def test_a_hole_that_is_filled_counts_as_growth(site: Callable[..., Site]) -> None:
+    """The daemon was away for weeks: the span of the history is as it was, and more of it is known."""
+    here = site()
+    here.measured(here.now - 30 * DAY, here.now - 28 * DAY)
+    here.measured(here.now - DAY, here.now + HOUR)
+    here.forecasting.run()
+    first = here.forecasting._models["GB"].model  # noqa: SLF001
+    here.measured(here.now - 28 * DAY, here.now - DAY)
+    here.now += HOUR
+    here.forecasting.run()
+    assert here.forecasting._models["GB"].model is not first  # noqa: SLF001
+
+
 def test_a_round_makes_a_few_and_the_next_goes_on(ledger: Ledger, now: datetime) -> None:
     """A daemon that starts with hundreds of zones has its first cycle soon."""
     site = Site(now, ledger)
@@ -211,3 +293,13 @@ def test_a_round_makes_a_few_and_the_next_goes_on(ledger: Ledger, now: datetime)
     forecasting = Forecasting(ledger, rules, OwnForecast.FALLBACK, lambda: now)
     made = [[issue.series.zone for issue in forecasting.run()] for _ in range(3)]
     assert made == [zones[:MOST], zones[MOST:], []]
+
+
+def test_a_clock_that_is_put_back_keeps_no_forecast_from_being_made(site: Callable[..., Site]) -> None:
+    """The daemon started while the machine's clock was years ahead."""
+    here, right = site(), site().now
+    here.measured(right - 3 * DAY, right)
+    here.now = right + 1000 * DAY
+    assert here.forecasting.run() == ()
+    here.now = right
+    assert len(here.forecasting.run()) == 1

@@ -65,6 +65,17 @@ def test_what_was_measured_in_another_nature_or_long_ago_moves_nothing(ledger: L
     assert first(state(ledger, now, "a")) == 100
 
 
+@pytest.mark.parametrize("nature", [DIRECT, Nature(Kind.AVERAGE, Scope.UNKNOWN)])
+def test_what_another_source_measured_moves_nothing(ledger: Ledger, now: datetime, nature: Nature) -> None:
+    """Two models of one grid have two levels: the joint would be a step, and be taken for news."""
+    publish(ledger, "a", now, nature)
+    ledger.keep_actual(series("b", now - 3 * HOUR, 3, 60, nature), now)
+    assert first(state(ledger, now, "a", "b")) == 100
+    ledger.keep_actual(series("a", now - 3 * HOUR, 3, 160, nature), now - HOUR)
+    ledger.keep_actual(series("b", now - 3 * HOUR, 3, 61, nature), now)
+    assert first(state(ledger, now, "a", "b")) == pytest.approx(160)
+
+
 def test_our_own_is_taken_as_it_is(ledger: Ledger, now: datetime) -> None:
     publish(ledger, OWN, now)
     ledger.keep_actual(series("a", now - 3 * HOUR, 3, 160), now)
@@ -81,3 +92,11 @@ def test_a_state_says_whose_forecast_it_is_and_why_not_anothers(ledger: Ledger, 
     late = state(ledger, now + 12 * HOUR, "b")
     assert (late.series, late.source) == (None, None)
     assert str(late).startswith("zone GB: b: the forecast is stale")
+
+
+def test_a_forecast_from_the_future_does_not_shut_its_source_out(ledger: Ledger, now: datetime) -> None:
+    """It was made by a clock that was wrong, a provider's or ours; the next one counts again."""
+    publish(ledger, "a", now + 400 * 24 * HOUR)
+    assert "from the future" in str(state(ledger, now, "a"))
+    publish(ledger, "a", now)
+    assert state(ledger, now, "a").source == "a"

@@ -81,7 +81,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, full: datetime) -> Path:
             book.keep_actual(day_and_night(zone, source, nature, full - 40 * 24 * HOUR, 40 * 24, level), full)
             ahead = day_and_night(zone, source, nature, full, 48, level)
             band = None if zone == "FR" else Band(ahead.values * 0.9, ahead.values * 1.2)
-            book.keep_issues([Issue(ahead, full, full, band)])
+            known = full - 5 * HOUR if zone == "FR" else None
+            book.keep_issues([Issue(ahead, full, full, band, known)])
             for days in (2, 3, 4):
                 at = full - days * 24 * HOUR
                 right = day_and_night(zone, source, nature, at - 24 * HOUR, 53, level)
@@ -154,6 +155,14 @@ def test_show_draws_what_was_and_what_will_be(run: Run) -> None:
     assert {"*", "o", ".", "|now"} <= {mark for mark in ("*", "o", ".", "|now") if mark in drawing}
     left, _, right = lines[6].partition("|")[2].partition("|")
     assert len(left) < len(right) + 60
+
+
+def test_show_says_how_old_the_values_were_that_ours_was_made_from(run: Run) -> None:
+    lines = run("show", "FR").stdout.splitlines()
+    assert re.fullmatch(r"made of +values up to 5 h ago", lines[3])
+    assert read(run, "show", "FR")["forecast"]["measured_until"] is not None
+    assert read(run, "show", "GB")["forecast"]["measured_until"] is None
+    assert "made of" not in run("show", "GB").stdout
 
 
 def test_show_on_a_terminal_is_as_wide_as_that_and_in_braille(site: Path) -> None:

@@ -12,8 +12,8 @@ from carbonslurm.core.choice import (
     OwnForecast,
     choose,
     is_good,
+    leading,
     order_of,
-    planning_nature,
     why_not,
 )
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
@@ -24,6 +24,7 @@ HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
 MAX_AGE = 6 * HOUR
 DIRECT = Nature(Kind.AVERAGE, Scope.DIRECT)
 MARGINAL = Nature(Kind.MARGINAL, Scope.OPERATIONAL)
+UNSAID = Nature(Kind.AVERAGE, Scope.UNKNOWN)
 
 
 def issue(source: str, made: float = 0, until: float = 48, nature: Nature = DIRECT) -> Issue:
@@ -72,17 +73,55 @@ def test_natures_do_not_mix_the_first_source_says_which() -> None:
     assert chosen(issue("b"), issue(OWN)) == "b"  # "a" has said nothing for long
 
 
+def planned_by(*issues: Issue, order: tuple[str, ...] = ("a", "b", OWN)) -> Nature | None:
+    leader = leading(issues, order, NOON, MAX_AGE)
+    return None if leader is None else leader.series.nature
+
+
 def test_of_two_natures_by_one_source_always_the_same_counts() -> None:
+    """They are asked for in turn: the zone's nature must not change with it."""
     both = [issue("a", 0, nature=MARGINAL), issue("a", -1)]
-    assert planning_nature(both, ("a",)) == planning_nature(both[::-1], ("a",)) == DIRECT
+    assert planned_by(*both) == planned_by(*both[::-1]) == DIRECT
+    assert planned_by(issue("a", -1, nature=MARGINAL), issue("a", 0)) == DIRECT
     found = choose(both, ("a",), NOON, MAX_AGE)
     assert found.issue is both[1]
 
 
+@pytest.mark.parametrize("source", ["a", OWN])
+def test_a_source_that_changes_its_nature_changes_the_zones(source: str) -> None:
+    """Its provider moved from direct to lifecycle, or the site chose another: the old is soon as none."""
+    for old in (-2, -7, -48):
+        issues = [issue(source, old), issue(source, 0, nature=MARGINAL), issue("b", 0)][: 2 + (source == "a")]
+        assert planned_by(*issues) == MARGINAL
+        assert choose(issues, ("a", "b", OWN), NOON, MAX_AGE).issue is issues[1]
+
+
+def test_what_a_source_said_last_counts_only_if_it_can_be_used() -> None:
+    assert planned_by(issue("a", -2), issue("a", 3, nature=MARGINAL)) == DIRECT  # from the future
+    assert planned_by(issue("a", -2), issue("a", 0, until=-0.5, nature=MARGINAL)) == DIRECT  # it has ended
+    assert planned_by(issue("a", -30), issue("a", -7, nature=MARGINAL)) == MARGINAL  # neither can be used
+
+
+def test_our_own_of_an_old_nature_goes_when_the_sources_changes() -> None:
+    issues = [issue("a", -48), issue("a", 0, nature=MARGINAL), issue(OWN, 0)]
+    found = choose(issues, ("a", OWN), NOON, MAX_AGE)
+    assert (found.issue, found.passed_over) == (issues[1], ())
+
+
+def test_of_unknown_scope_only_the_same_source_goes_on() -> None:
+    """Two providers that do not say what they count have not said the same."""
+    issues = [issue("a", -7, nature=UNSAID), issue("b", nature=UNSAID), issue(OWN, nature=UNSAID)]
+    found = choose(issues, ("a", "b", OWN), NOON, MAX_AGE)
+    assert found.issue is issues[2]
+    assert found.passed_over[1] == "b: its scope is unknown, and so is that of a"
+    assert choose(issues[:2], ("a", "b"), NOON, MAX_AGE).issue is None
+    assert choose([*issues[1:], issue("a", nature=UNSAID)], ("a", "b"), NOON, MAX_AGE).issue is not None
+
+
 def test_our_own_has_no_say_on_the_nature_while_a_source_publishes() -> None:
-    assert planning_nature([issue(OWN, nature=MARGINAL), issue("a")], (OWN, "a")) == DIRECT
-    assert planning_nature([issue(OWN, nature=MARGINAL)], (OWN, "a")) == MARGINAL
-    assert planning_nature([], (OWN, "a")) is None
+    assert planned_by(issue(OWN, nature=MARGINAL), issue("a"), order=(OWN, "a")) == DIRECT
+    assert planned_by(issue(OWN, nature=MARGINAL), order=(OWN, "a")) == MARGINAL
+    assert planned_by(order=(OWN, "a")) is None
 
 
 def test_without_an_order_the_latest_published_counts() -> None:

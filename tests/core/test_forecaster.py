@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carbonslurm.core.forecast import Floats, Issue, Kind, Nature, Scope
-from carbonslurm.core.forecaster import AHEAD, Model, Outlook, forecast, train
+from carbonslurm.core.forecaster import AHEAD, Model, Outlook, forecast, outgrown, train
 from carbonslurm.core.hourly import Hourly, hour_of, start_of
 from carbonslurm.errors import DataError
 
@@ -93,6 +93,13 @@ def test_the_same_history_gives_the_same_forecast(year: Hourly, model: Model) ->
         assert np.array_equal(mine.maps, other.maps)
     now = start_of(year.after)
     assert np.array_equal(forecast(model, year, now).hours.values, forecast(again, year, now).hours.values)
+
+
+def test_a_model_is_outgrown_by_a_fifth_or_by_another_recipe() -> None:
+    assert [outgrown(48, known) for known in (48, 57, 58)] == [False, False, True]
+    assert [outgrown(34 * DAY, days * DAY) for days in (34, 35)] == [False, True]
+    assert [outgrown(35 * DAY, days * DAY) for days in (36, 42)] == [False, True]
+    assert [outgrown(200 * DAY, days * DAY) for days in (239, 240)] == [False, True]
 
 
 def test_nothing_from_the_hour_of_issue_on_is_looked_at(year: Hourly, model: Model) -> None:

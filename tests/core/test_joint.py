@@ -81,6 +81,12 @@ def test_two_natures_do_not_meet() -> None:
         bridged(issue(hourly(0, 50)), other)
 
 
+def test_two_sources_do_not_meet() -> None:
+    """Another model of the same grid has another level, and that step would be taken for an error."""
+    with pytest.raises(DataError, match="FR: a forecast of toy does not continue what other measured"):
+        bridged(issue(hourly(0, 50)), replace(hourly(-1, 70), source="other"))
+
+
 def test_a_measurement_that_knows_nothing_moves_nothing() -> None:
     nothing = replace(hourly(-2, 70, 70), values=np.full(2, np.nan))
     assert step_at_joint(hourly(0, 50), nothing) is None

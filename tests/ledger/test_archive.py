@@ -169,6 +169,15 @@ def test_a_band_is_read_back_as_it_was_given(ledger: Ledger, make_issue: Any, cl
         np.testing.assert_array_equal(issue.series.estimated, plain.series.estimated)
 
 
+def test_it_is_kept_up_to_when_a_forecast_knew_measured_values(
+    ledger: Ledger, make_issue: Any, clock: Hours
+) -> None:
+    plain = make_issue(1, (1, 2, 100))
+    ledger.keep_issues([replace(plain, measured_until=clock(0.5)), make_issue(2, (2, 3, 100))])
+    read = ledger.issues("gb", Interval(clock(0), clock(3)))
+    assert [issue.measured_until for issue in read] == [clock(0.5), None]
+
+
 def test_of_several_issues_all_are_stored_or_none(ledger: Ledger, make_issue: Any) -> None:
     with pytest.raises(DataError):
         ledger.keep_issues([make_issue(1, (1, 2, 100)), make_issue(2, (1, 2, float("nan")))])
@@ -228,6 +237,9 @@ def test_actual_values_have_no_forecast_among_them(
     ledger.keep_actual(make_series((0, 1, 100), (2, 3, 120)), clock(3))
     ledger.keep_actual(make_series((0, 1, 105)), clock(4))
     assert _pieces(ledger.actual("gb", nature, window)) == [(0, 1, 105, False), (2, 3, 120, False)]
+    ledger.keep_actual(make_series((2, 3, 700), source="other"), clock(5))
+    assert _pieces(ledger.actual("gb", nature, window, "neso")) == [(0, 1, 105, False), (2, 3, 120, False)]
+    assert ledger.actual("gb", nature, window, "nobody") is None
 
 
 def test_revisions_are_told_in_order(ledger: Ledger, make_series: Any, clock: Hours, nature: Nature) -> None:
@@ -290,3 +302,35 @@ def test_offers_in_any_order_and_number_make_the_same_archive(
             return counts, _pieces(series) if series else None
 
     assert archive(offers) == archive(sorted(set(offers)))
+
+
+def test_an_issue_from_the_future_hides_none_that_can_be_used(
+    ledger: Ledger, make_issue: Any, clock: Hours
+) -> None:
+    """A clock that was wrong for an hour would shut a source out until then."""
+    ledger.keep_issues(
+        [
+            make_issue(1, (1, 9, 110)),
+            make_issue(2, (2, 9, 120)),
+            make_issue(999, (999, 1001, 900)),
+            make_issue(998, (998, 999, 800), source="own"),
+        ]
+    )
+
+    def found(until: float | None) -> dict[str, datetime]:
+        newest = ledger.newest_issues("gb", clock(0), None if until is None else clock(until))
+        return {issue.series.source: issue.published for issue in newest}
+
+    assert found(2) == {"neso": clock(2), "own": clock(998)}
+    assert found(1.5) == {"neso": clock(1), "own": clock(998)}
+    assert found(None) == found(999) == {"neso": clock(999), "own": clock(998)}
+
+
+def test_our_own_issues_fill_only_what_no_provider_forecast(
+    ledger: Ledger, make_issue: Any, clock: Hours, nature: Nature
+) -> None:
+    """Ours may be the newest: it is made each hour, and knows less. Steps may be of different length."""
+    ledger.keep_issue(make_issue(0, (0, 1, 150), (1, 3, 160)))
+    ledger.keep_issue(make_issue(1, (0, 1, 60), (1, 2, 60), (2, 3, 60), (3, 4, 60), source="own"))
+    series = ledger.intensity("gb", nature, Interval(clock(0), clock(4)))
+    assert [(end, value) for _, end, value, _ in _pieces(series)] == [(1, 150), (2, 160), (3, 160), (4, 60)]

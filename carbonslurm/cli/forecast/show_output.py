@@ -68,11 +68,13 @@ def cells_of(row: Row) -> list[str]:
 
 
 def facts(look: Outlook) -> list[str]:
-    """Return what a reader must know of the figures, in up to four lines."""
+    """Return what a reader must know of the figures, in up to five lines."""
     lines = [f"{look.zone}: {look.nature}; times are local ({look.now.astimezone().strftime('%Z')})"]
     lines.append(f"now       {_now_text(look)}")
     if look.issue is not None:
         lines.append(f"forecast  {_issue_text(look)}")
+        if look.issue.measured_until is not None:
+            lines.append(f"made of   values up to {age_text(look.now - look.issue.measured_until)} ago")
     if look.others:
         lines.append(f"also      known as {' and '.join(map(str, look.others))}: not shown, never mixed")
     return [cleaned(line) for line in lines]
@@ -133,6 +135,7 @@ def as_json(look: Outlook) -> str:
             "generated": _iso(issue.generated_at),
             "fetched": iso(issue.fetched_at),
             "age_s": (look.now - issue.published).total_seconds(),
+            "measured_until": _iso(issue.measured_until),
             "horizon": iso(issue.series.horizon),
             "band": issue.band.share if issue.band else None,
         }
