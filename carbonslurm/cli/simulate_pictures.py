@@ -118,8 +118,8 @@ def load(setting: Setting, run: Run) -> tuple[Floats, Floats]:
     units = setting.trace.units[outcome.run_job]
     moments = np.concatenate((outcome.run_start, outcome.run_end))
     changes = np.concatenate((units, -units))
-    order = np.lexsort((changes, moments))  # at one instant, what ends goes first
-    return moments[order], np.cumsum(changes[order])
+    distinct, which = np.unique(moments, return_inverse=True)
+    return distinct, np.cumsum(np.bincount(which, changes, minlength=len(distinct)))
 
 
 def _waits(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
