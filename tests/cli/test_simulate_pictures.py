@@ -1,4 +1,4 @@
-"""What the picture of carbonslurm simulate draws: load that is never below nought, nor above the cluster's room."""
+"""What the picture of carbonslurm simulate draws: load between nought and the room."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from traces import HOUR, J, hourly, setting_of
 
-from carbonslurm.cli.simulate_pictures import load
+from carbonslurm.cli.simulate_pictures import load, shown_loads
 from carbonslurm.sim.comparison import run
 from carbonslurm.sim.registry import POLICIES
 
@@ -38,3 +38,15 @@ def test_load_lies_between_nought_and_the_room_and_adds_up_to_the_work(
     assert (np.diff(moments) * busy[:-1]).sum() == pytest.approx(
         sum(job.length * job.units for job in work) * HOUR, abs=1.0
     )
+
+
+def test_the_load_of_no_wait_and_of_the_four_that_save_the_most_is_drawn() -> None:
+    setting = setting_of([J(0, 2), J(1, 3), J(2, 1)], hourly([400.0, 300.0, 100.0, 50.0] * 84), units=2)
+    runs = [run(setting, name, lambda: 0.0, lambda _: None) for name in reversed(POLICIES)]
+    shown = [runs[place].row for place in shown_loads(runs)]
+    others = [done.row for done in runs if done.row not in shown]
+    assert len(shown) == 5
+    assert "no-wait" in {row.policy for row in shown}
+    least = min(row.saved_percent or 0.0 for row in shown if row.policy != "no-wait")
+    assert max(row.saved_percent or 0.0 for row in others) <= least
+    assert shown_loads(runs[:2]) == [0, 1]
