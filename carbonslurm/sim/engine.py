@@ -256,8 +256,8 @@ class Engine:
     def _stop(self, job: int) -> None:
         """Stop a running job: what it did since its last checkpoint is lost, and loading it takes time.
 
-        One that starts at this instant, because there is room at last, never ran; one that has nothing left to
-        do ends by itself.
+        One that starts at this instant, because there is room at last, never ran; one that has nothing left
+        to do ends by itself.
         """
         life, cost = self.lives[job], self.strategy.stop_cost
         elapsed = self.now - life.started
