@@ -11,7 +11,7 @@ import click
 from carbonslurm.cli.program import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from carbonslurm.sim.comparison import Run, Setting
