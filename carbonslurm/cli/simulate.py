@@ -11,15 +11,12 @@ import click
 from carbonslurm.cli.program import say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from carbonslurm.sim.comparison import Run, Setting
     from carbonslurm.sim.trace import MaxWait
 
-HEADER = ["POLICY", "LENGTH", "CARBON_KG", "RELATIVE", "SAVED%", "MEAN_W_H", "P95_W_H", "MAX_W_H"]
-HEADER += ["LATE", "STOPS", "LOST_H", "SECONDS"]
-RIGHT = frozenset(range(2, len(HEADER)))
 FILE = click.Path(path_type=Path, readable=False)
 
 
@@ -37,7 +34,7 @@ FILE = click.Path(path_type=Path, readable=False)
     required=True,
     multiple=True,
     type=FILE,
-    help="Intensities (CSV or YAML, .gz too); again for the next year.",
+    help="Intensities (CSV or YAML, .gz too); give it again for each further year.",
 )
 @click.option("--column", help="Of the intensities.  [default: gCO2eq_per_kWh, which is lifecycle]")
 @click.option(
@@ -51,7 +48,7 @@ FILE = click.Path(path_type=Path, readable=False)
 )
 @click.option(
     "--capacity",
-    type=click.FloatRange(min=0, min_open=True),
+    type=float,
     help="Units of the cluster.  [default: no limit]",
 )
 @click.option(
@@ -77,13 +74,25 @@ FILE = click.Path(path_type=Path, readable=False)
     show_default=True,
     help="What capacity and power count.",
 )
-@click.option("--power-w", default=1000.0, show_default=True, help="Watts of one unit.")
+@click.option(
+    "--power-w",
+    default=1000.0,
+    show_default=True,
+    help="Watts of one unit: set it before you believe kilograms.",
+)
 @click.option(
     "--param", "words", multiple=True, metavar="[POLICY.]NAME=VALUE", help="Of policies; docs/simulate.md."
 )
 @click.option("--anchor", metavar="TIME", help="When a trace of offsets begins, UTC.")
-@click.option("--shift", default=0, show_default=True, metavar="WEEKS", help="Move jobs by whole weeks.")
-@click.option("--seed", type=int, help="For policies that draw lots; none of those that there are does.")
+@click.option(
+    "--shift",
+    type=click.IntRange(-5200, 5200),  # a century
+    default=0,
+    show_default=True,
+    metavar="WEEKS",
+    help="Move jobs by whole weeks.",
+)
+@click.option("--seed", type=int, hidden=True, help="For policies that draw lots; none does.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 @click.option(
     "--plot",
@@ -120,19 +129,13 @@ def simulate(
       carbonslurm simulate --jobs jobs.csv --carbon GB-2024.csv --capacity 24 --length class-mean --json
       carbonslurm simulate --jobs log.swf --carbon DE-2022.csv --shift 600 --policy no-wait,lowest-window
     """
-    from carbonslurm.cli.simulate_input import Wanted, setting, told
-    from carbonslurm.errors import UsageError
+    from carbonslurm.cli import simulate_output as output
+    from carbonslurm.cli.simulate_input import Wanted, setting
     from carbonslurm.sim.parameters import read_parameters
     from carbonslurm.sim.registry import POLICIES
 
-    chosen = list(POLICIES) if names == "all" else [name.strip() for name in names.split(",")]
-    for name in chosen:
-        if name not in POLICIES:
-            raise UsageError(f"--policy: no {name[:40]}; there are {', '.join(POLICIES)}")
-    if capacity is not None and cluster_path is not None:
-        raise UsageError("--capacity and --cluster both say how large the cluster is: give one")
-    if not power_w > 0:
-        raise UsageError("--power-w: expected more than 0")
+    chosen = _chosen(names)
+    _check_size(capacity, cluster_path, power_w)
     if picture is not None:
         _check_picture(picture)
     wanted = Wanted(
@@ -150,17 +153,41 @@ def simulate(
         shift=timedelta(weeks=shift),
         parameters=read_parameters(words, list(POLICIES)),
     )
-    laid_out = setting(wanted)
-    say(told(laid_out.trace))
+    laid_out, words_of_it = setting(wanted)
+    say(words_of_it)
     runs = [_run(laid_out, name) for name in chosen]
     for run in runs:
-        for line in _warnings(run):
+        for line in output.warnings(run):
             say(line)
-    click.echo(_json(runs) if as_json else _table(runs))
+    if line := output.distrust(runs):
+        say(line)
+    click.echo(output.as_json(runs) if as_json else output.as_table(runs))
     if picture is not None:
         from carbonslurm.cli.simulate_pictures import draw
 
         draw(picture, laid_out, runs)
+
+
+def _chosen(names: str) -> list[str]:
+    from carbonslurm.errors import UsageError
+    from carbonslurm.sim.registry import POLICIES
+
+    chosen = list(POLICIES) if names == "all" else [name.strip() for name in names.split(",")]
+    for name in chosen:
+        if name not in POLICIES:
+            raise UsageError(f"--policy: no {name[:40]}; there are {', '.join(POLICIES)}")
+    return chosen
+
+
+def _check_size(capacity: float | None, cluster: Path | None, watts: float) -> None:
+    from carbonslurm.errors import UsageError
+
+    if capacity is not None and cluster is not None:
+        raise UsageError("--capacity and --cluster both say how large the cluster is: give one")
+    if capacity is not None and not capacity > 0:
+        raise UsageError("--capacity: expected more than 0")
+    if not 0 < watts < float("inf"):
+        raise UsageError("--power-w: expected more than 0")
 
 
 def read_max_wait(text: str) -> MaxWait:
@@ -223,44 +250,3 @@ def _progress(jobs: int, name: str) -> AbstractContextManager[Callable[[int], No
             yield bar.update
 
     return shown()
-
-
-def _warnings(run: Run) -> list[str]:
-    lines = []
-    if run.row.carbon_kg is None:
-        lines.append(f"{run.row.policy}: runs reach beyond the intensities, so its carbon is unknown")
-    if timed_out := int(run.outcome.timed_out.sum()):
-        lines.append(f"{run.row.policy}: {timed_out} runs met their time limit with work left after a stop")
-    return lines
-
-
-def _json(runs: Sequence[Run]) -> str:
-    import json
-    from dataclasses import asdict
-
-    return json.dumps([asdict(run.row) for run in runs])
-
-
-def _table(runs: Sequence[Run]) -> str:
-    from carbonslurm.formats.terminal import columns
-
-    return columns(HEADER, [_cells(run) for run in runs], RIGHT)
-
-
-def _cells(run: Run) -> list[str]:
-    row = run.row
-    unknown = "unknown"
-    return [
-        row.policy,
-        row.length,
-        unknown if row.carbon_kg is None else f"{row.carbon_kg:.2f}",
-        unknown if row.relative is None else f"{row.relative:.4f}",
-        unknown if row.saved_percent is None else f"{row.saved_percent:.1f}",
-        f"{row.mean_wait_h:.2f}",
-        f"{row.p95_wait_h:.2f}",
-        f"{row.max_wait_h:.2f}",
-        str(row.late),
-        str(row.stops),
-        f"{row.lost_work_h:.1f}",
-        f"{row.seconds:.2f}",
-    ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from carbonslurm.sim.comparison import Setting
     from carbonslurm.sim.foresight import Foresight
     from carbonslurm.sim.pools import ClusterShape
-    from carbonslurm.sim.trace import MaxWait, Trace
+    from carbonslurm.sim.trace import MaxWait
 
 FORECASTS = ("perfect", "persistence", "own")
 
@@ -56,31 +56,32 @@ class Wanted:
     parameters: Mapping[str, str]
 
 
-def setting(wanted: Wanted) -> Setting:
-    """Read everything and lay it out.
+def setting(wanted: Wanted) -> tuple[Setting, str]:
+    """Read everything and lay it out; and say in words which jobs take part.
 
     Raises:
         CarbonslurmError: a file cannot be read, or they do not fit together.
     """
     from carbonslurm.formats.traces import read_trace
     from carbonslurm.sim.comparison import Setting
-    from carbonslurm.sim.setting import on_cluster, on_units, units_of, within
+    from carbonslurm.sim.setting import elsewhere, on_cluster, on_units, units_of, within
     from carbonslurm.sim.trace import Reading, lay_out
 
     truth = _truth(wanted.carbon, wanted.column)
     traced = read_trace(_text(wanted.jobs), str(wanted.jobs))
     reading = Reading(wanted.unit, wanted.wait, wanted.anchor, wanted.shift)
     trace = within(lay_out(traced, reading), truth)
-    partitions, pool_units = None, [float("inf") if wanted.capacity is None else wanted.capacity]
+    moved, partitions, pool_units = 0, None, [float("inf") if wanted.capacity is None else wanted.capacity]
     if wanted.cluster is not None:
         shape = _cluster(wanted.cluster)
         trace, pool_of = on_cluster(trace, shape)
+        moved = elsewhere(trace, shape)
         partitions = list(shape.partitions.values())
         pool_units = [units_of(size, wanted.unit) for size in partitions]
     else:
         trace = on_units(trace, pool_units[0])
         pool_of = [0] * len(trace)
-    return Setting(
+    laid_out = Setting(
         trace=trace,
         truth=truth,
         foresight=_foresight(wanted.forecast, truth),
@@ -92,12 +93,16 @@ def setting(wanted: Wanted) -> Setting:
         watts=wanted.watts,
         parameters=wanted.parameters,
     )
+    return laid_out, _told(laid_out, moved)
 
 
-def told(trace: Trace) -> str:
-    """Return how many jobs take part, and why the others do not."""
+def _told(laid_out: Setting, moved: int) -> str:
+    """Return how many jobs take part at what power, where they went, and why the others do not."""
+    trace = laid_out.trace
     out = [f"{count} {why}" for why, count in trace.left_out.items() if count]
-    return f"{len(trace)} jobs" + (f"; left out: {', '.join(out)}" if out else "")
+    words = [f"{len(trace)} jobs, {laid_out.watts:.6g} W a unit"]
+    words += [f"{moved} of partitions that the cluster does not have, in its default"] if moved else []
+    return "; ".join([*words, *([f"left out: {', '.join(out)}"] if out else [])])
 
 
 def _text(path: Path) -> str:

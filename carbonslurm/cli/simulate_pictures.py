@@ -6,6 +6,7 @@ Okabe and Ito's, which colour-blind eyes tell apart.
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from carbonslurm.core.forecast import Floats
     from carbonslurm.sim.comparison import Run, Setting
 
@@ -26,6 +29,7 @@ SIZE = (11.0, 10.0)  # inches
 DPI = 120
 FORMATS = (".png", ".svg")
 HOUR = 3600.0
+MOST_LOADS = 5  # more lines over each other cannot be told apart
 
 
 def checked(path: Path) -> None:
@@ -33,10 +37,13 @@ def checked(path: Path) -> None:
 
     Raises:
         UsageError: its name says no format that we draw.
+        RefusedError: there is no such folder.
         UnavailableError: matplotlib is not installed.
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"--plot: expected a file that ends in .png or .svg, got {path.name}")
+    if not path.parent.is_dir():
+        raise RefusedError(f"{path}: there is no folder {path.parent}")
     if find_spec("matplotlib") is None:
         raise UnavailableError("--plot needs matplotlib: pip install carbonslurm[plot]")
 
@@ -63,8 +70,10 @@ def draw(path: Path, setting: Setting, runs: Sequence[Run]) -> None:
         bottom.remove()
         _intensity(top, setting, runs)
         _load(middle, setting, runs)
+        _dated(middle)
         _waits(left, setting, runs)
         _savings(right, runs)
+        figure.legend(handles=left.lines, loc="outside right upper", fontsize=8)
         try:
             figure.savefig(path, dpi=DPI, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
         except OSError as error:
@@ -83,8 +92,15 @@ def _span(setting: Setting, runs: Sequence[Run]) -> tuple[float, float]:
     return float(setting.trace.arrival.min()), max(float(run.outcome.end.max()) for run in runs)
 
 
-def _days(setting: Setting, moments: Floats) -> Floats:
-    return (moments - float(setting.trace.arrival.min())) / (24 * HOUR)
+def _dated(axes: Any) -> None:
+    dates: Any = import_module("matplotlib.dates")  # untyped
+    locator = dates.AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+
+
+def _dates(moments: Floats) -> npt.NDArray[np.datetime64]:
+    return (moments * 1000).astype("datetime64[ms]")
 
 
 def _intensity(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
@@ -92,24 +108,46 @@ def _intensity(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
     edges, values = setting.truth.edges, setting.truth.values
     shown = (edges[1:] > start) & (edges[:-1] < end)
     axes.stairs(
-        values[shown], _days(setting, np.append(edges[:-1][shown], edges[1:][shown][-1:])), color="#7f7f7f"
+        values[shown],
+        _dates(np.append(edges[:-1][shown], edges[1:][shown][-1:])),
+        baseline=None,  # else it falls to nought at both ends
+        color="#7f7f7f",
     )
+    axes.set_ylim(bottom=0)
     axes.set_ylabel("g/kWh")
     axes.set_title("Intensity")
 
 
+def shown_loads(runs: Sequence[Run]) -> list[int]:
+    """Return whose load is drawn, as places in runs: no-wait's, and theirs that save the most."""
+    saved = [-np.inf if run.row.saved_percent is None else run.row.saved_percent for run in runs]
+    order = sorted(
+        range(len(runs)),
+        key=lambda place: (runs[place].row.policy != "no-wait", -saved[place]),
+    )
+    return sorted(order[:MOST_LOADS])
+
+
 def _load(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
-    for index, run in enumerate(runs):
-        moments, units = load(setting, run)
-        axes.step(
-            _days(setting, moments), units, where="post", label=run.row.policy, **_style(index), alpha=0.8
-        )
+    shown = shown_loads(runs)
+    for index in shown:
+        moments, units = load(setting, runs[index])
+        axes.step(_dates(moments), units, where="post", **_style(index), alpha=0.8)
     if np.isfinite(setting.units):
         axes.axhline(setting.units, color="#7f7f7f", linewidth=0.8)
+    axes.set_xlim(*_dates(np.array(_span(setting, runs))))
+    axes.set_ylim(bottom=0)
     axes.set_ylabel("units busy")
-    axes.set_xlabel("days since the first arrival")
-    axes.set_title("Load")
-    axes.legend(ncols=4, fontsize=7, loc="upper right")
+    axes.set_xlabel("UTC")
+    axes.set_title(f"Load{_which([runs[index].row.policy for index in shown], len(runs))}")
+
+
+def _which(names: Sequence[str], of: int) -> str:
+    """Name the policies that are drawn, where some are not."""
+    if len(names) == of:
+        return ""
+    first = "no-wait and those" if "no-wait" in names else "those"
+    return f" of {first} that save the most: {', '.join(names)}"
 
 
 def load(setting: Setting, run: Run) -> tuple[Floats, Floats]:
@@ -118,15 +156,15 @@ def load(setting: Setting, run: Run) -> tuple[Floats, Floats]:
     units = setting.trace.units[outcome.run_job]
     moments = np.concatenate((outcome.run_start, outcome.run_end))
     changes = np.concatenate((units, -units))
-    order = np.lexsort((changes, moments))  # at one instant, what ends goes first
-    return moments[order], np.cumsum(changes[order])
+    distinct, which = np.unique(moments, return_inverse=True)
+    return distinct, np.cumsum(np.bincount(which, changes, minlength=len(distinct)))
 
 
 def _waits(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
     share = np.arange(1, len(setting.trace) + 1) / len(setting.trace) * 100
     for index, run in enumerate(runs):
         waits = (run.outcome.end - setting.trace.arrival - setting.trace.length) / HOUR
-        axes.step(np.sort(waits), share, where="post", **_style(index))
+        axes.step(np.sort(waits), share, where="post", label=run.row.policy, **_style(index))
     axes.set_xlabel("wait, h")
     axes.set_ylabel("% of jobs that wait no longer")
     axes.set_title("Waits")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
 from carbonslurm.core.interval import Interval, to_epoch
-from carbonslurm.core.job import AccountedRun, RunKey
+from carbonslurm.core.job import AccountedRun, RunKey, Tres
 from carbonslurm.core.tag import Tag, parse_tag
 from carbonslurm.errors import DataError
 from carbonslurm.formats.slurm_text import NO_TIME, read_number, read_time, read_time_limit, read_tres
@@ -37,6 +37,8 @@ FIELDS = (
     "ConsumedEnergyRaw",
     "AdminComment",
 )
+
+CPU_COLUMNS = ("AllocCPUS", "NCPUS", "ReqCPUS")  # in what a site once printed, in place of AllocTRES
 
 # Above this a counter is a sentinel or has wrapped: 1 MW for a whole year, in joules.
 ABSURD_JOULES = 1e6 * 365 * 86_400
@@ -138,11 +140,22 @@ def _read_run(given: dict[str, str], cluster: str, zone: tzinfo | None) -> Accou
         state=state,
         exit_code=fields["ExitCode"],
         time_limit=read_time_limit(fields["Timelimit"]),
-        tres=read_tres(fields["AllocTRES"] or fields["ReqTRES"]),
+        tres=_read_size(fields),
         energy_joules=_read_energy(fields["ConsumedEnergyRaw"]),
         tag=_read_tag(fields["AdminComment"]),
         array_task=task,
     )
+
+
+def _read_size(fields: dict[str, str]) -> Tres:
+    """Read what a run held; where the columns of TRES were not asked for, at least CPUs and nodes."""
+    if tres := fields["AllocTRES"] or fields["ReqTRES"]:
+        return read_tres(tres)
+    cpus, nodes = (
+        next((fields[name] for name in names if fields.get(name)), "0")
+        for names in (CPU_COLUMNS, ("AllocNodes", "NNodes"))
+    )
+    return Tres(cpus=read_number(cpus), nodes=read_number(nodes))
 
 
 def _read_end(text: str, zone: tzinfo | None, state: str, started: datetime | None) -> datetime | None:

@@ -5,7 +5,8 @@
   ``time_limit_min`` and others where the source has them. Empty is unknown.
 - *GAIA's*: CSV with ``arrival_time`` and ``length`` in seconds, and ``cpus``.
 - *SWF*, of the Parallel Workloads Archive: 18 numbers a line, ``;`` before comments, -1 for unknown.
-- *sacct -P*, with its header; one run a row, steps left out.
+- *sacct -P*, with its header; one run a row, steps left out. CPUs are read from AllocTRES, or from AllocCPUS
+  or NCPUS where that is missing.
 
 Times without a zone are taken as UTC. A row that cannot be read is refused with the file and the line. One
 that can, but is of no run (never started, no length, cancelled while it waited), is left out and counted.
@@ -275,6 +276,8 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 def _read_sacct(text: str, name: str) -> TracedJobs:
     header = text.splitlines()[0].split("|")
     dated = text.splitlines()[1].split("|") if "\n" in text.strip() else []
+    if missing := _missing(header):
+        raise DataError(f"{name}:1: no column {missing} in the header of sacct")
     epochs = dict(zip(header, dated, strict=False)).get("Submit", "").isdigit()
     cluster = dict(zip(header, dated, strict=False)).get("Cluster", "trace")
     try:
@@ -284,6 +287,14 @@ def _read_sacct(text: str, name: str) -> TracedJobs:
     kept = [job for run in runs if (job := _run_job(run)) is not None]
     left_out = {UNREAD: len(unread), NO_LENGTH: len(runs) - len(kept)}
     return TracedJobs(tuple(kept), True, {why: count for why, count in left_out.items() if count})
+
+
+def _missing(header: Sequence[str]) -> str:
+    """Return which columns of sacct a trace needs and this one lacks."""
+    lacking = [column for column in ("Start", "End") if column not in header]
+    if not {"AllocTRES", "ReqTRES", *sacct.CPU_COLUMNS} & set(header):
+        lacking.append("AllocTRES (or AllocCPUS)")
+    return ", ".join(lacking)
 
 
 def _run_job(run: AccountedRun) -> TracedJob | None:

@@ -8,11 +8,24 @@
     default: batch      # for jobs whose partition is not named here; without it they are left out
 """
 
+import re
+from math import inf
+from typing import TypeVar
+
 import msgspec
 import yaml
 
 from carbonslurm.errors import DataError
 from carbonslurm.sim.pools import ClusterShape, PartitionSize
+
+_FIELD = re.compile(r"(?P<what>missing required|unknown) field `(?P<key>[^`]*)`")
+_EXPECTED = re.compile(r"Expected `(?P<kinds>[^`]*)`")
+_AT = re.compile(r" at `\$\.(?P<key>[a-z_]*)")
+_NAMES = {"int": "a whole number", "float": "a number", "str": "text", "object": "keys and values"}
+_NAMES |= {"null": "nothing"}
+_MOST_NODES = 100_000  # each is a number in memory
+
+Read = TypeVar("Read")
 
 
 class _Partition(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,7 +36,7 @@ class _Partition(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
-    partitions: dict[str, _Partition]
+    partitions: dict[str, object]
     default: str | None = None
 
 
@@ -34,21 +47,46 @@ def read_cluster(text: str, name: str) -> ClusterShape:
         DataError: "name:line: why", or "name: key: why".
     """
     try:
-        document = msgspec.convert(yaml.safe_load(text), _Document)
+        raw = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DataError(f"{name}:{line}: not YAML: {error.problem}") from error
-    except (yaml.YAMLError, msgspec.ValidationError, UnicodeError) as error:
-        raise DataError(f"{name}:1: {error}") from error
+    except (yaml.YAMLError, UnicodeError, ValueError) as error:
+        raise DataError(f"{name}:1: not YAML: {error}") from error
+    document = _converted(raw, _Document, f"{name}:1: ")
     if not document.partitions:
         raise DataError(f"{name}:1: partitions: none")
-    for key, partition in document.partitions.items():
-        if partition.nodes < 1 or partition.cpus <= 0 or partition.gpus < 0:
-            raise DataError(f"{name}:1: partitions.{key}: expected at least one node with CPUs")
     if document.default is not None and document.default not in document.partitions:
         raise DataError(f"{name}:1: default: no partition {document.default[:40]}")
     sizes = {
-        key: PartitionSize(each.nodes, each.cpus, each.gpus, each.gpu_type)
-        for key, each in document.partitions.items()
+        key: _size(each, f"{name}:1: partitions.{key[:40]}") for key, each in document.partitions.items()
     }
     return ClusterShape(sizes, document.default)
+
+
+def _size(raw: object, where: str) -> PartitionSize:
+    found = _converted(raw, _Partition, f"{where}.")
+    if not 1 <= found.nodes <= _MOST_NODES:
+        raise DataError(f"{where}.nodes: expected 1 to {_MOST_NODES}, got {found.nodes}")
+    if not (0 < found.cpus < inf and 0 <= found.gpus < inf):
+        raise DataError(f"{where}: expected at least one node with CPUs")
+    return PartitionSize(found.nodes, found.cpus, found.gpus, found.gpu_type)
+
+
+def _converted(raw: object, kind: type[Read], where: str) -> Read:
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{where}{_words(str(error))}") from error
+
+
+def _words(message: str) -> str:
+    """Turn msgspec's message into ``key: what is wrong``."""
+    if found := _FIELD.search(message):
+        return f"{found['key']}: {'missing' if found['what'] == 'missing required' else 'unknown key'}"
+    expected, at = _EXPECTED.search(message), _AT.search(message)
+    key = f"{at['key']}: " if at else ""
+    if expected is None:
+        return f"{key}{message}"
+    words = [_NAMES.get(word, word) for word in expected["kinds"].split(" | ")]
+    return f"{key}expected {' or '.join(words)}"

@@ -13,6 +13,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from math import isnan
 
 import numpy as np
 
@@ -244,7 +245,7 @@ class Engine:
         self._busy += self._units[job]
         life.state, life.started, life.place = State.RUNNING, self.now, place
         life.run += 1
-        if life.run == 1:
+        if isnan(life.first_start):
             life.first_start = self.now
         self._running[pool][job] = Running(place, self.now + self._lasting(job))
         limit = max(self._limit[job], self._length[job])
@@ -253,14 +254,31 @@ class Engine:
             self._ask(job)
 
     def _stop(self, job: int) -> None:
-        """Stop a running job: what it did since its last checkpoint is lost, and loading it takes time."""
+        """Stop a running job: what it did since its last checkpoint is lost, and loading it takes time.
+
+        One that starts at this instant, because there is room at last, never ran; one that has nothing left
+        to do ends by itself.
+        """
         life, cost = self.lives[job], self.strategy.stop_cost
         elapsed = self.now - life.started
+        if life.left - elapsed <= INSTANT:
+            return
         self._leave(job)
+        if elapsed <= 0:
+            self._never_ran(job)
+            return
         again = min(cost.lost, elapsed) + cost.restart
         life.left += again - elapsed
         life.lost += again
         life.stops += 1
+        life.state = State.WITHHELD
+
+    def _never_ran(self, job: int) -> None:
+        """Forget the run that a job has just left."""
+        life = self.lives[job]
+        _, started, _ = self._runs.pop()
+        if life.first_start == started:
+            life.first_start = float("nan")
         life.state = State.WITHHELD
 
     def _leave(self, job: int) -> None:

@@ -168,7 +168,7 @@ def queue(
     if discipline in {"first-fit", "latest-start"}:
         return Passing()
     if discipline not in DISCIPLINES:
-        raise UsageError(f"queue: expected one of {', '.join(DISCIPLINES)}, got {discipline}")
+        raise UsageError(f"--param queue: expected one of {', '.join(DISCIPLINES)}, got {discipline[:40]}")
     line = Ordered(pool, running, lasting)
     line.backfills = discipline == "easy"
     return line

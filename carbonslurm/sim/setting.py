@@ -1,6 +1,7 @@
 """From what was read to a Setting: which jobs take part, in which partition, under which forecasts."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from carbonslurm.sim.trace import Trace
 TOO_LARGE = "larger than the cluster"
 NO_PARTITION = "of partitions that the cluster does not have"
 BEYOND = "outside of the intensities"
+HOUR = 3600.0
 
 
 def joined(parts: Sequence[Series]) -> Series:
@@ -27,6 +29,13 @@ def joined(parts: Sequence[Series]) -> Series:
     if len(parts) == 1:
         return parts[0]
     first = parts[0]
+    ordered = sorted(parts, key=lambda part: float(part.edges[0]))
+    for one, other in pairwise(ordered):
+        if other.edges[0] < one.edges[-1]:
+            raise DataError(
+                f"--carbon: {one.source} and {other.source} both speak of {iso(other.start)}: "
+                "give each time in one file only"
+            )
     steps = [step for part in parts for step in part.steps()]
     return Series.from_steps(first.zone, first.source, first.nature, steps)
 
@@ -40,12 +49,26 @@ def within(trace: Trace, truth: Series) -> Trace:
     ends = trace.arrival + trace.wait + trace.length
     kept = trace.only((trace.arrival >= truth.edges[0]) & (ends <= truth.edges[-1]), BEYOND)
     if not len(kept):
-        first = iso(from_epoch(float(trace.arrival[0])))
         raise DataError(
-            f"no job lies within the intensities ({iso(truth.start)} to {iso(truth.horizon)}; the first job "
-            f"arrives at {first}): --shift moves jobs by weeks, --anchor dates a trace of offsets"
+            f"no job lies within the intensities ({iso(truth.start)} to {iso(truth.horizon)}): "
+            f"{_why_none(trace, truth)}: --shift moves jobs by weeks, --anchor dates a trace of offsets"
         )
     return kept
+
+
+def _why_none(trace: Trace, truth: Series) -> str:
+    """Return what keeps all jobs out: when they arrive, or that what they may need ends too late."""
+    first, last = (iso(from_epoch(float(trace.arrival[place]))) for place in (0, -1))
+    inside = (trace.arrival >= truth.edges[0]) & (trace.arrival < truth.edges[-1])
+    if not bool(inside.any()):
+        return f"the first job arrives at {first}, the last one at {last}"
+    soonest = int(np.argmin(np.where(inside, trace.arrival + trace.wait + trace.length, np.inf)))
+    arrival = iso(from_epoch(float(trace.arrival[soonest])))
+    wait, length = trace.wait[soonest] / HOUR, trace.length[soonest] / HOUR
+    return (
+        f"the first job that could be done arrives at {arrival}, and its longest wait of {wait:.4g} h and "
+        f"its length of {length:.4g} h reach beyond the end"
+    )
 
 
 def on_units(trace: Trace, units: float) -> Trace:
@@ -72,6 +95,11 @@ def on_cluster(trace: Trace, shape: ClusterShape) -> tuple[Trace, list[int]]:
         dtype=np.bool_,
     )
     return _some(trace.only(fits, TOO_LARGE)), chosen[fits].tolist()
+
+
+def elsewhere(trace: Trace, shape: ClusterShape) -> int:
+    """Return how many jobs name a partition that the cluster does not have, and go to its default."""
+    return sum(bool(job.partition) and job.partition not in shape.partitions for job in trace.jobs)
 
 
 def units_of(size: PartitionSize, unit: str) -> float:

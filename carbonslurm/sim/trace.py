@@ -97,8 +97,11 @@ def lay_out(traced: TracedJobs, reading: Reading) -> Trace:
     """Return a trace in columns.
 
     Raises:
-        DataError: it is of offsets and there is no anchor, or no job has the unit.
+        DataError: it has no jobs, it is of offsets and there is no anchor, or no job has the unit.
     """
+    if not traced.jobs:
+        out = [f"{count} {why}" for why, count in traced.left_out.items() if count]
+        raise DataError("no jobs in the trace" + (f"; left out: {', '.join(out)}" if out else ""))
     if not traced.dated and reading.anchor is None:
         raise DataError("the jobs have offsets instead of times: say when they begin, with --anchor")
     begin = 0.0 if traced.dated or reading.anchor is None else reading.anchor.timestamp()

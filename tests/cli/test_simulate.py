@@ -72,7 +72,7 @@ def test_a_table_without_json(folder: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].split()[:3] == ["POLICY", "LENGTH", "CARBON_KG"]
     assert [line.split()[0] for line in lines[1:]] == ["no-wait", "lowest-window"]
-    assert done.stderr == "carbonslurm: 12 jobs\n"  # and no bar, since nobody watches
+    assert done.stderr == "carbonslurm: 12 jobs, 1000 W a unit\n"  # and no bar, since nobody watches
 
 
 def test_one_kilowatt_for_one_hour_at_one_intensity_by_hand(folder: Path) -> None:
@@ -105,7 +105,7 @@ def test_a_cluster_of_nodes(folder: Path) -> None:
     (folder / "c.yaml").write_text("partitions: {main: {nodes: 1, cpus: 2}}\ndefault: main\n")
     done = called(folder, "--policy", "no-wait", "--cluster", str(folder / "c.yaml"), "--json")
     assert (rows(done)[0]["jobs"], rows(done)[0]["capacity"]) == (8, 2.0)
-    assert "8 jobs; left out: 4 larger than the cluster" in done.stderr
+    assert "8 jobs, 1000 W a unit; left out: 4 larger than the cluster" in done.stderr
 
 
 def test_offsets_and_weeks(folder: Path) -> None:
@@ -149,15 +149,19 @@ def test_a_picture(folder: Path) -> None:
     [
         (["--policy", "magic"], 64, "--policy: no magic; there are no-wait, "),
         (["--capacity", "4", "--cluster", "c.yaml"], 64, "--capacity and --cluster both say"),
-        (["--capacity", "0"], 64, "Invalid value for '--capacity'"),
+        (["--capacity", "0"], 64, "--capacity: expected more than 0"),
+        (["--capacity", "nan"], 64, "--capacity: expected more than 0"),
         (["--max-wait", "6"], 64, "--max-wait: expected a duration"),
         (["--max-wait", "short=6h"], 64, "--max-wait: expected 12h or short=6h,long=24h"),
         (["--param", "x=1"], 64, "--param: no x; there are "),
         (["--param", "beta=low", "--policy", "double-threshold"], 64, "--param beta: expected a number"),
-        (["--param", "queue=lifo", "--policy", "no-wait"], 64, "queue: expected one of first-fit"),
+        (["--param", "queue=lifo", "--policy", "no-wait"], 64, "--param queue: expected one of first-fit"),
         (["--length", "limit"], 64, "--length limit: no job of the trace has a time limit"),
         (["--anchor", "soon"], 64, "--anchor: expected a time"),
         (["--power-w", "0"], 64, "--power-w: expected more than 0"),
+        (["--power-w", "nan"], 64, "--power-w: expected more than 0"),
+        (["--shift", "99999999"], 64, "Invalid value for '--shift': 99999999 is not in the range"),
+        (["--plot", "no-such-folder/picture.png"], 77, "no-such-folder/picture.png: there is no folder"),
         (["--plot", "picture.pdf"], 64, "--plot: expected a file that ends in .png or .svg"),
         (["--unit", "gpus"], 65, "no job of the trace has gpus"),
         (["--shift", "50"], 65, "no job lies within the intensities"),
@@ -178,6 +182,49 @@ def test_a_wrong_trace_is_named_with_its_line(folder: Path) -> None:
     words = 'jobs.csv:14: expected a time such as 2022-10-19T16:00:00Z, got "yesterday"'
     assert (done.returncode, done.stdout) == (65, "")
     assert done.stderr == f"carbonslurm: {folder}/{words}\n"
+
+
+def test_a_trace_with_a_header_alone_has_no_jobs(folder: Path) -> None:
+    (folder / "jobs.csv").write_text(JOBS.splitlines()[0] + "\n")
+    done = run(folder)
+    assert (done.returncode, done.stderr) == (65, "carbonslurm: no jobs in the trace\n")
+
+
+def test_the_same_intensities_twice_are_refused_in_words_of_the_command(folder: Path) -> None:
+    done = run(folder, "--carbon", str(folder / "carbon.csv"))
+    words = "--carbon: carbon.csv and carbon.csv both speak of 2022-10-18T00:00:00Z: "
+    assert (done.returncode, done.stderr.startswith(f"carbonslurm: {words}")) == (65, True)
+
+
+def test_why_no_job_lies_within_the_intensities_is_said(folder: Path) -> None:
+    """The last day of the ten is the twenty-seventh; the job may wait for 24 h and runs for 3."""
+    (folder / "jobs.csv").write_text("submit_time,duration_s,cpus\n2022-10-27T06:00:00Z,10800,2\n")
+    done = run(folder)
+    words = "arrives at 2022-10-27T06:00:00Z, and its longest wait of 24 h and its length of 3 h reach beyond"
+    assert done.returncode == 65
+    assert words in done.stderr
+
+
+def test_jobs_of_partitions_that_the_cluster_does_not_have_are_counted(folder: Path) -> None:
+    lines = [f"2022-10-19T12:00:00Z,3600,2,{name}" for name in ("main", "debug", "gpu", "")]
+    (folder / "jobs.csv").write_text("\n".join(["submit_time,duration_s,cpus,partition", *lines]))
+    (folder / "c.yaml").write_text("partitions: {main: {nodes: 1, cpus: 2}}\ndefault: main\n")
+    done = called(folder, "--policy", "no-wait", "--cluster", str(folder / "c.yaml"), "--json")
+    assert (
+        "4 jobs, 1000 W a unit; 2 of partitions that the cluster does not have, in its default" in done.stderr
+    )
+
+
+def test_a_saving_above_a_third_is_warned_of(folder: Path) -> None:
+    """Eight hours at 900 g, then a day at 100 g."""
+    lines = [
+        f"2022-10-{19 + hour // 24}T{hour % 24:02}:00:00Z,{900 if hour < 8 else 100}" for hour in range(72)
+    ]
+    (folder / "carbon.csv").write_text("\n".join(["timestamp,g_per_kwh", *lines]))
+    (folder / "jobs.csv").write_text("submit_time,duration_s,cpus\n2022-10-19T00:00:00Z,10800,2\n")
+    done = called(folder, "--policy", "no-wait,lowest-window")
+    assert "lowest-window: a saving above a third deserves distrust" in done.stderr
+    assert "no-wait:" not in done.stderr
 
 
 def test_help_costs_no_numbers() -> None:

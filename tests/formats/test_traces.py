@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -86,6 +87,15 @@ def test_sacct_by_hand() -> None:
     assert read.left_out == {UNREAD: 1, NO_LENGTH: 1}
 
 
+@pytest.mark.parametrize("column", ["AllocCPUS", "NCPUS"])
+def test_sacct_without_tres_has_cpus_and_nodes_all_the_same(column: str) -> None:
+    text = (
+        f"JobID|Submit|Start|End|State|{column}|NNodes\n1|1666180800|1666180900|1666181000|COMPLETED|16|2\n"
+    )
+    (job,) = read_trace(text, "sacct.txt").jobs
+    assert (job.cpus, job.nodes, job.gpus) == (16, 2, 0)
+
+
 def test_sacct_with_epochs() -> None:
     text = "JobID|Submit|Start|End|State|AllocTRES\n1|1666180800|1666180900|1666181000|COMPLETED|cpu=1\n"
     (job,) = read_trace(text, "sacct.txt").jobs
@@ -106,11 +116,13 @@ def test_sacct_with_epochs() -> None:
         ("submit_time,duration_s,cpus\n2022-10-19T12:00Z,5\n", "t:2: 2 cells, expected 3"),
         ("submit_time,duration_s,cpus\n2022-10-19T12:00Z,nan,1\n", "t:2: duration_s: out of range"),
         ("1 0 10 600 16\n", "t:1: 5 fields, expected the 18 of SWF"),
-        ("User|State\na|b\n", "t:1: sacct: no run can be told"),
+        ("User|Start|End|NCPUS\na|b|c|1\n", "t:1: sacct: no run can be told"),
+        ("JobID|Submit|Start|End|User\n", "t:1: no column AllocTRES (or AllocCPUS) in the header of sacct"),
+        ("JobID|Submit|AllocTRES\n", "t:1: no column Start, End in the header of sacct"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(text: str, words: str) -> None:
-    with pytest.raises(DataError, match="^" + words.replace("(", r"\(")):
+    with pytest.raises(DataError, match="^" + re.escape(words)):
         read_trace(text, "t")
 
 

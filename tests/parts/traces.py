@@ -52,6 +52,32 @@ def trace_of(jobs: Sequence[J], wait_h: float = 24, start: float = START) -> Tra
     return lay_out(TracedJobs(traced, dated=True, left_out={}), Reading("cpus", MaxWait(wait, wait)))
 
 
+def setting_of(
+    jobs: Sequence[J],
+    truth: Series,
+    *,
+    wait_h: float = 24,
+    units: float = float("inf"),
+    length: str = "true",
+    foresight: Foresight | None = None,
+    start: float = START,
+    parameters: Mapping[str, str] | None = None,
+) -> Setting:
+    trace = trace_of(jobs, wait_h, start)
+    return Setting(
+        trace=trace,
+        truth=truth,
+        foresight=foresight or Perfect(truth),
+        forecast="toy",
+        length=length,
+        partitions=None,
+        pool_units=[units],
+        pool_of=[0] * len(trace),
+        watts=1000.0,
+        parameters=parameters or {},
+    )
+
+
 def simulated(
     policy: str,
     jobs: Sequence[J],
@@ -64,17 +90,14 @@ def simulated(
     start: float = START,
     **parameters: str,
 ) -> Run:
-    trace = trace_of(jobs, wait_h, start)
-    setting = Setting(
-        trace=trace,
-        truth=truth,
-        foresight=foresight or Perfect(truth),
-        forecast="toy",
+    setting = setting_of(
+        jobs,
+        truth,
+        wait_h=wait_h,
+        units=units,
         length=length,
-        partitions=None,
-        pool_units=[units],
-        pool_of=[0] * len(trace),
-        watts=1000.0,
+        foresight=foresight,
+        start=start,
         parameters=parameters,
     )
     return run(setting, policy, lambda: 0.0, lambda _: None)

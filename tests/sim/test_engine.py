@@ -13,7 +13,7 @@ from carbonslurm.core.scene import Placement, Scene, Stop, StopCost
 from carbonslurm.sim.engine import Engine, Outcome
 from carbonslurm.sim.foresight import Perfect
 from carbonslurm.sim.lengths import Known
-from carbonslurm.sim.policy import Strategy
+from carbonslurm.sim.policy import Asked, Strategy, Wish
 from carbonslurm.sim.pools import UnitPool
 from carbonslurm.sim.registry import POLICIES
 
@@ -105,6 +105,26 @@ def test_a_stop_loses_work_and_time_to_load_its_checkpoint() -> None:
     assert (outcome.stops.tolist(), outcome.lost.tolist()) == ([1], [900])
 
 
+class Fickle:
+    """The first job runs as it likes; the others want to run, but not when they are asked in hours 1 to 3."""
+
+    def wish(self, asked: Asked) -> Wish:
+        hour = (asked.now - START) / HOUR
+        if asked.job and 1 <= hour < 3:
+            return Wish(run=False, until=START + 3 * HOUR)
+        return Wish(run=True, until=float("inf"))
+
+
+def test_a_job_that_is_paused_at_the_instant_of_its_start_never_ran() -> None:
+    """The second waits for the one unit since hour 0; it gets it at 1.5, when it no longer wants it."""
+    strategy = Strategy("x", Perfect(FLAT), pacing=Fickle(), pauses=True, stop_cost=COST)
+    outcome = engine(trace_of([J(0, 1.5), J(0, 1)]), strategy, units=1).run()
+    assert ((outcome.run_start - START) / HOUR).tolist() == [0, 3]
+    assert ((outcome.run_end - START) / HOUR).tolist() == [1.5, 4]
+    assert ((outcome.first_start - START) / HOUR).tolist() == [0, 3]
+    assert (outcome.stops.tolist(), outcome.lost.tolist()) == ([0, 0], [0, 0])
+
+
 def test_no_more_work_is_lost_than_was_done() -> None:
     strategy = Strategy(
         "x", Perfect(FLAT), planner=stop_once(1, 5), stops=True, stop_cost=StopCost(lost=7200.0)
@@ -158,6 +178,7 @@ def test_no_more_units_than_there_are_and_all_work_is_done(
     )
     np.testing.assert_allclose(lasted, trace.length + done.outcome.lost, rtol=0, atol=1e-3)
     assert (done.outcome.first_start >= trace.arrival).all()
+    assert (done.outcome.run_end > done.outcome.run_start).all()
     assert done.row.stops == int((np.bincount(done.outcome.run_job) - 1).sum()) - int(
         done.outcome.timed_out.sum()
     )
