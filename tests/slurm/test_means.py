@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import sys
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,7 +15,7 @@ import pytest
 from carbonslurm.core.interval import iso
 from carbonslurm.core.means import Means
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
-from carbonslurm.sandbox.site import config_path
+from carbonslurm.sandbox.site import config_path, reload_hook
 from carbonslurm.sandbox.waiting import wait_until
 from carbonslurm.sandbox.watching import actions, begin, forecast, known, now_s, wait_for_cycles
 
@@ -150,21 +149,15 @@ def test_an_admin_takes_held_jobs_out_of_our_hands(stage: Stage) -> None:
 @contextmanager
 def without_marks(stage: Stage) -> Iterator[None]:
     """Take the hook's modify part away: a site's own job_submit.lua that does not call it does the same."""
-    part = stage.sandbox.slurm_conf.with_name("carbonslurm_modify.lua")
-    script, away = part.with_name("job_submit.lua"), part.with_name("away.lua")
+    part = stage.sandbox.hook_directory / "carbonslurm_modify.lua"
+    away = part.with_name("away.lua")
     part.rename(away)
     try:
-        read_anew(script)
+        reload_hook(stage.sandbox)
         yield
     finally:
         away.rename(part)
-        read_anew(script)
-
-
-def read_anew(script: Path) -> None:
-    """Have slurmctld read its job_submit.lua with the next job: it must look younger than that."""
-    young = now_s().timestamp() + 2
-    os.utime(script, (young, young))
+        reload_hook(stage.sandbox)
 
 
 def test_where_the_hook_marks_no_hold_nobody_stays_held(stage: Stage) -> None:
