@@ -41,6 +41,11 @@ HISTORY = "history"
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 Answer = TypeVar("Answer")
+Over = Callable[[], str | None]  # why nobody is to be asked any more in a round, None while all may be
+
+
+def on_and_on() -> None:
+    """Let a round last as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from carbonslurm.app.asking import Asking, history_keys
+from carbonslurm.app.asking import Asking, Over, history_keys, on_and_on
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval, iso
 from carbonslurm.core.rest import QuestionKey, measured_word
@@ -92,8 +92,11 @@ class Backfill:
     depth: timedelta
     _walks: dict[QuestionKey, _Walk] = field(default_factory=dict)
 
-    def run(self) -> tuple[Progress, ...]:
+    def run(self, over: Over = on_and_on) -> tuple[Progress, ...]:
         """Take one step for each zone, as far as one round has room for calls; those that waited go first.
+
+        Args:
+            over: why nobody is to be asked any more in this round, None while all may be.
 
         Raises:
             LedgerError: the archive cannot be read or written.
@@ -101,7 +104,7 @@ class Backfill:
         keyed = list(zip(history_keys(self.sources), self.sources, strict=True))
         found: list[Progress] = []
         for key, source in sorted(keyed, key=lambda pair: self._asked(pair[0])):
-            if len(found) == CALLS_A_ROUND:
+            if len(found) == CALLS_A_ROUND or over() is not None:
                 break
             progress = self._next(key, source)
             if progress is not None and progress.wait is None:

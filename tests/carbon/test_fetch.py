@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from carbonslurm.app.asking import Asking, paces
+from carbonslurm.app.asking import Asking, Over, on_and_on, paces
 from carbonslurm.app.fetch import GIVE_UP, Chain, FetchResult, fetch_all
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
@@ -20,7 +20,7 @@ from carbonslurm.ports import CarbonAnswer, Offer, Terms
 
 DIRECT = Nature(Kind.AVERAGE, Scope.DIRECT)
 LIFECYCLE = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 MAX_AGE = 6 * HOUR
 HOURLY = Terms(every=HOUR)
 Says = Callable[[datetime], CarbonAnswer] | Exception
@@ -86,8 +86,8 @@ class Site:
         pace = paces(offers, self.interval)
         self.asking = Asking(self.ledger, pace, lambda: self.now, lambda: self.chance)
 
-    def round(self) -> tuple[FetchResult, ...]:
-        return Chain(self.sources, self.ledger, self.asking, MAX_AGE, 2 * MINUTE).run()
+    def round(self, over: Over = on_and_on) -> tuple[FetchResult, ...]:
+        return Chain(self.sources, self.ledger, self.asking, MAX_AGE, 2 * MINUTE).run(over)
 
     def live(self, length: timedelta, step: timedelta = MINUTE) -> None:
         end = self.now + length
@@ -276,9 +276,50 @@ def test_a_provider_that_is_away_costs_a_round_a_few_questions_only(site: Callab
     results = here.round()
     assert sum(times(source) for source in away) == GIVE_UP
     assert results[-1].forecast is not None
-    assert "failed in a row" in str(results[-2])
+    assert "3 questions to a failed: the others wait" in str(results[-2])
     here.live(30 * MINUTE)
     assert all(times(source) for source in away)
+
+
+def test_answers_in_between_do_not_hide_that_a_provider_is_slow(site: Callable[..., Site]) -> None:
+    """Its forecasts time out after 20 s, its measured values come: a round is short all the same."""
+    sources: list[Source] = []
+    here = site()
+
+    def times_out(_: datetime) -> CarbonAnswer:
+        here.now += 20 * SECOND
+        raise UnavailableError("no answer in time")
+
+    for number in range(30):
+        zone = f"zone {number}"
+        sources += [measures("a", zone), Source("a", zone, times_out, "forecast")]
+    here.sources = sources
+    here.restart()
+    begun = here.now
+    here.round()
+    assert here.now - begun <= GIVE_UP * 20 * SECOND
+    here.live(timedelta(minutes=20))
+    assert all(times(source) for source in sources)
+
+
+def test_a_round_ends_when_it_has_taken_long_enough_and_the_next_goes_on(site: Callable[..., Site]) -> None:
+    """30 providers, each of which needs 10 s for its answer."""
+    here = site()
+    good = forecasts("a").says
+    assert callable(good)
+
+    def slowly(now: datetime) -> CarbonAnswer:
+        here.now += 10 * SECOND
+        return good(now)
+
+    here.sources = [Source(f"provider {number}", f"zone {number}", slowly) for number in range(30)]
+    here.restart()
+    begun = here.now
+    results = here.round(lambda: "over" if here.now - begun >= MINUTE else None)
+    assert here.now - begun == MINUTE
+    assert [result.unasked for result in results] == [None] * 6 + ["over"] * 24
+    here.round()
+    assert [times(source) for source in here.sources] == [1] * 30
 
 
 def test_calls_are_dealt_out_to_all_zones(site: Callable[..., Site]) -> None:
