@@ -4,6 +4,10 @@ The rules are in ``core.rest``; here are the memory and the call. The memory is 
 beginning of each round, since a command may have asked meanwhile, and written after each question. Where the
 ledger fails, this process's own memory is used: a question too many is better than no forecast.
 
+A bug of ours in one provider's module costs its own question only: its traceback goes to the log, and the
+question rests as after any failure. An answer that the archive could not keep (LedgerError) was none: it is
+asked for again, soon.
+
 A question is told apart by provider, zone and what is asked. Where a site names one provider twice for one
 zone, as with two files, the second one's question gets a number.
 """
@@ -136,8 +140,31 @@ class Asking:
         self.known[key] = begun(self.of(key), pace, now)
         try:
             return Said(key, now, answer=call(now))
-        except (DataError, RefusedError, UnavailableError) as error:
-            return Said(key, now, error=error)
+        except Exception as error:  # noqa: BLE001 - the other questions are worth asking
+            return Said(key, now, error=_failure(key, error))
+
+    def settle(self, said: Said[Answer], keep: Callable[[Answer | None], tuple[str, ...]]) -> Said[Answer]:
+        """Have an answer kept, and note what came of the question; return it, a failure where it was refused.
+
+        Args:
+            said: what came of asking.
+            keep: puts an answer into the archive and returns what it gives, see ``Asked.gave``.
+
+        Raises:
+            LedgerError: the archive could not be written; the question is noted as a failure.
+        """
+        gave: tuple[str, ...] = ()
+        if said.error is None:
+            try:
+                gave = keep(said.answer)
+            except LedgerError as error:
+                lost = UnavailableError(f"the answer could not be kept: {error}")
+                self.note(Said(said.key, said.asked_at, error=lost))
+                raise
+            except Exception as error:  # noqa: BLE001 - as in ``ask``
+                said = Said(said.key, said.asked_at, error=_failure(said.key, error))
+        self.note(said, gave)
+        return said
 
     def note(self, said: Said[Answer], gave: tuple[str, ...] = ()) -> None:
         """Remember what came of a question, and write it down."""
@@ -169,6 +196,14 @@ class Asking:
         until = at + rest_as_told(error.retry_after, self.paces[key], 1, 0)
         others = [each for each in self.paces if each.provider == key.provider and each != key]
         return {each: told_to_wait(self.of(each), until, str(error)) for each in others}
+
+
+def _failure(key: QuestionKey, error: Exception) -> DataError | RefusedError | UnavailableError:
+    """Return why there is no answer; whatever nobody expected is a bug, whose traceback is logged."""
+    if isinstance(error, DataError | RefusedError | UnavailableError):
+        return error
+    logger.error("%s: a bug in reading it", key, exc_info=error)
+    return DataError(f"a bug of ours in reading it ({type(error).__name__}): its traceback is in the log")
 
 
 def numbered(keys: Sequence[QuestionKey]) -> list[QuestionKey]:

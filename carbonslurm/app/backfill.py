@@ -21,7 +21,7 @@ from carbonslurm.app.asking import Asking, Over, history_keys, on_and_on
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval, iso
 from carbonslurm.core.rest import QuestionKey, measured_word
-from carbonslurm.errors import RefusedError, UnavailableError
+from carbonslurm.errors import LedgerError, RefusedError, UnavailableError
 from carbonslurm.ports import HistoryArchive, HistorySource
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,11 @@ class Backfill:
             walk = _Walk(now, self.walk(key, source, Interval(now - self.depth, now)))
             self._walks[key] = walk
         steps, walk.steps = walk.steps, None  # an error ends an iterator, too
-        progress = None if steps is None else next(steps, None)
+        try:
+            progress = None if steps is None else next(steps, None)
+        except LedgerError:
+            del self._walks[key]  # the piece is still missing: begin anew as soon as it may be asked for
+            raise
         walk.steps = steps if progress is not None else None
         return progress
 
@@ -156,19 +160,19 @@ class Backfill:
         if wait is not None:
             return Progress(source.name, source.zone, piece, left, wait=wait), Turn.AGAIN
         said = self.asking.ask(key, lambda now: source.history(piece, now))
-        gave: tuple[str, ...] = ()
-        try:
-            if said.answer is not None:
-                gave = (measured_word(said.answer.nature),)
-                self.archive.keep_actual(said.answer, self.asking.clock())
-        finally:
-            self.asking.note(said, gave)
+        said = self.asking.settle(said, self._keep)
         if said.error is None:
             return Progress(source.name, source.zone, piece, left, kept=_count(said.answer)), Turn.ON
         failed = Progress(source.name, source.zone, piece, left, failure=str(said.error))
         if isinstance(said.error, RefusedError):
             return failed, Turn.END
         return failed, Turn.AGAIN if isinstance(said.error, UnavailableError) else Turn.ON
+
+    def _keep(self, answer: Series | None) -> tuple[str, ...]:
+        if answer is None:
+            return ()
+        self.archive.keep_actual(answer, self.asking.clock())
+        return (measured_word(answer.nature),)
 
 
 def cut(missing: Sequence[Interval], longest: timedelta) -> list[Interval]:

@@ -20,7 +20,8 @@ may end a round before its time; then whoever has waited longest is asked first 
 The answer to a question that was asked is kept whole, but for measured values that a source before it gives:
 of two values for one hour the one stored last would count.
 
-An archive that cannot be written (LedgerError) is not a failure of a source: it is raised.
+An archive that cannot be written (LedgerError) is not a failure of a source alone: it is raised, and the
+answer that was lost is asked for again.
 """
 
 import logging
@@ -30,12 +31,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from carbonslurm.app.asking import LONG_AGO, Asking, NoBook, Over, Said, on_and_on, paces, source_keys
+from carbonslurm.app.asking import LONG_AGO, Asking, NoBook, Over, on_and_on, paces, source_keys
 from carbonslurm.core.choice import LOOK_BACK, is_good
 from carbonslurm.core.forecast import Issue, Series
 from carbonslurm.core.interval import iso
 from carbonslurm.core.rest import FORECAST, QuestionKey, measured_word
-from carbonslurm.errors import DataError
 from carbonslurm.ports import CarbonAnswer, CarbonSource, FetchArchive, Offer
 
 _LOG = logging.getLogger(__name__)
@@ -187,28 +187,29 @@ class _Zone:
 
     def ask(self, key: QuestionKey, source: CarbonSource) -> FetchResult:
         """Ask a source and keep what it says, but for measured values that one before it gives."""
-        said, actual = self.chain.asking.ask(key, source.fetch), None
-        try:
-            if said.answer is not None:
-                actual = self._keep(said.answer)
-        except DataError as error:  # what the archive does not take was no answer
-            said = Said(key, said.asked_at, error=error)
-        finally:
-            self.chain.asking.note(said, _gave(said.answer))
+        kept: list[Series] = []
+
+        def keep(answer: CarbonAnswer | None) -> tuple[str, ...]:
+            if answer is not None:
+                kept.extend(self._keep(answer))
+            return _gave(answer)
+
+        said = self.chain.asking.settle(self.chain.asking.ask(key, source.fetch), keep)
         if said.answer is None:
             return FetchResult(source.name, source.zone, key.question, failure=str(said.error))
+        actual = kept[0] if kept else None
         return FetchResult(source.name, source.zone, key.question, said.answer.forecast, actual)
 
-    def _keep(self, answer: CarbonAnswer) -> Series | None:
-        """Keep an answer; return the measured values that were kept."""
+    def _keep(self, answer: CarbonAnswer) -> list[Series]:
+        """Keep an answer; return the measured values that were kept, if any."""
         now, actual = self.chain.asking.clock(), answer.actual
         if answer.forecast is not None:
             self.chain.archive.keep_issues([answer.forecast])
             self.kept.append(answer.forecast)
         if actual is None or self._giver(measured_word(actual.nature), now) is not None:
-            return None
+            return []
         self.chain.archive.keep_actual(actual, now)
-        return actual
+        return [actual]
 
     def _giver(self, word: str, now: datetime) -> QuestionKey | None:
         """Return the earlier source that gives what a word stands for."""

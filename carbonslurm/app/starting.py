@@ -2,8 +2,8 @@
 
 The sources are asked beside the cycles from the first moment on, so that a slow provider keeps nobody
 waiting: the archive holds what was fetched before a restart. Only where it has no forecast that could be used
-does the first cycle wait for the first round, ``FIRST_WAIT`` at most, since without a forecast a cycle lets go
-of what waits. A cycle that was begun before that round ended is followed by another one at once.
+does the first cycle wait for the first round, ``FIRST_WAIT`` at most: without a forecast a cycle lets go of
+what waits. A cycle that was begun before that round ended is followed by another one at once.
 """
 
 import logging

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from carbonslurm.app.asking import Asking, history_keys, paces
 from carbonslurm.app.backfill import CALLS_A_ROUND, LEAST, Backfill, Progress, cut
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
-from carbonslurm.errors import DataError, RefusedError, TryLaterError, UnavailableError
+from carbonslurm.errors import DataError, LedgerError, RefusedError, TryLaterError, UnavailableError
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import Offer, Terms
 
@@ -52,7 +53,7 @@ class Site:
     """A daemon's backfill of six days, over a real ledger."""
 
     now: datetime
-    ledger: Ledger
+    ledger: Any
     sources: list[History]
     asking: Asking = field(init=False)
     backfill: Backfill = field(init=False)
@@ -188,18 +189,38 @@ def test_a_command_sees_why_it_waits(site: Callable[..., Site], now: datetime) -
     assert next(walk, None) is None
 
 
-def test_a_ledger_that_fails_ends_a_walk_and_the_next_day_begins_another(
-    site: Callable[..., Site], now: datetime
-) -> None:
-    source = History(now - 99 * DAY, error=ZeroDivisionError())
-    here = site(source)
-    with pytest.raises(ZeroDivisionError):
-        here.backfill.run()
-    source.error = None
-    here.now += HOUR
-    assert here.backfill.run() == ()
-    here.now += DAY
-    assert len(here.backfill.run()) == 1
+@dataclass
+class Locked:
+    """An archive that is locked at the first attempt to write to it."""
+
+    ledger: Ledger
+    locked: bool = True
+
+    def keep_actual(self, series: Series, recorded_at: datetime) -> None:
+        if self.locked:
+            self.locked = False
+            raise LedgerError("database is locked")
+        self.ledger.keep_actual(series, recorded_at)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ledger, name)
+
+
+def test_a_piece_that_the_ledger_did_not_take_is_asked_for_again_soon(ledger: Ledger, now: datetime) -> None:
+    source = History(now - 99 * DAY)
+    here = Site(now, Locked(ledger), [source])
+    with pytest.raises(LedgerError):
+        here.live(MINUTE)
+    assert [it.kept for it in here.live(5 * MINUTE)] == [48, 48, 48]
+    assert source.asked[0].start == source.asked[1].start - (source.asked[1].end - source.asked[0].end)
+
+
+def test_a_bug_in_one_history_costs_its_piece_only(site: Callable[..., Site], now: datetime) -> None:
+    bad, good = History(now - 99 * DAY, zone="FR", error=ZeroDivisionError()), History(now - 99 * DAY)
+    here = site(bad, good)
+    told = here.live(MINUTE)
+    assert [it.kept for it in told] == [None, 48]
+    assert "a bug of ours" in str(told[0].failure)
 
 
 hours = st.lists(st.integers(0, 200), min_size=2, max_size=20, unique=True).map(sorted)

@@ -404,6 +404,7 @@ class Broken:
     ledger: Ledger
     memory: bool = False
     archive: bool = False
+    bug: str = ""  # the zone whose forecasts it cannot cope with
 
     def asked(self) -> Mapping[QuestionKey, Asked]:
         return {}
@@ -416,6 +417,8 @@ class Broken:
     def keep_issues(self, issues: Sequence[Issue]) -> None:
         if self.archive:
             raise LedgerError("the disk is full")
+        if any(issue.series.zone == self.bug for issue in issues):
+            raise ZeroDivisionError
         self.ledger.keep_issues(issues)
 
     def __getattr__(self, name: str) -> Any:
@@ -432,22 +435,42 @@ def test_without_a_memory_in_the_ledger_fetching_goes_on(
     assert len(kept(ledger, "GB", here.now)) == 3
 
 
-def test_an_archive_that_cannot_be_written_is_not_hidden_and_nobody_is_asked_again_for_it(
+def test_an_archive_that_cannot_be_written_is_not_hidden_and_the_answer_is_asked_for_again(
     ledger: Ledger, now: datetime
 ) -> None:
-    source = forecasts("a")
-    here = Site(now, Broken(ledger, archive=True), [source])
+    source, broken = forecasts("a"), Broken(ledger, archive=True)
+    here = Site(now, broken, [source])
     with pytest.raises(LedgerError):
         here.round()
-    here.now += 10 * MINUTE
     here.round()
     assert times(source) == 1
+    broken.archive = False
+    here.now += MINUTE
+    (result,) = here.round()
+    assert result.forecast is not None
+    assert times(source) == 2
 
 
-def test_a_bug_keeps_its_traceback_and_does_not_make_us_ask_on_and_on(site: Callable[..., Site]) -> None:
-    source = Source("a", "GB", ZeroDivisionError())
-    here = site(source)
-    with pytest.raises(ZeroDivisionError):
-        here.round()
+def test_a_bug_costs_its_own_question_and_leaves_its_traceback(
+    site: Callable[..., Site], caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = Source("a", "GB", ZeroDivisionError()), forecasts("b", "FR")
+    here = site(bad, good)
+    first, second = here.round()
+    assert "a bug of ours in reading it (ZeroDivisionError)" in str(first.failure)
+    assert second.forecast is not None
+    assert any(record.exc_info for record in caplog.records)
     here.round()
-    assert times(source) == 1
+    assert times(bad) == 1
+    assert here.memory(bad).failures == 1
+    here.now += MINUTE
+    here.round()
+    assert times(bad) == 2
+
+
+def test_a_bug_in_keeping_an_answer_costs_its_own_question(site: Callable[..., Site], ledger: Ledger) -> None:
+    bad, good = forecasts("a"), forecasts("b", "FR")
+    here = Site(site().now, Broken(ledger, bug="GB"), [bad, good])
+    first, second = here.round()
+    assert "a bug of ours" in str(first.failure)
+    assert second.forecast is not None
