@@ -199,6 +199,9 @@ class OwnArchive(ForecastReader, Protocol):
 class HistoryArchive(Protocol):
     """What fetching history asks of the archive."""
 
+    def sources(self, zone: str) -> Sequence[ArchivedSource]:
+        """Return who said anything about a zone, by name and nature."""
+
     def unmeasured(self, zone: str, source: str, window: Interval) -> Sequence[Interval]:
         """Return the parts of a window for which a source's measured values are not kept, in order."""
 

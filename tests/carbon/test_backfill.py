@@ -1,5 +1,6 @@
 """Backfill: what a provider has kept comes into the archive, the newest piece first, within its terms."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.app.asking import Asking, history_keys, paces
-from carbonslurm.app.backfill import CALLS_A_ROUND, LEAST, Backfill, Progress, cut
+from carbonslurm.app.backfill import CALLS_A_ROUND, LEAST, TRIES, Backfill, Progress, cut
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.errors import DataError, LedgerError, RefusedError, TryLaterError, UnavailableError
@@ -33,6 +34,9 @@ class History:
     longest: timedelta = 2 * DAY
     terms: Terms = TERMS
     name: str = "a"
+    nature: Nature = NATURE
+    value: float | None = None  # of each hour; None for the hour of the day
+    fails_before: datetime | None = None
     error: Exception | None = None
     asked: list[Interval] = field(default_factory=list)
 
@@ -42,10 +46,16 @@ class History:
         self.asked.append(window)
         if self.error is not None:
             raise self.error
+        if self.fails_before is not None and window.start < self.fails_before:
+            raise UnavailableError("HTTP 500")
         first = window.start.replace(minute=0)
         hours = [first + number * HOUR for number in range(int((window.end - first) / HOUR))]
-        steps = [Step(Interval(each, each + HOUR), each.hour + 1) for each in hours if each >= self.since]
-        return Series.from_steps(self.zone, self.name, NATURE, steps) if steps else None
+        steps = [
+            Step(Interval(each, each + HOUR), self.value or each.hour + 1)
+            for each in hours
+            if each >= self.since
+        ]
+        return Series.from_steps(self.zone, self.name, self.nature, steps) if steps else None
 
 
 @dataclass
@@ -98,7 +108,7 @@ def test_the_newest_piece_comes_first_one_call_a_minute(site: Callable[..., Site
     ]
     assert [(it.kept, it.left) for it in told] == [(48, 4 * DAY), (48, 2 * DAY), (48, timedelta())]
     assert str(told[0]) == "a: GB: 2026-11-20T10:10:00Z to 2026-11-22T10:10:00Z: 48 values"
-    assert missing(here) < LEAST
+    assert missing(here) < 3 * HOUR
 
 
 def test_only_what_is_missing_is_asked_for(site: Callable[..., Site], now: datetime) -> None:
@@ -125,7 +135,7 @@ def test_no_answer_is_asked_for_again(site: Callable[..., Site], now: datetime) 
     source = History(now - 99 * DAY, error=UnavailableError("away"))
     here = site(source)
     here.live(8 * MINUTE)
-    assert (len(source.asked), len(set(source.asked))) == (4, 1)
+    assert (len(source.asked), len(set(source.asked))) == (4, 2)
     source.error = None
     assert [it.kept for it in here.live(HOUR)] == [48, 48, 48]
 
@@ -221,6 +231,85 @@ def test_a_bug_in_one_history_costs_its_piece_only(site: Callable[..., Site], no
     told = here.live(MINUTE)
     assert [it.kept for it in told] == [None, 48]
     assert "a bug of ours" in str(told[0].failure)
+
+
+def test_a_piece_that_always_fails_is_passed_over_and_what_lies_before_it_is_had(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    """The newest two days cannot be had; the next day they are tried anew."""
+
+    @dataclass
+    class Half(History):
+        until: datetime | None = now - DAY
+
+        def history(self, window: Interval, now: datetime) -> Series | None:
+            if self.until is not None and window.end > self.until:
+                self.asked.append(window)
+                raise UnavailableError("HTTP 500")
+            return super().history(window, now)
+
+    source = Half(now - 99 * DAY)
+    here = site(source)
+    told = here.live(2 * HOUR)
+    assert [it.kept for it in told] == [None] * TRIES + [48, 48] + [None] * TRIES
+    here.live(DAY - 3 * HOUR)
+    assert len(source.asked) == 2 + 2 * TRIES
+    source.until = None
+    here.live(3 * HOUR)
+    assert missing(here) < 3 * HOUR
+
+
+def test_a_walk_that_is_stuck_begins_anew_each_day_with_the_newest(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    source = History(now - 99 * DAY, fails_before=now - 3 * DAY)
+    here = site(source)
+    here.live(DAY - HOUR)
+    newest = max(piece.end for piece in source.asked)
+    here.live(3 * HOUR)
+    assert max(piece.end for piece in source.asked) >= newest + DAY
+
+
+def measured(here: Site, nature: Nature = NATURE) -> dict[str, int]:
+    """How many hours of the last six days count by which source."""
+    series = here.ledger.actual("GB", nature, Interval(here.now - 6 * DAY, here.now))
+    return Counter({100: "a", 400: "b"}[int(step.g_per_kwh)] for step in series.steps()) if series else {}
+
+
+def test_a_fallbacks_history_does_not_hide_what_the_first_has(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    """It is asked once, to learn its nature, and for what the first one lacks."""
+    first = History(now - 3 * DAY, value=100)
+    second = History(now - 99 * DAY, name="b", value=400)
+    here = site(first, second)
+    here.live(2 * HOUR)
+    assert measured(here) == {"a": 71, "b": 71}
+    assert all(piece.end <= first.since + HOUR for piece in second.asked[1:])
+
+
+def test_a_fallbacks_history_of_another_nature_is_fetched_whole(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    other = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
+    here = site(
+        History(now - 99 * DAY, value=100), History(now - 99 * DAY, name="b", nature=other, value=400)
+    )
+    here.live(10 * MINUTE)
+    assert measured(here) == {"a": 144}
+    assert measured(here, other) == {"b": 144}
+
+
+def test_what_the_first_gives_later_counts_though_the_fallback_came_before(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    first = History(now - 99 * DAY, value=100, error=UnavailableError("away"))
+    here = site(first, History(now - 99 * DAY, name="b", value=400))
+    here.live(10 * MINUTE)
+    assert set(measured(here)) == {"b"}
+    first.error = None
+    here.live(DAY)
+    assert measured(here)["b"] <= 1
 
 
 hours = st.lists(st.integers(0, 200), min_size=2, max_size=20, unique=True).map(sorted)
