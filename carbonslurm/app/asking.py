@@ -120,18 +120,27 @@ class Asking:
 
         Args:
             key: the question.
-            share: how much of its provider's calls may be used up.
+            share: how much of its provider's calls questions of its sort (history or not) may use up.
         """
         asked, pace, now = self.of(key), self.paces[key], self.clock()
         if asked.left_until is not None and not may_be_asked(asked, pace, now):
             why = f": {asked.reason}" if asked.reason else ""
             return f"left alone until {iso(asked.left_until)}{why}"
-        if pace.terms.calls is not None and not has_room(self._calls(key.provider), pace.terms, now, share):
+        if pace.terms.calls is None:
+            return None
+        alike = self._calls(key.provider, of_history=is_history(key))
+        others = self._calls(key.provider, of_history=not is_history(key))
+        if not (has_room(alike, pace.terms, now, share) and has_room([*alike, *others], pace.terms, now)):
             return f"{key.provider} allows {pace.terms.calls} calls in {pace.terms.per}, and they are used up"
         return None
 
-    def _calls(self, provider: str) -> list[datetime]:
-        return [call for key, asked in self.known.items() if key.provider == provider for call in asked.calls]
+    def _calls(self, provider: str, *, of_history: bool) -> list[datetime]:
+        return [
+            call
+            for key, asked in self.known.items()
+            if key.provider == provider and is_history(key) is of_history
+            for call in asked.calls
+        ]
 
     def ask(self, key: QuestionKey, call: Callable[[datetime], Answer]) -> Said[Answer]:
         """Ask, whoever may; the caller says with ``note`` what is to be remembered of it."""
@@ -184,7 +193,7 @@ class Asking:
     def _rest(self, said: Said[Answer], failures: int) -> timedelta:
         pace, error = self.paces[said.key], said.error
         if isinstance(error, RefusedError):
-            return rest_after_refusal(pace)
+            return rest_after_refusal(pace, failures, self.chance())
         if isinstance(error, TryLaterError):
             return rest_as_told(error.retry_after, pace, failures, self.chance())
         return rest_after_failure(pace, failures, self.chance())
@@ -193,9 +202,12 @@ class Asking:
         """A provider that says for how long to wait says it to all questions from here."""
         if not isinstance(error, TryLaterError) or not error.retry_after:
             return {}
-        until = at + rest_as_told(error.retry_after, self.paces[key], 1, 0)
         others = [each for each in self.paces if each.provider == key.provider and each != key]
-        return {each: told_to_wait(self.of(each), until, str(error)) for each in others}
+        found = {}
+        for each in others:
+            until = at + rest_as_told(error.retry_after, self.paces[each], 1, self.chance())
+            found[each] = told_to_wait(self.of(each), until, str(error))
+        return found
 
 
 def _failure(key: QuestionKey, error: Exception) -> DataError | RefusedError | UnavailableError:
@@ -219,6 +231,11 @@ def numbered(keys: Sequence[QuestionKey]) -> list[QuestionKey]:
 def source_keys(sources: Sequence[CarbonSource]) -> list[QuestionKey]:
     """Return the question of each source, in order."""
     return numbered([QuestionKey(source.name, source.zone, source.question) for source in sources])
+
+
+def is_history(key: QuestionKey) -> bool:
+    """Whether a question is one of ``history_keys``: ``history``, ``history 2``, and not ``history24``."""
+    return key.question.split()[0] == HISTORY
 
 
 def history_keys(sources: Sequence[HistorySource]) -> list[QuestionKey]:

@@ -107,6 +107,7 @@ class Backfill:
         Raises:
             LedgerError: the archive cannot be read or written.
         """
+        self.asking.begin()
         keyed = list(zip(history_keys(self.sources), self.sources, strict=True))
         found: list[Progress] = []
         for key, source in sorted(keyed, key=lambda pair: self._asked(pair[0])):

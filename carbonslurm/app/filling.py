@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from carbonslurm.app.asking import HISTORY, history_keys
+from carbonslurm.app.asking import history_keys, is_history
 from carbonslurm.app.backfill import Backfill, Progress
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.rest import Pace, QuestionKey
@@ -24,7 +24,7 @@ BETWEEN = timedelta(seconds=2)  # two pieces, where a person waits; the provider
 
 def in_person(paces: Mapping[QuestionKey, Pace]) -> Mapping[QuestionKey, Pace]:
     """Return the paces at which history is asked for where a person waits for it."""
-    return {key: _quick(pace) if key.question.startswith(HISTORY) else pace for key, pace in paces.items()}
+    return {key: _quick(pace) if is_history(key) else pace for key, pace in paces.items()}
 
 
 def _quick(pace: Pace) -> Pace:

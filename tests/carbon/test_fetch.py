@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -262,11 +263,26 @@ def test_a_provider_that_says_until_when_is_left_alone_by_all_zones(site: Callab
     assert [times(source) for source in busy] == [1, 1]
 
 
-def test_a_refusal_is_tried_again_after_an_hour(site: Callable[..., Site]) -> None:
+def test_a_refusal_is_tried_again_after_an_hour_and_then_ever_later(site: Callable[..., Site]) -> None:
     source = Source("a", "GB", RefusedError("401: the key is wrong"))
     here = site(source)
-    here.live(150 * MINUTE)
-    assert [(at - source.asked[0]) / MINUTE for at in source.asked] == [0, 60, 120]
+    here.live(72 * HOUR, 10 * MINUTE)
+    assert [(at - source.asked[0]) / HOUR for at in source.asked] == [0, 1, 3, 7, 15, 31, 55]
+
+
+def test_the_zones_of_a_provider_do_not_come_back_together_and_never_too_early(
+    site: Callable[..., Site],
+) -> None:
+    """After a Retry-After of two hours; chance says for each how much later."""
+    busy = [Source("a", f"zone {number}", TryLaterError("429", 2 * HOUR)) for number in range(5)]
+    here = site(*busy)
+    numbers = cycle((0.0, 0.9, 0.3, 0.6, 0.1))
+    here.asking.chance = lambda: next(numbers)
+    told_at = here.now
+    here.round()
+    until = [here.memory(source).left_until for source in busy]
+    assert all(each is not None and each >= told_at + 2 * HOUR for each in until)
+    assert len(set(until)) == 5
 
 
 def test_a_provider_that_is_away_costs_a_round_a_few_questions_only(site: Callable[..., Site]) -> None:

@@ -69,12 +69,18 @@ def test_rests_double_up_to_an_hour_and_chance_shortens_them_by_half_at_most() -
 def test_a_file_is_looked_at_again_at_the_sites_interval_whatever_is_wrong_with_it() -> None:
     pace = Pace(Terms(every=timedelta()), 2 * SECOND)
     assert {rest_after_failure(pace, number, 0) for number in (1, 2, 50)} == {pace.every}
-    assert rest_after_refusal(pace) == pace.every <= 2 * SECOND
-    assert rest_after_refusal(HALF_HOURLY) == REFUSED_REST
+    assert rest_after_refusal(pace, 9, 1) == pace.every <= 2 * SECOND
 
 
-def test_retry_after_is_respected_exactly() -> None:
-    assert rest_as_told(7 * MINUTE, HALF_HOURLY, 5, 0.7) == 7 * MINUTE
+def test_refusals_rest_ever_longer_up_to_a_day_and_never_shorter_by_chance() -> None:
+    rests = [rest_after_refusal(HALF_HOURLY, number, 0) for number in range(1, 9)]
+    assert rests == [REFUSED_REST * 2**number for number in range(5)] + [LONGEST_WORD] * 3
+    assert rest_after_refusal(HALF_HOURLY, 1, 1) == 66 * MINUTE
+
+
+def test_retry_after_is_respected_and_chance_only_adds_to_it() -> None:
+    assert rest_as_told(7 * MINUTE, HALF_HOURLY, 5, 0) == 7 * MINUTE
+    assert rest_as_told(10 * MINUTE, HALF_HOURLY, 5, 0.5) == 10.5 * MINUTE
     assert rest_as_told(400 * HOUR, HALF_HOURLY, 1, 0) == LONGEST_WORD
     assert rest_as_told(None, HALF_HOURLY, 2, 0) == 2 * MINUTE
     asked = failed(begun(NEVER, HALF_HOURLY, NOON), HALF_HOURLY, NOON, "429", NOON + SECOND, 7 * MINUTE)
@@ -147,7 +153,7 @@ def _outcome(asked: Asked, pace: Pace, now: datetime, outcome: str, chance: floa
         return answered(asked, pace, now, (), now)
     rest = {
         "failure": rest_after_failure(pace, asked.failures + 1, chance),
-        "refusal": rest_after_refusal(pace),
+        "refusal": rest_after_refusal(pace, asked.failures + 1, chance),
         "wait 7 min": rest_as_told(7 * MINUTE, pace, asked.failures + 1, chance),
         "wait": rest_as_told(None, pace, asked.failures + 1, chance),
     }[outcome]
@@ -162,7 +168,10 @@ def test_no_question_is_asked_too_soon_none_is_forgotten_and_calls_do(
     tick = 5 * MINUTE
     pace = Pace(agreed, tick, questions)
     patience = (
-        max(pace.every, LONGEST_REST, pace.share) + questions * max(pace.share, tick) + agreed.per + 2 * tick
+        max(pace.every, 1.1 * LONGEST_WORD, pace.share)
+        + questions * max(pace.share, tick)
+        + agreed.per
+        + 2 * tick
     )
     length = min(3 * patience, timedelta(days=10))
     script = data.draw(st.lists(st.tuples(outcomes, st.floats(0, 1)), min_size=1, max_size=8))
