@@ -1,7 +1,8 @@
 """Asking providers at a pace that they and we can bear: who may be asked now, and what is remembered of it.
 
 The rules are in ``core.rest``; here are the memory and the call. The memory is read from the ledger at the
-beginning of each round, since a command may have asked meanwhile, and written after each question. Where the
+beginning of each round, since a command may have asked meanwhile (by a command before each question), and
+merged into it after each question. Where the
 ledger fails, this process's own memory is used: a question too many is better than no forecast.
 
 A bug of ours in one provider's module costs its own question only: its traceback goes to the log, and the
@@ -31,6 +32,7 @@ from carbonslurm.core.rest import (
     failed,
     has_room,
     may_be_asked,
+    merged,
     rest_after_failure,
     rest_after_refusal,
     rest_as_told,
@@ -91,6 +93,8 @@ class Asking:
         clock: tells the time.
         chance: gives a number from 0 to 1, another one each time.
         known: what is remembered.
+        beside: whether another process may be asking meanwhile, and for longer than we do: then its memory is
+            looked up before each question, as a command does beside the daemon.
     """
 
     book: AskedBook
@@ -98,6 +102,7 @@ class Asking:
     clock: Callable[[], datetime]
     chance: Callable[[], float]
     known: dict[QuestionKey, Asked] = field(default_factory=dict)
+    beside: bool = False
 
     def begin(self) -> None:
         """Bring the memory up to what others wrote."""
@@ -107,9 +112,12 @@ class Asking:
             logger.warning("%s", error)
             return
         for key, asked in stored.items():
-            mine = self.known.get(key, NEVER)
-            if (asked.asked_at or LONG_AGO) >= (mine.asked_at or LONG_AGO):
-                self.known[key] = asked
+            self.known[key] = merged(asked, self.known.get(key, NEVER))
+
+    def look(self) -> None:
+        """Bring the memory up before a question, where another process may have asked since the last one."""
+        if self.beside:
+            self.begin()
 
     def of(self, key: QuestionKey) -> Asked:
         """Return what is remembered of a question."""
@@ -202,6 +210,7 @@ class Asking:
         """A provider that says for how long to wait says it to all questions from here."""
         if not isinstance(error, TryLaterError) or not error.retry_after:
             return {}
+        self.begin()  # of the others only that they are to wait is news
         others = [each for each in self.paces if each.provider == key.provider and each != key]
         found = {}
         for each in others:

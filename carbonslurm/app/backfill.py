@@ -179,6 +179,7 @@ class Backfill:
         self, key: QuestionKey, source: HistorySource, piece: Interval, left: timedelta
     ) -> tuple[Progress | None, Turn]:
         """Ask for a piece if it may be asked for now, and need be; tell how the walk goes on."""
+        self.asking.look()
         wait = self.asking.obstacle(key, CALLS_SHARE)
         if wait is not None:
             return Progress(source.name, source.zone, piece, left, wait=wait), Turn.AGAIN

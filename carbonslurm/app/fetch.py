@@ -143,6 +143,7 @@ class _Round:
         zone = _Zone(self.chain, keyed[0][1].zone)
         found = {}
         for key, source in keyed:
+            self.chain.asking.look()
             unasked = self.chain.asking.obstacle(key) or self._tired(key) or self.over() or zone.why_not(key)
             if unasked is None:
                 result = zone.ask(key, source)

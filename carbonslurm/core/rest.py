@@ -25,7 +25,7 @@ again. A memory from the future is the work of a clock that was wrong, and keeps
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from carbonslurm.core.forecast import Nature
 
@@ -34,6 +34,7 @@ LONGEST_REST = timedelta(hours=1)
 REFUSED_REST = timedelta(hours=1)
 EARLIEST = timedelta(seconds=5)  # the most that is left off an interval
 LONGEST_WORD = timedelta(days=1)  # no provider is left alone for longer, whatever it says
+CLOSE = timedelta(hours=1)  # two who ask beside each other are never further apart
 SPREAD = 0.1  # the most that chance adds to a rest that must not be shortened
 LONGEST_REASON = 300  # characters; messages are short, and this makes sure
 FORECAST = "forecast"
@@ -218,6 +219,45 @@ def told_to_wait(before: Asked, until: datetime, reason: str) -> Asked:
     if before.left_until is not None and before.left_until >= until:
         return before
     return replace(before, left_until=until, reason=" ".join(reason.split())[:LONGEST_REASON])
+
+
+def merged(mine: Asked, theirs: Asked) -> Asked:
+    """Return what two processes that ask beside each other know of one question together.
+
+    Of what became of it the later asking counts, mine where they are equal. All calls count, and so does the
+    longer rest that the other was told (``reason``) and that is not over.
+    """
+    newer, other = (theirs, mine) if _asked(theirs) > _asked(mine) else (mine, theirs)
+    calls = sorted(call for call in {*newer.calls, *other.calls} if _counts(call, newer))
+    if not _still_rests(other, newer):
+        return replace(newer, calls=tuple(calls))
+    return replace(newer, left_until=other.left_until, reason=other.reason, calls=tuple(calls))
+
+
+def is_ahead(stored: Asked, mine: Asked) -> bool:
+    """Whether a stored memory is from the future: nobody asks for an hour while another asks once."""
+    return mine.asked_at is not None and _asked(stored) - mine.asked_at > CLOSE
+
+
+def _asked(asked: Asked) -> datetime:
+    return asked.asked_at or datetime.min.replace(tzinfo=UTC)
+
+
+def _counts(call: datetime, newer: Asked) -> bool:
+    """Whether a call is not long past: those that count no longer were forgotten by whoever asked last."""
+    if newer.asked_at is None:
+        return True
+    return newer.asked_at - call <= max(CLOSE, newer.asked_at - min(newer.calls, default=newer.asked_at))
+
+
+def _still_rests(other: Asked, newer: Asked) -> bool:
+    """Whether the one was told to wait for longer than the other, and for no longer than anybody is."""
+    if other.reason is None or other.left_until is None:
+        return False
+    if newer.left_until is not None and other.left_until <= newer.left_until:
+        return False
+    longest = LONGEST_WORD * (1 + SPREAD)
+    return newer.asked_at is None or timedelta() < other.left_until - newer.asked_at <= longest
 
 
 def may_be_asked(asked: Asked, pace: Pace, now: datetime) -> bool:

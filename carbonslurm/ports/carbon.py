@@ -183,7 +183,7 @@ class AskedBook(AskedReader, Protocol):
     """Keeps that memory over restarts."""
 
     def keep_asked(self, news: Mapping[QuestionKey, Asked]) -> None:
-        """Write what became of some questions, in place of what was."""
+        """Write what became of some questions, merged with what another process wrote meanwhile."""
 
 
 class OwnArchive(ForecastReader, Protocol):

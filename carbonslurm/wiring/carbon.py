@@ -71,14 +71,14 @@ def between_rounds(config: Config) -> timedelta:
     return min(config.cycle.fetch, LONGEST_BETWEEN_ROUNDS)
 
 
-def asking(config: Config, book: AskedBook, offers: Sequence[Offer]) -> Asking:
-    """Return the memory of asking these providers, and the way to ask them."""
+def asking(config: Config, book: AskedBook, offers: Sequence[Offer], *, beside: bool = False) -> Asking:
+    """Return the memory of asking these providers, and the way to ask them, as the daemon or beside it."""
     import random
 
     from carbonslurm.app.asking import Asking, paces
 
     interval = timedelta(seconds=config.cycle.fetch.total_seconds())
-    return Asking(book, paces(offers, interval), now, random.SystemRandom().random)
+    return Asking(book, paces(offers, interval), now, random.SystemRandom().random, beside=beside)
 
 
 def supply(config: Config, book: Ledger, ends: Callable[[], bool]) -> Supply:

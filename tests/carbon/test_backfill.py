@@ -177,7 +177,9 @@ def test_history_has_its_half_of_the_calls_whatever_todays_questions_use(
     source = History(now - 99 * DAY, longest=6 * HOUR, terms=Terms(every=MINUTE, calls=6))
     here = site(source)
     today = QuestionKey("a", "FR", "history24")
-    here.ledger.keep_asked({today: Asked(asked_at=now, calls=(now,) * 4)})
+    here.ledger.keep_asked(
+        {today: Asked(asked_at=now, calls=tuple(now - each * MINUTE for each in range(4)))}
+    )
     here.live(HOUR)
     assert len(source.asked) == 2
     here.live(HOUR)

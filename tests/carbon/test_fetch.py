@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -367,6 +367,50 @@ def test_what_another_process_asked_counts(site: Callable[..., Site], now: datet
     (result,) = here.round()
     assert "they are used up" in str(result)
     assert times(source) == 0
+
+
+def test_two_who_ask_beside_each_other_erase_no_retry_after(site: Callable[..., Site], now: datetime) -> None:
+    """A command began before the provider told the daemon to wait; it asks on, and then answers."""
+    first, second = Source("a", "GB", TryLaterError("429", 6 * HOUR)), measures("a", "FR")
+    daemon, command = site(first, second), site(first, second)
+    in_flight, late = measures("a", "FR"), QuestionKey("a", "FR", "measured")
+    command.asking.begin()
+    said = command.asking.ask(late, in_flight.fetch)
+    daemon.round()
+    command.asking.note(said, ("measured average, direct",))
+    daemon.now += 10 * MINUTE
+    daemon.round()
+    assert (times(first), times(second)) == (1, 0)
+    memory = daemon.memory(second)
+    assert memory.left_until == now + 6 * HOUR
+    assert memory.gave == ("measured average, direct",)
+
+
+def test_a_command_hears_before_each_question_what_the_daemon_was_told(site: Callable[..., Site]) -> None:
+    first, second = measures("b", "GB"), forecasts("a", "FR")
+    daemon, command = site(Source("a", "GB", TryLaterError("429", 6 * HOUR)), second), site(first, second)
+    command.asking.beside = True
+    good = first.says
+    assert callable(good)
+
+    def meanwhile(now: datetime) -> CarbonAnswer:
+        daemon.round()
+        return good(now)
+
+    first.says = meanwhile
+    assert "left alone until" in str(command.round()[1].unasked)
+    assert times(second) == 0
+
+
+def test_calls_of_two_who_ask_beside_each_other_all_count(site: Callable[..., Site], now: datetime) -> None:
+    source = measures("a", terms=Terms(every=MINUTE, calls=5))
+    daemon, command = site(source), site(source)
+    key = QuestionKey("a", "GB", "measured")
+    said = [each.asking.ask(key, source.fetch) for each in (daemon, command)]
+    command.asking.known[key] = replace(command.asking.known[key], calls=(now + SECOND,))
+    for each, what in zip((daemon, command), said, strict=True):
+        each.asking.note(what)
+    assert daemon.memory(source).calls == (now, now + SECOND)
 
 
 # --- what is kept, and said

@@ -23,7 +23,9 @@ from carbonslurm.core.rest import (
     begun,
     failed,
     has_room,
+    is_ahead,
     may_be_asked,
+    merged,
     rest_after_failure,
     rest_after_refusal,
     rest_as_told,
@@ -106,6 +108,39 @@ def test_a_memory_from_the_future_keeps_nobody_waiting() -> None:
     ahead = asked_once(at=NOON + timedelta(days=365))
     assert may_be_asked(ahead, HALF_HOURLY, NOON)
     assert has_room([NOON + timedelta(days=365)], Terms(every=MINUTE, calls=1), NOON)
+
+
+moments = st.none() | st.integers(0, 100).map(lambda minutes: NOON + minutes * MINUTE)
+memories = st.builds(
+    Asked,
+    asked_at=moments,
+    left_until=moments,
+    reason=st.sampled_from([None, "429"]),
+    calls=st.lists(st.integers(0, 100).map(lambda minutes: NOON + minutes * MINUTE), max_size=3).map(tuple),
+)
+
+
+@given(mine=memories, theirs=memories)
+def test_what_two_know_of_a_question_loses_no_rest_that_was_told(mine: Asked, theirs: Asked) -> None:
+    both = merged(mine, theirs)
+    latest = max(filter(None, (mine.asked_at, theirs.asked_at)), default=None)
+    assert both.asked_at == latest
+    told = [each.left_until for each in (mine, theirs) if each.reason is not None]
+    for until in told:
+        if until is not None and (latest is None or until > latest):
+            assert both.left_until is not None
+            assert both.left_until >= until
+    assert {*both.calls} <= {*mine.calls, *theirs.calls}
+    assert all(call in both.calls for each in (mine, theirs) for call in each.calls if not latest)
+
+
+def test_a_stored_memory_from_the_future_is_known_as_such() -> None:
+    mine = Asked(asked_at=NOON)
+    assert is_ahead(Asked(asked_at=NOON + 2 * HOUR), mine)
+    assert not is_ahead(Asked(asked_at=NOON + MINUTE), mine)
+    assert not is_ahead(NEVER, mine)
+    absurd = Asked(asked_at=NOON, left_until=NOON + 999 * HOUR, reason="429")
+    assert merged(Asked(asked_at=NOON + MINUTE), absurd).left_until is None
 
 
 def test_history_may_use_a_share_of_the_calls_but_at_least_one() -> None:
