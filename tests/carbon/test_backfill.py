@@ -178,7 +178,7 @@ def test_history_has_its_half_of_the_calls_whatever_todays_questions_use(
     here = site(source)
     today = QuestionKey("a", "FR", "history24")
     here.ledger.keep_asked(
-        {today: Asked(asked_at=now, calls=tuple(now - each * MINUTE for each in range(4)))}
+        {today: Asked(asked_at=now, calls=tuple(now - timedelta(seconds=each) for each in range(4)))}
     )
     here.live(HOUR)
     assert len(source.asked) == 2
