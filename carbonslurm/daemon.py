@@ -6,6 +6,8 @@ Slurm and the ledger never see two of our hands at the same job. systemd hears R
 and WATCHDOG only while cycles come to their end (docs/install.md): a cycle that hangs gets the daemon
 restarted, which harms no job.
 
+The sources are asked beside the cycles from the first moment on (``app.starting``).
+
 One daemon acts on a cluster by a ledger. Another one waits for its lease without opening the ledger, and
 takes over within a cycle when it is free. Each task asks for the lease anew, and so does each transaction.
 """
@@ -22,8 +24,9 @@ from datetime import datetime, timedelta
 
 from carbonslurm import wiring
 from carbonslurm.app.cycle import Cycle
+from carbonslurm.app.starting import Start
 from carbonslurm.app.stopping import Stopping
-from carbonslurm.app.supply import Supply
+from carbonslurm.app.supply import Supply, never
 from carbonslurm.app.telling import Memory
 from carbonslurm.app.turn import Turn
 from carbonslurm.config import Config
@@ -50,7 +53,7 @@ class Daemon:
         stopping: the parts of the step of the stops.
         supply: what keeps the archive supplied with forecasts.
         turn: whether we are the one to act.
-        last_cycle: when a cycle last came to its end, well or not.
+        last_cycle: when a cycle last came to its end, well or not; or when the first one was wanted.
     """
 
     config: Config
@@ -96,6 +99,14 @@ class Daemon:
             if self.turn.ours():
                 self.supply.run()
 
+    def start(self, stopped: threading.Event) -> Start:
+        """Return how to begin: with the first cycle and the first round of asking."""
+
+        def wait(length: timedelta) -> bool:
+            return stopped.wait(length.total_seconds())
+
+        return Start(self.fetch, self.cycle, self.cycling.foresees, wait)
+
     def reconcile(self) -> None:
         """Read sacct."""
         with _logged("reconcile"):
@@ -119,7 +130,9 @@ class Daemon:
         return report
 
 
-def wired(config: Config, book: Ledger, turn: Turn, *, observe: bool = False) -> Daemon:
+def wired(
+    config: Config, book: Ledger, turn: Turn, *, observe: bool = False, ends: Callable[[], bool] = never
+) -> Daemon:
     """Return a daemon whose hands are Slurm's own commands and the open ledger.
 
     Args:
@@ -127,11 +140,12 @@ def wired(config: Config, book: Ledger, turn: Turn, *, observe: bool = False) ->
         book: the ledger, open for writing.
         turn: whether it is the one to act.
         observe: write what would be done, and do nothing.
+        ends: whether the daemon is to end.
     """
     memory = Memory()
     cycling = wiring.cycle(config, book, memory, observe=observe)
     stopping = wiring.stopping(config, book, memory)
-    return Daemon(config, book, cycling, stopping, wiring.supply(config, book), turn)
+    return Daemon(config, book, cycling, stopping, wiring.supply(config, book, ends), turn)
 
 
 @contextmanager
@@ -171,7 +185,7 @@ def once(config: Config, *, observe: bool = False) -> CycleReport:
 
 
 def run(config: Config, *, observe: bool = False, build: Callable[..., Daemon] = wired) -> None:
-    """Serve until SIGTERM or SIGINT; a cycle under way comes to its end first.
+    """Serve until SIGTERM or SIGINT; a cycle or a question under way comes to its end first.
 
     Args:
         config: what the site wants.
@@ -191,7 +205,8 @@ def run(config: Config, *, observe: bool = False, build: Callable[..., Daemon] =
         turn = Turn(lease)
         if _await_turn(turn, config.cycle.interval, stopped):
             with wiring.ledger(config, lease) as book:
-                _serve(build(config, book, turn, observe=observe), stopped, observe=observe)
+                daemon = build(config, book, turn, observe=observe, ends=stopped.is_set)
+                _serve(daemon, stopped, observe=observe)
     logger.info("stopped: what waits by a begin time or behind the gate starts by itself")
 
 
@@ -226,18 +241,25 @@ def _serve(daemon: Daemon, stopped: threading.Event, *, observe: bool) -> None:
     from apscheduler.schedulers.background import BackgroundScheduler  # noqa: PLC0415 - ``once`` needs none
 
     scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+    daemon.last_cycle = wiring.now()  # from now on the first one may be late
+    start = daemon.start(stopped)
+
+    def add(task: Callable[[], object], interval: timedelta, first: timedelta = timedelta()) -> None:
+        scheduler.add_job(
+            task,
+            "interval",
+            seconds=interval.total_seconds(),
+            misfire_grace_time=None,
+            next_run_time=wiring.now() + first,
+        )
+
     try:
-        daemon.fetch()
-        daemon.cycle()
-        for task, interval, first in _timetable(daemon):
-            scheduler.add_job(
-                task,
-                "interval",
-                seconds=interval.total_seconds(),
-                misfire_grace_time=None,
-                next_run_time=wiring.now() + first,
-            )
+        add(daemon.heartbeat, HEARTBEAT)
+        add(start.feed, wiring.between_rounds(daemon.config))
         scheduler.start()
+        start.begin()
+        for task, interval, first in _timetable(daemon):
+            add(task, interval, first)
         notify("READY=1\nSTATUS=acting")
         logger.info("cluster %s: watching%s", daemon.config.cluster, " (observe only)" if observe else "")
         stopped.wait()
@@ -248,13 +270,11 @@ def _serve(daemon: Daemon, stopped: threading.Event, *, observe: bool) -> None:
 
 
 def _timetable(daemon: Daemon) -> list[tuple[Callable[[], object], timedelta, timedelta]]:
-    """Return each task, its interval, and the delay of its first run; fetch and cycle have just been run."""
-    times, rounds = daemon.config.cycle, wiring.between_rounds(daemon.config)
+    """Return each later task, its interval, and the delay of its first run; a cycle has just been run."""
+    times = daemon.config.cycle
     return [
-        (daemon.heartbeat, HEARTBEAT, timedelta()),
         (daemon.cycle, times.interval, times.interval),
         (daemon.stops, times.stop_step, times.stop_step),
-        (daemon.fetch, rounds, rounds),
         (daemon.reconcile, times.reconcile, min(times.reconcile, times.interval)),
     ]
 

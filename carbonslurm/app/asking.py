@@ -1,8 +1,13 @@
 """Asking providers at a pace that they and we can bear: who may be asked now, and what is remembered of it.
 
 The rules are in ``core.rest``; here are the memory and the call. The memory is read from the ledger at the
-beginning of each round, since a command may have asked meanwhile, and written after each question. Where the
+beginning of each round, since a command may have asked meanwhile (by a command before each question), and
+merged into it after each question. Where the
 ledger fails, this process's own memory is used: a question too many is better than no forecast.
+
+A bug of ours in one provider's module costs its own question only: its traceback goes to the log, and the
+question rests as after any failure. An answer that the archive could not keep (LedgerError) was none: it is
+asked for again, soon.
 
 A question is told apart by provider, zone and what is asked. Where a site names one provider twice for one
 zone, as with two files, the second one's question gets a number.
@@ -27,6 +32,7 @@ from carbonslurm.core.rest import (
     failed,
     has_room,
     may_be_asked,
+    merged,
     rest_after_failure,
     rest_after_refusal,
     rest_as_told,
@@ -41,6 +47,11 @@ HISTORY = "history"
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 Answer = TypeVar("Answer")
+Over = Callable[[], str | None]  # why nobody is to be asked any more in a round, None while all may be
+
+
+def on_and_on() -> None:
+    """Let a round last as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +93,8 @@ class Asking:
         clock: tells the time.
         chance: gives a number from 0 to 1, another one each time.
         known: what is remembered.
+        beside: whether another process may be asking meanwhile, and for longer than we do: then its memory is
+            looked up before each question, as a command does beside the daemon.
     """
 
     book: AskedBook
@@ -89,6 +102,7 @@ class Asking:
     clock: Callable[[], datetime]
     chance: Callable[[], float]
     known: dict[QuestionKey, Asked] = field(default_factory=dict)
+    beside: bool = False
 
     def begin(self) -> None:
         """Bring the memory up to what others wrote."""
@@ -98,9 +112,12 @@ class Asking:
             logger.warning("%s", error)
             return
         for key, asked in stored.items():
-            mine = self.known.get(key, NEVER)
-            if (asked.asked_at or LONG_AGO) >= (mine.asked_at or LONG_AGO):
-                self.known[key] = asked
+            self.known[key] = merged(asked, self.known.get(key, NEVER))
+
+    def look(self) -> None:
+        """Bring the memory up before a question, where another process may have asked since the last one."""
+        if self.beside:
+            self.begin()
 
     def of(self, key: QuestionKey) -> Asked:
         """Return what is remembered of a question."""
@@ -111,18 +128,27 @@ class Asking:
 
         Args:
             key: the question.
-            share: how much of its provider's calls may be used up.
+            share: how much of its provider's calls questions of its sort (history or not) may use up.
         """
         asked, pace, now = self.of(key), self.paces[key], self.clock()
         if asked.left_until is not None and not may_be_asked(asked, pace, now):
             why = f": {asked.reason}" if asked.reason else ""
             return f"left alone until {iso(asked.left_until)}{why}"
-        if pace.terms.calls is not None and not has_room(self._calls(key.provider), pace.terms, now, share):
+        if pace.terms.calls is None:
+            return None
+        alike = self._calls(key.provider, of_history=is_history(key))
+        others = self._calls(key.provider, of_history=not is_history(key))
+        if not (has_room(alike, pace.terms, now, share) and has_room([*alike, *others], pace.terms, now)):
             return f"{key.provider} allows {pace.terms.calls} calls in {pace.terms.per}, and they are used up"
         return None
 
-    def _calls(self, provider: str) -> list[datetime]:
-        return [call for key, asked in self.known.items() if key.provider == provider for call in asked.calls]
+    def _calls(self, provider: str, *, of_history: bool) -> list[datetime]:
+        return [
+            call
+            for key, asked in self.known.items()
+            if key.provider == provider and is_history(key) is of_history
+            for call in asked.calls
+        ]
 
     def ask(self, key: QuestionKey, call: Callable[[datetime], Answer]) -> Said[Answer]:
         """Ask, whoever may; the caller says with ``note`` what is to be remembered of it."""
@@ -131,8 +157,31 @@ class Asking:
         self.known[key] = begun(self.of(key), pace, now)
         try:
             return Said(key, now, answer=call(now))
-        except (DataError, RefusedError, UnavailableError) as error:
-            return Said(key, now, error=error)
+        except Exception as error:  # noqa: BLE001 - the other questions are worth asking
+            return Said(key, now, error=_failure(key, error))
+
+    def settle(self, said: Said[Answer], keep: Callable[[Answer | None], tuple[str, ...]]) -> Said[Answer]:
+        """Have an answer kept, and note what came of the question; return it, a failure where it was refused.
+
+        Args:
+            said: what came of asking.
+            keep: puts an answer into the archive and returns what it gives, see ``Asked.gave``.
+
+        Raises:
+            LedgerError: the archive could not be written; the question is noted as a failure.
+        """
+        gave: tuple[str, ...] = ()
+        if said.error is None:
+            try:
+                gave = keep(said.answer)
+            except LedgerError as error:
+                lost = UnavailableError(f"the answer could not be kept: {error}")
+                self.note(Said(said.key, said.asked_at, error=lost))
+                raise
+            except Exception as error:  # noqa: BLE001 - as in ``ask``
+                said = Said(said.key, said.asked_at, error=_failure(said.key, error))
+        self.note(said, gave)
+        return said
 
     def note(self, said: Said[Answer], gave: tuple[str, ...] = ()) -> None:
         """Remember what came of a question, and write it down."""
@@ -152,7 +201,7 @@ class Asking:
     def _rest(self, said: Said[Answer], failures: int) -> timedelta:
         pace, error = self.paces[said.key], said.error
         if isinstance(error, RefusedError):
-            return rest_after_refusal(pace)
+            return rest_after_refusal(pace, failures, self.chance())
         if isinstance(error, TryLaterError):
             return rest_as_told(error.retry_after, pace, failures, self.chance())
         return rest_after_failure(pace, failures, self.chance())
@@ -161,9 +210,21 @@ class Asking:
         """A provider that says for how long to wait says it to all questions from here."""
         if not isinstance(error, TryLaterError) or not error.retry_after:
             return {}
-        until = at + rest_as_told(error.retry_after, self.paces[key], 1, 0)
+        self.begin()  # of the others only that they are to wait is news
         others = [each for each in self.paces if each.provider == key.provider and each != key]
-        return {each: told_to_wait(self.of(each), until, str(error)) for each in others}
+        found = {}
+        for each in others:
+            until = at + rest_as_told(error.retry_after, self.paces[each], 1, self.chance())
+            found[each] = told_to_wait(self.of(each), until, str(error))
+        return found
+
+
+def _failure(key: QuestionKey, error: Exception) -> DataError | RefusedError | UnavailableError:
+    """Return why there is no answer; whatever nobody expected is a bug, whose traceback is logged."""
+    if isinstance(error, DataError | RefusedError | UnavailableError):
+        return error
+    logger.error("%s: a bug in reading it", key, exc_info=error)
+    return DataError(f"a bug of ours in reading it ({type(error).__name__}): its traceback is in the log")
 
 
 def numbered(keys: Sequence[QuestionKey]) -> list[QuestionKey]:
@@ -179,6 +240,11 @@ def numbered(keys: Sequence[QuestionKey]) -> list[QuestionKey]:
 def source_keys(sources: Sequence[CarbonSource]) -> list[QuestionKey]:
     """Return the question of each source, in order."""
     return numbered([QuestionKey(source.name, source.zone, source.question) for source in sources])
+
+
+def is_history(key: QuestionKey) -> bool:
+    """Whether a question is one of ``history_keys``: ``history``, ``history 2``, and not ``history24``."""
+    return key.question.split()[0] == HISTORY
 
 
 def history_keys(sources: Sequence[HistorySource]) -> list[QuestionKey]:

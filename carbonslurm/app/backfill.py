@@ -3,12 +3,17 @@
 The newest piece comes first, since the last weeks say most about the next days. Only what the archive lacks
 is asked for, cut into pieces no longer than one call may ask for. ``Backfill.walk`` yields after each piece,
 and before each wait: a command shows that and waits, the daemon takes one step a round and goes on with other
-things. Once a day it looks again for what is missing. History may use half of the calls that a provider
-allows, so that today's forecast never waits for last month's values.
+things. Once a day it begins anew with what is missing by then. History may use half of the calls that a
+provider allows, so that today's forecast never waits for last month's values.
 
-A piece for which there was no answer is asked for again. One that cannot be believed is passed over until the
-next walk: what lies before it may still be had. A refusal ends the walk: whoever may not have one month may
-not have the month before it either.
+A piece for which there was no answer is asked for again. After ``TRIES`` failures its turn comes once more
+behind all others, since what lies before it may still be had. One that cannot be believed is passed over
+until the next walk. A refusal ends the walk: whoever may not have one month may not have the month before it
+either.
+
+A later source of a zone gives only what no source before it in the site's order has measured in the same
+nature: of two values for an hour the one stored last would count. It is not asked for the rest, as soon as it
+is known from an answer what nature it gives.
 """
 
 import logging
@@ -17,16 +22,17 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from carbonslurm.app.asking import Asking, history_keys
+from carbonslurm.app.asking import Asking, Over, history_keys, on_and_on
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval, iso
-from carbonslurm.core.rest import QuestionKey, measured_word
-from carbonslurm.errors import RefusedError, UnavailableError
+from carbonslurm.core.rest import FORECAST, QuestionKey, measured_word
+from carbonslurm.errors import LedgerError, RefusedError, UnavailableError
 from carbonslurm.ports import HistoryArchive, HistorySource
 
 logger = logging.getLogger(__name__)
 
 CALLS_SHARE = 0.5  # of a provider's calls that history may use up
+TRIES = 3  # for a piece, before others have their turn
 LEAST = timedelta(hours=2)  # a shorter gap is not worth a call
 LOOK_AGAIN = timedelta(days=1)
 CALLS_A_ROUND = 4  # of the daemon's, for all zones together
@@ -92,16 +98,20 @@ class Backfill:
     depth: timedelta
     _walks: dict[QuestionKey, _Walk] = field(default_factory=dict)
 
-    def run(self) -> tuple[Progress, ...]:
+    def run(self, over: Over = on_and_on) -> tuple[Progress, ...]:
         """Take one step for each zone, as far as one round has room for calls; those that waited go first.
+
+        Args:
+            over: why nobody is to be asked any more in this round, None while all may be.
 
         Raises:
             LedgerError: the archive cannot be read or written.
         """
+        self.asking.begin()
         keyed = list(zip(history_keys(self.sources), self.sources, strict=True))
         found: list[Progress] = []
         for key, source in sorted(keyed, key=lambda pair: self._asked(pair[0])):
-            if len(found) == CALLS_A_ROUND:
+            if len(found) == CALLS_A_ROUND or over() is not None:
                 break
             progress = self._next(key, source)
             if progress is not None and progress.wait is None:
@@ -111,11 +121,15 @@ class Backfill:
 
     def _next(self, key: QuestionKey, source: HistorySource) -> Progress | None:
         now, walk = self.asking.clock(), self._walks.get(key)
-        if walk is None or (walk.steps is None and now - walk.begun >= LOOK_AGAIN):
+        if walk is None or abs(now - walk.begun) >= LOOK_AGAIN:
             walk = _Walk(now, self.walk(key, source, Interval(now - self.depth, now)))
             self._walks[key] = walk
         steps, walk.steps = walk.steps, None  # an error ends an iterator, too
-        progress = None if steps is None else next(steps, None)
+        try:
+            progress = None if steps is None else next(steps, None)
+        except LedgerError:
+            del self._walks[key]  # the piece is still missing: begin anew as soon as it may be asked for
+            raise
         walk.steps = steps if progress is not None else None
         return progress
 
@@ -136,36 +150,102 @@ class Backfill:
         """
         missing = self.archive.unmeasured(source.zone, source.name, window)
         pieces = cut(missing, source.longest)
-        for place, piece in enumerate(pieces):
-            left = sum((each.length for each in pieces[place + 1 :]), timedelta())
-            turn = Turn.AGAIN
-            while turn is Turn.AGAIN:
+        passed: set[Interval] = set()
+        while pieces:
+            piece, *pieces = pieces
+            left = sum((each.length for each in pieces), timedelta())
+            turn, tries = Turn.AGAIN, 0
+            while turn is Turn.AGAIN and tries < TRIES:
                 progress, turn = self._step(key, source, piece, left)
-                yield progress
+                if progress is not None:
+                    tries += progress.failure is not None
+                    yield progress
             if turn is Turn.END:
                 return
+            if turn is Turn.AGAIN and piece not in passed:
+                passed.add(piece)
+                pieces.append(piece)
+
+    def missing(self, key: QuestionKey, window: Interval) -> list[Interval]:
+        """Return the parts of a window for which neither a source nor one before it has measured values.
+
+        Raises:
+            LedgerError: the archive cannot be read.
+        """
+        parts = self.archive.unmeasured(key.zone, key.provider, window)
+        return [gap for part in parts for gap in self._lacking(key, part, self._nature_word(key))]
 
     def _step(
         self, key: QuestionKey, source: HistorySource, piece: Interval, left: timedelta
-    ) -> tuple[Progress, Turn]:
-        """Ask for a piece if it may be asked for now; tell how the walk goes on."""
+    ) -> tuple[Progress | None, Turn]:
+        """Ask for a piece if it may be asked for now, and need be; tell how the walk goes on."""
+        self.asking.look()
         wait = self.asking.obstacle(key, CALLS_SHARE)
         if wait is not None:
             return Progress(source.name, source.zone, piece, left, wait=wait), Turn.AGAIN
+        # A source before this one may have given it meanwhile.
+        gaps = [gap for gap in self._lacking(key, piece, self._nature_word(key)) if gap.length >= LEAST]
+        if not gaps:
+            return None, Turn.ON
+        piece = Interval(gaps[0].start, gaps[-1].end)
         said = self.asking.ask(key, lambda now: source.history(piece, now))
-        gave: tuple[str, ...] = ()
-        try:
-            if said.answer is not None:
-                gave = (measured_word(said.answer.nature),)
-                self.archive.keep_actual(said.answer, self.asking.clock())
-        finally:
-            self.asking.note(said, gave)
+        kept = 0
+
+        def keep(answer: Series | None) -> tuple[str, ...]:
+            nonlocal kept
+            if answer is None:
+                return ()
+            kept = self._keep(key, answer)
+            return (measured_word(answer.nature),)
+
+        said = self.asking.settle(said, keep)
         if said.error is None:
-            return Progress(source.name, source.zone, piece, left, kept=_count(said.answer)), Turn.ON
+            return Progress(source.name, source.zone, piece, left, kept=kept), Turn.ON
         failed = Progress(source.name, source.zone, piece, left, failure=str(said.error))
         if isinstance(said.error, RefusedError):
             return failed, Turn.END
         return failed, Turn.AGAIN if isinstance(said.error, UnavailableError) else Turn.ON
+
+    def _keep(self, key: QuestionKey, answer: Series) -> int:
+        """Keep what no source before this one has given; return how many values that were."""
+        whole = Interval(answer.start, answer.horizon)
+        gaps = self._lacking(key, whole, measured_word(answer.nature))
+        steps = [step for step in answer.steps() if any(_holds(gap, step.interval) for gap in gaps)]
+        if not steps:
+            return 0
+        if gaps != [whole]:
+            answer = Series.from_steps(answer.zone, answer.source, answer.nature, steps)
+        self.archive.keep_actual(answer, self.asking.clock())
+        return len(steps)
+
+    def _lacking(self, key: QuestionKey, window: Interval, word: str | None) -> list[Interval]:
+        """Return the parts of a window that no source before this one has measured in a nature, in order.
+
+        Args:
+            key: the question for a history.
+            window: the whole of it where no source stands before this one, or the nature is not known.
+            word: for the nature, see ``measured_word``.
+        """
+        earlier = self._earlier(key)
+        if not earlier or word is None:
+            return [window]
+        gaps = [window]
+        for other in self.archive.sources(key.zone):
+            if other.source in earlier and other.measured and measured_word(other.nature) == word:
+                gaps = [part for gap in gaps for part in self.archive.unmeasured(key.zone, other.source, gap)]
+        return gaps
+
+    def _earlier(self, key: QuestionKey) -> list[str]:
+        """Return the sources of the same zone that stand before this one in the site's order."""
+        order = list(dict.fromkeys(each.provider for each in self.asking.paces if each.zone == key.zone))
+        return order[: order.index(key.provider)]
+
+    def _nature_word(self, key: QuestionKey) -> str | None:
+        """Return a history's nature, from its last answer; else from what its source measures now."""
+        alike = [each for each in self.asking.paces if (each.provider, each.zone) == (key.provider, key.zone)]
+        live = {word for each in alike for word in self.asking.of(each).gave if word != FORECAST}
+        words = set(self.asking.of(key).gave) or live
+        return words.pop() if len(words) == 1 else None
 
 
 def cut(missing: Sequence[Interval], longest: timedelta) -> list[Interval]:
@@ -185,5 +265,5 @@ def cut(missing: Sequence[Interval], longest: timedelta) -> list[Interval]:
     return pieces
 
 
-def _count(series: Series | None) -> int:
-    return 0 if series is None else len(series.steps())
+def _holds(gap: Interval, step: Interval) -> bool:
+    return gap.start <= step.start and step.end <= gap.end

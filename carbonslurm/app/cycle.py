@@ -89,6 +89,16 @@ class Cycle:
     clock: Callable[[], datetime]
     memory: Memory = field(default_factory=Memory)
 
+    def foresees(self) -> bool:
+        """Whether every zone of the cluster has a forecast to plan by.
+
+        Raises:
+            LedgerError: the archive cannot be read.
+        """
+        zones = self.rules.plan.zones.all()
+        states = usable_forecasts(self.archive, zones, self.clock(), self.rules.forecasts)
+        return all(state.series is not None for state in states.values())
+
     def run(self) -> CycleReport:
         """Carry out one cycle; whatever fails is in the report, not raised."""
         number = self._begin()

@@ -79,7 +79,7 @@ class Direct:
         found = []
         for key, source in filling.histories():
             steps = list(filling.walk(key, source, window))
-            found.append(filling.result(source, window, steps))
+            found.append(filling.result(key, window, steps))
         return [f"{zone}: {each.source}: {each.trouble}" for each in found if each.trouble is not None]
 
     def mix(self, zone: str) -> Mix:

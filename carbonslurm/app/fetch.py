@@ -12,13 +12,16 @@ In each zone the sources are asked in the order of the configuration, and a late
 So nobody is paid for what a free source before has given. A source that rests does not keep the next from
 being asked: it is the forecast that counts, not who was asked. How long a source rests, after answers as well
 as after failures, and how a provider's calls are dealt out, is in ``core.rest``; the memory of it is the
-ledger's, and where the ledger cannot keep it our own, since forecasts are needed. Where several questions in
-a row fail, a provider is away, and the rest of its questions wait for the next round.
+ledger's, and where the ledger cannot keep it our own, since forecasts are needed. Where several questions to
+a provider fail in one round, the rest of its questions wait for the next round: each may cost a timeout.
+Other answers in between say nothing against that: a provider may measure well and forecast badly. Who calls
+may end a round before its time; then whoever has waited longest is asked first in the next.
 
 The answer to a question that was asked is kept whole, but for measured values that a source before it gives:
 of two values for one hour the one stored last would count.
 
-An archive that cannot be written (LedgerError) is not a failure of a source: it is raised.
+An archive that cannot be written (LedgerError) is not a failure of a source alone: it is raised, and the
+answer that was lost is asked for again.
 """
 
 import logging
@@ -28,17 +31,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from carbonslurm.app.asking import LONG_AGO, Asking, NoBook, Said, paces, source_keys
+from carbonslurm.app.asking import LONG_AGO, Asking, NoBook, Over, on_and_on, paces, source_keys
 from carbonslurm.core.choice import LOOK_BACK, is_good
 from carbonslurm.core.forecast import Issue, Series
 from carbonslurm.core.interval import iso
 from carbonslurm.core.rest import FORECAST, QuestionKey, measured_word
-from carbonslurm.errors import DataError
 from carbonslurm.ports import CarbonAnswer, CarbonSource, FetchArchive, Offer
 
 _LOG = logging.getLogger(__name__)
 
-GIVE_UP = 3  # failures in a row of one provider, and the rest of its questions wait for the next round
+GIVE_UP = 3  # failures of one provider in a round, and the rest of its questions wait for the next one
 LEARN_AGAIN = timedelta(days=1)  # what a source gives may change: a file is replaced, a plan is bought
 MEASURED_AGE = timedelta(hours=2)  # measured values last given longer ago are somebody else's to give
 
@@ -97,8 +99,11 @@ class Chain:
     ahead: timedelta = timedelta()
     log: logging.Logger = _LOG
 
-    def run(self) -> tuple[FetchResult, ...]:
+    def run(self, over: Over = on_and_on) -> tuple[FetchResult, ...]:
         """Ask those whose turn it is, and keep what can be believed.
+
+        Args:
+            over: why nobody is to be asked any more in this round, None while all may be.
 
         Returns:
             One result for each source, in order.
@@ -108,7 +113,7 @@ class Chain:
         """
         self.asking.begin()
         keyed = list(zip(source_keys(self.sources), self.sources, strict=True))
-        this = _Round(self)
+        this = _Round(self, over)
         found: dict[QuestionKey, FetchResult] = {}
         for zone in self._by_turn(keyed):
             found |= this.ask_zone([(key, source) for key, source in keyed if source.zone == zone])
@@ -127,9 +132,10 @@ class Chain:
 
 @dataclass(slots=True)
 class _Round:
-    """One round: which providers have failed in it, and how often in a row."""
+    """One round: whether it is over, and how often each provider has failed in it."""
 
     chain: Chain
+    over: Over
     failures: Counter[str] = field(default_factory=Counter)
 
     def ask_zone(self, keyed: Sequence[tuple[QuestionKey, CarbonSource]]) -> dict[QuestionKey, FetchResult]:
@@ -137,10 +143,11 @@ class _Round:
         zone = _Zone(self.chain, keyed[0][1].zone)
         found = {}
         for key, source in keyed:
-            unasked = self.chain.asking.obstacle(key) or self._tired(key) or zone.why_not(key)
+            self.chain.asking.look()
+            unasked = self.chain.asking.obstacle(key) or self._tired(key) or self.over() or zone.why_not(key)
             if unasked is None:
                 result = zone.ask(key, source)
-                self.failures[key.provider] = 0 if result.failure is None else self.failures[key.provider] + 1
+                self.failures[key.provider] += result.failure is not None
                 level = logging.INFO if result.failure is None else logging.WARNING
                 self.chain.log.log(level, "%s", result)
             else:
@@ -152,7 +159,7 @@ class _Round:
     def _tired(self, key: QuestionKey) -> str | None:
         if self.failures[key.provider] < GIVE_UP:
             return None
-        return f"{GIVE_UP} questions to {key.provider} failed in a row: the others wait for the next round"
+        return f"{GIVE_UP} questions to {key.provider} failed: the others wait for the next round"
 
 
 @dataclass
@@ -181,28 +188,29 @@ class _Zone:
 
     def ask(self, key: QuestionKey, source: CarbonSource) -> FetchResult:
         """Ask a source and keep what it says, but for measured values that one before it gives."""
-        said, actual = self.chain.asking.ask(key, source.fetch), None
-        try:
-            if said.answer is not None:
-                actual = self._keep(said.answer)
-        except DataError as error:  # what the archive does not take was no answer
-            said = Said(key, said.asked_at, error=error)
-        finally:
-            self.chain.asking.note(said, _gave(said.answer))
+        kept: list[Series] = []
+
+        def keep(answer: CarbonAnswer | None) -> tuple[str, ...]:
+            if answer is not None:
+                kept.extend(self._keep(answer))
+            return _gave(answer)
+
+        said = self.chain.asking.settle(self.chain.asking.ask(key, source.fetch), keep)
         if said.answer is None:
             return FetchResult(source.name, source.zone, key.question, failure=str(said.error))
+        actual = kept[0] if kept else None
         return FetchResult(source.name, source.zone, key.question, said.answer.forecast, actual)
 
-    def _keep(self, answer: CarbonAnswer) -> Series | None:
-        """Keep an answer; return the measured values that were kept."""
+    def _keep(self, answer: CarbonAnswer) -> list[Series]:
+        """Keep an answer; return the measured values that were kept, if any."""
         now, actual = self.chain.asking.clock(), answer.actual
         if answer.forecast is not None:
             self.chain.archive.keep_issues([answer.forecast])
             self.kept.append(answer.forecast)
         if actual is None or self._giver(measured_word(actual.nature), now) is not None:
-            return None
+            return []
         self.chain.archive.keep_actual(actual, now)
-        return actual
+        return [actual]
 
     def _giver(self, word: str, now: datetime) -> QuestionKey | None:
         """Return the earlier source that gives what a word stands for."""

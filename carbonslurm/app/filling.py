@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from carbonslurm.app.asking import HISTORY, history_keys
+from carbonslurm.app.asking import history_keys, is_history
 from carbonslurm.app.backfill import Backfill, Progress
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.rest import Pace, QuestionKey
@@ -24,7 +24,7 @@ BETWEEN = timedelta(seconds=2)  # two pieces, where a person waits; the provider
 
 def in_person(paces: Mapping[QuestionKey, Pace]) -> Mapping[QuestionKey, Pace]:
     """Return the paces at which history is asked for where a person waits for it."""
-    return {key: _quick(pace) if key.question.startswith(HISTORY) else pace for key, pace in paces.items()}
+    return {key: _quick(pace) if is_history(key) else pace for key, pace in paces.items()}
 
 
 def _quick(pace: Pace) -> Pace:
@@ -69,14 +69,13 @@ class Filling:
         keyed = zip(history_keys(self.backfill.sources), self.backfill.sources, strict=True)
         return [(key, source) for key, source in keyed if source.zone in self.zones]
 
-    def missing(self, source: HistorySource, window: Interval) -> timedelta:
-        """Return how much of a window is not in the archive.
+    def missing(self, key: QuestionKey, window: Interval) -> timedelta:
+        """Return how much of a window the archive has neither of a source nor of one before it.
 
         Raises:
             LedgerError: it cannot be read.
         """
-        parts = self.backfill.archive.unmeasured(source.zone, source.name, window)
-        return sum((part.length for part in parts), timedelta())
+        return sum((part.length for part in self.backfill.missing(key, window)), timedelta())
 
     def walk(self, key: QuestionKey, source: HistorySource, window: Interval) -> Iterator[Progress]:
         """Fetch what is missing of a window, waiting where a provider wants that; yield each step.
@@ -99,7 +98,7 @@ class Filling:
             self.wait(TURN)
             waited += TURN
 
-    def result(self, source: HistorySource, window: Interval, steps: Sequence[Progress]) -> Filled:
+    def result(self, key: QuestionKey, window: Interval, steps: Sequence[Progress]) -> Filled:
         """Return what came of a walk.
 
         Raises:
@@ -110,4 +109,4 @@ class Filling:
         stopped = bool(steps) and steps[-1].wait is not None
         refused = [step.failure for step in steps if step.failure is not None]
         trouble = said[-1] if stopped else refused[-1] if refused else None
-        return Filled(source.name, source.zone, kept, self.missing(source, window), trouble)
+        return Filled(key.provider, key.zone, kept, self.missing(key, window), trouble)

@@ -10,20 +10,22 @@ its ``Asked``. The rules:
   ``LONGEST_REST``), shortened by up to half at random, so that many who failed together do not come back
   together. Chance is an argument: nothing here is random. Where asking costs nothing (no interval in the
   terms: a file) it is not put off beyond the site's interval.
-- Where the provider said for how long (Retry-After), it rests exactly so long. That is said to all who ask
-  from here, so all questions to this provider rest (``told_to_wait``).
-- A refusal (a wrong key, no entitlement) rests for an hour: asking again does not help, but a person may.
+- Where the provider said for how long (Retry-After), it rests so long, and up to a tenth longer at random, so
+  that all its zones do not come back together. That is said to all who ask from here, so all questions to
+  this provider rest (``told_to_wait``).
+- A refusal (a wrong key, no entitlement) rests for an hour, then two, four and so on up to a day, likewise a
+  little longer: asking again does not help, but a person may.
 - Terms may limit the calls of a provider: no more than ``calls`` within any ``per``. The budget is dealt out
   evenly: with n questions, each rests for n / calls x per at least (``share_of``), whatever the outcome, so
   that no zone eats what another one needs; and no call is made that would be one too many (``has_room``).
 
-No rest is longer than a day, or than a question's share: whatever happened is asked about again. A memory
-from the future is the work of a clock that was wrong, and keeps nobody waiting.
+No rest is longer than a day and its tenth, or than a question's share: whatever happened is asked about
+again. A memory from the future is the work of a clock that was wrong, and keeps nobody waiting.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from carbonslurm.core.forecast import Nature
 
@@ -32,6 +34,8 @@ LONGEST_REST = timedelta(hours=1)
 REFUSED_REST = timedelta(hours=1)
 EARLIEST = timedelta(seconds=5)  # the most that is left off an interval
 LONGEST_WORD = timedelta(days=1)  # no provider is left alone for longer, whatever it says
+CLOSE = timedelta(hours=1)  # two who ask beside each other are never further apart
+SPREAD = 0.1  # the most that chance adds to a rest that must not be shortened
 LONGEST_REASON = 300  # characters; messages are short, and this makes sure
 FORECAST = "forecast"
 
@@ -186,16 +190,28 @@ def rest_after_failure(pace: Pace, failures: int, chance: float) -> timedelta:
     return whole * (1 - chance / 2)
 
 
-def rest_after_refusal(pace: Pace) -> timedelta:
-    """Return how long to rest after a no."""
-    return min(REFUSED_REST, pace.longest)
+def rest_after_refusal(pace: Pace, failures: int, chance: float) -> timedelta:
+    """Return how long to rest after a no, which is the last of so many failures in a row.
+
+    Args:
+        pace: how fast it may be asked.
+        failures: in a row, the last one included; 1 or more.
+        chance: from 0 to 1; 0 gives the whole rest, 1 a tenth more.
+    """
+    if not pace.terms.every:
+        return min(REFUSED_REST, pace.longest)
+    return _spread(min(REFUSED_REST * float(2 ** min(max(failures - 1, 0), 20)), LONGEST_WORD), chance)
 
 
 def rest_as_told(retry_after: timedelta | None, pace: Pace, failures: int, chance: float) -> timedelta:
-    """Return how long a provider asked to be left alone; a back-off where it does not say."""
+    """Return how long a provider asked for, and a little longer; a back-off where it does not say."""
     if retry_after is None or retry_after <= timedelta():
         return rest_after_failure(pace, failures, chance)
-    return min(retry_after, LONGEST_WORD)
+    return _spread(min(retry_after, LONGEST_WORD), chance)
+
+
+def _spread(rest: timedelta, chance: float) -> timedelta:
+    return rest * (1 + SPREAD * chance)
 
 
 def told_to_wait(before: Asked, until: datetime, reason: str) -> Asked:
@@ -205,12 +221,51 @@ def told_to_wait(before: Asked, until: datetime, reason: str) -> Asked:
     return replace(before, left_until=until, reason=" ".join(reason.split())[:LONGEST_REASON])
 
 
+def merged(mine: Asked, theirs: Asked) -> Asked:
+    """Return what two processes that ask beside each other know of one question together.
+
+    Of what became of it the later asking counts, mine where they are equal. All calls count, and so does the
+    longer rest that the other was told (``reason``) and that is not over.
+    """
+    newer, other = (theirs, mine) if _asked(theirs) > _asked(mine) else (mine, theirs)
+    calls = sorted(call for call in {*newer.calls, *other.calls} if _counts(call, newer))
+    if not _still_rests(other, newer):
+        return replace(newer, calls=tuple(calls))
+    return replace(newer, left_until=other.left_until, reason=other.reason, calls=tuple(calls))
+
+
+def is_ahead(stored: Asked, mine: Asked) -> bool:
+    """Whether a stored memory is from the future: nobody asks for an hour while another asks once."""
+    return mine.asked_at is not None and _asked(stored) - mine.asked_at > CLOSE
+
+
+def _asked(asked: Asked) -> datetime:
+    return asked.asked_at or datetime.min.replace(tzinfo=UTC)
+
+
+def _counts(call: datetime, newer: Asked) -> bool:
+    """Whether a call is not long past: those that count no longer were forgotten by whoever asked last."""
+    if newer.asked_at is None:
+        return True
+    return newer.asked_at - call <= max(CLOSE, newer.asked_at - min(newer.calls, default=newer.asked_at))
+
+
+def _still_rests(other: Asked, newer: Asked) -> bool:
+    """Whether the one was told to wait for longer than the other, and for no longer than anybody is."""
+    if other.reason is None or other.left_until is None:
+        return False
+    if newer.left_until is not None and other.left_until <= newer.left_until:
+        return False
+    longest = LONGEST_WORD * (1 + SPREAD)
+    return newer.asked_at is None or timedelta() < other.left_until - newer.asked_at <= longest
+
+
 def may_be_asked(asked: Asked, pace: Pace, now: datetime) -> bool:
     """Whether a question has rested for long enough."""
     if asked.left_until is None or now >= asked.left_until:
         return True
     # No rest is longer than this: a clock that was ahead has written it.
-    return asked.left_until - now > max(pace.every, LONGEST_WORD)
+    return asked.left_until - now > max(pace.every, LONGEST_WORD * (1 + SPREAD))
 
 
 def has_room(calls: Iterable[datetime], terms: Terms, now: datetime, share: float = 1.0) -> bool:

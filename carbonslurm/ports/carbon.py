@@ -183,7 +183,7 @@ class AskedBook(AskedReader, Protocol):
     """Keeps that memory over restarts."""
 
     def keep_asked(self, news: Mapping[QuestionKey, Asked]) -> None:
-        """Write what became of some questions, in place of what was."""
+        """Write what became of some questions, merged with what another process wrote meanwhile."""
 
 
 class OwnArchive(ForecastReader, Protocol):
@@ -198,6 +198,9 @@ class OwnArchive(ForecastReader, Protocol):
 
 class HistoryArchive(Protocol):
     """What fetching history asks of the archive."""
+
+    def sources(self, zone: str) -> Sequence[ArchivedSource]:
+        """Return who said anything about a zone, by name and nature."""
 
     def unmeasured(self, zone: str, source: str, window: Interval) -> Sequence[Interval]:
         """Return the parts of a window for which a source's measured values are not kept, in order."""

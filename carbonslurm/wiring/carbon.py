@@ -11,7 +11,7 @@ from carbonslurm.wiring.clock import now
 from carbonslurm.wiring.rules import forecast_rules, provider_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from carbonslurm.app.asking import Asking
     from carbonslurm.app.backfill import Backfill
@@ -71,18 +71,18 @@ def between_rounds(config: Config) -> timedelta:
     return min(config.cycle.fetch, LONGEST_BETWEEN_ROUNDS)
 
 
-def asking(config: Config, book: AskedBook, offers: Sequence[Offer]) -> Asking:
-    """Return the memory of asking these providers, and the way to ask them."""
+def asking(config: Config, book: AskedBook, offers: Sequence[Offer], *, beside: bool = False) -> Asking:
+    """Return the memory of asking these providers, and the way to ask them, as the daemon or beside it."""
     import random
 
     from carbonslurm.app.asking import Asking, paces
 
     interval = timedelta(seconds=config.cycle.fetch.total_seconds())
-    return Asking(book, paces(offers, interval), now, random.SystemRandom().random)
+    return Asking(book, paces(offers, interval), now, random.SystemRandom().random, beside=beside)
 
 
-def supply(config: Config, book: Ledger) -> Supply:
-    """Return what keeps the archive supplied."""
+def supply(config: Config, book: Ledger, ends: Callable[[], bool]) -> Supply:
+    """Return what keeps the archive supplied, until it is to end."""
     from carbonslurm.app.fetch import Chain
     from carbonslurm.app.supply import Supply
 
@@ -95,7 +95,7 @@ def supply(config: Config, book: Ledger) -> Supply:
         max_age=config.policy.forecast_age,
         ahead=AHEAD_ROUNDS * between_rounds(config),
     )
-    return Supply(chain, backfill(config, book, asked, offers), forecasting(config, book))
+    return Supply(chain, backfill(config, book, asked, offers), forecasting(config, book), now, ends)
 
 
 def backfill(config: Config, book: Ledger, asked: Asking, offers: Sequence[Offer]) -> Backfill:

@@ -54,7 +54,7 @@ def chain(config: Config, book: Ledger, zones: Sequence[str]) -> Chain:
     return Chain(
         sources=[source for offer in offers for source in offer.sources if source.zone in zones],
         archive=book,
-        asking=asking(config, book, offers),
+        asking=asking(config, book, offers, beside=True),
         max_age=config.policy.forecast_age,
         log=logging.Logger(__name__, logging.CRITICAL),  # noqa: LOG001 - who asks says what came of it
     )
@@ -67,7 +67,7 @@ def filling(config: Config, book: Ledger, zones: Sequence[str]) -> Filling:
     from carbonslurm.app.forecasting import DEPTH
 
     offers = carbon_offers(config)
-    asked = asking(config, book, offers)
+    asked = asking(config, book, offers, beside=True)
     asked.paces = in_person(asked.paces)
     asked.begin()
     histories = [offer.history for offer in offers if offer.history is not None]

@@ -58,7 +58,7 @@ def fill(grid: Grid, clock: Clock, shelf: Shelf | None = None) -> Filled:
     asking = Asking(NoBook(), in_person(paces([Offer((), history=grid)], timedelta())), clock, lambda: 0.0)
     filling = Filling(Backfill([grid], shelf or Shelf(), asking, 10 * DAY), ["GB"], clock.wait)
     ((key, source),) = filling.histories()
-    return filling.result(source, WINDOW, list(filling.walk(key, source, WINDOW)))
+    return filling.result(key, WINDOW, list(filling.walk(key, source, WINDOW)))
 
 
 def test_all_of_it_comes_the_newest_first_and_once() -> None:

@@ -1,20 +1,23 @@
 """Backfill: what a provider has kept comes into the archive, the newest piece first, within its terms."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.app.asking import Asking, history_keys, paces
-from carbonslurm.app.backfill import CALLS_A_ROUND, LEAST, Backfill, Progress, cut
+from carbonslurm.app.backfill import CALLS_A_ROUND, LEAST, TRIES, Backfill, Progress, cut
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
-from carbonslurm.errors import DataError, RefusedError, TryLaterError, UnavailableError
+from carbonslurm.core.rest import Asked, QuestionKey
+from carbonslurm.errors import DataError, LedgerError, RefusedError, TryLaterError, UnavailableError
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import Offer, Terms
 
@@ -32,6 +35,9 @@ class History:
     longest: timedelta = 2 * DAY
     terms: Terms = TERMS
     name: str = "a"
+    nature: Nature = NATURE
+    value: float | None = None  # of each hour; None for the hour of the day
+    fails_before: datetime | None = None
     error: Exception | None = None
     asked: list[Interval] = field(default_factory=list)
 
@@ -41,10 +47,16 @@ class History:
         self.asked.append(window)
         if self.error is not None:
             raise self.error
+        if self.fails_before is not None and window.start < self.fails_before:
+            raise UnavailableError("HTTP 500")
         first = window.start.replace(minute=0)
         hours = [first + number * HOUR for number in range(int((window.end - first) / HOUR))]
-        steps = [Step(Interval(each, each + HOUR), each.hour + 1) for each in hours if each >= self.since]
-        return Series.from_steps(self.zone, self.name, NATURE, steps) if steps else None
+        steps = [
+            Step(Interval(each, each + HOUR), self.value or each.hour + 1)
+            for each in hours
+            if each >= self.since
+        ]
+        return Series.from_steps(self.zone, self.name, self.nature, steps) if steps else None
 
 
 @dataclass
@@ -52,7 +64,7 @@ class Site:
     """A daemon's backfill of six days, over a real ledger."""
 
     now: datetime
-    ledger: Ledger
+    ledger: Any
     sources: list[History]
     asking: Asking = field(init=False)
     backfill: Backfill = field(init=False)
@@ -124,7 +136,7 @@ def test_no_answer_is_asked_for_again(site: Callable[..., Site], now: datetime) 
     source = History(now - 99 * DAY, error=UnavailableError("away"))
     here = site(source)
     here.live(8 * MINUTE)
-    assert (len(source.asked), len(set(source.asked))) == (4, 1)
+    assert (len(source.asked), len(set(source.asked))) == (4, 2)
     source.error = None
     assert [it.kept for it in here.live(HOUR)] == [48, 48, 48]
 
@@ -158,6 +170,22 @@ def test_history_leaves_half_of_the_calls_to_forecasts(site: Callable[..., Site]
     assert len(source.asked) == 3
 
 
+def test_history_has_its_half_of_the_calls_whatever_todays_questions_use(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    """Today's have used four of six: history may have the other two, and three in an hour at most."""
+    source = History(now - 99 * DAY, longest=6 * HOUR, terms=Terms(every=MINUTE, calls=6))
+    here = site(source)
+    today = QuestionKey("a", "FR", "history24")
+    here.ledger.keep_asked(
+        {today: Asked(asked_at=now, calls=tuple(now - timedelta(seconds=each) for each in range(4)))}
+    )
+    here.live(HOUR)
+    assert len(source.asked) == 2
+    here.live(HOUR)
+    assert len(source.asked) == 5
+
+
 def test_a_provider_that_wants_rest_gets_it(site: Callable[..., Site], now: datetime) -> None:
     source = History(now - 99 * DAY, error=TryLaterError("429", 20 * MINUTE))
     here = site(source)
@@ -188,18 +216,117 @@ def test_a_command_sees_why_it_waits(site: Callable[..., Site], now: datetime) -
     assert next(walk, None) is None
 
 
-def test_a_ledger_that_fails_ends_a_walk_and_the_next_day_begins_another(
+@dataclass
+class Locked:
+    """An archive that is locked at the first attempt to write to it."""
+
+    ledger: Ledger
+    locked: bool = True
+
+    def keep_actual(self, series: Series, recorded_at: datetime) -> None:
+        if self.locked:
+            self.locked = False
+            raise LedgerError("database is locked")
+        self.ledger.keep_actual(series, recorded_at)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ledger, name)
+
+
+def test_a_piece_that_the_ledger_did_not_take_is_asked_for_again_soon(ledger: Ledger, now: datetime) -> None:
+    source = History(now - 99 * DAY)
+    here = Site(now, Locked(ledger), [source])
+    with pytest.raises(LedgerError):
+        here.live(MINUTE)
+    assert [it.kept for it in here.live(5 * MINUTE)] == [48, 48, 48]
+    assert source.asked[0].start == source.asked[1].start - (source.asked[1].end - source.asked[0].end)
+
+
+def test_a_bug_in_one_history_costs_its_piece_only(site: Callable[..., Site], now: datetime) -> None:
+    bad, good = History(now - 99 * DAY, zone="FR", error=ZeroDivisionError()), History(now - 99 * DAY)
+    here = site(bad, good)
+    told = here.live(MINUTE)
+    assert [it.kept for it in told] == [None, 48]
+    assert "a bug of ours" in str(told[0].failure)
+
+
+def test_a_piece_that_always_fails_is_passed_over_and_what_lies_before_it_is_had(
     site: Callable[..., Site], now: datetime
 ) -> None:
-    source = History(now - 99 * DAY, error=ZeroDivisionError())
+    """The newest two days cannot be had; the next day they are tried anew."""
+
+    @dataclass
+    class Half(History):
+        until: datetime | None = now - DAY
+
+        def history(self, window: Interval, now: datetime) -> Series | None:
+            if self.until is not None and window.end > self.until:
+                self.asked.append(window)
+                raise UnavailableError("HTTP 500")
+            return super().history(window, now)
+
+    source = Half(now - 99 * DAY)
     here = site(source)
-    with pytest.raises(ZeroDivisionError):
-        here.backfill.run()
-    source.error = None
-    here.now += HOUR
-    assert here.backfill.run() == ()
-    here.now += DAY
-    assert len(here.backfill.run()) == 1
+    told = here.live(2 * HOUR)
+    assert [it.kept for it in told] == [None] * TRIES + [48, 48] + [None] * TRIES
+    here.live(DAY - 3 * HOUR)
+    assert len(source.asked) == 2 + 2 * TRIES
+    source.until = None
+    here.live(3 * HOUR)
+    assert missing(here) < 3 * HOUR
+
+
+def test_a_walk_that_is_stuck_begins_anew_each_day_with_the_newest(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    source = History(now - 99 * DAY, fails_before=now - 3 * DAY)
+    here = site(source)
+    here.live(DAY - HOUR)
+    newest = max(piece.end for piece in source.asked)
+    here.live(3 * HOUR)
+    assert max(piece.end for piece in source.asked) >= newest + DAY
+
+
+def measured(here: Site, nature: Nature = NATURE) -> dict[str, int]:
+    """How many hours of the last six days count by which source."""
+    series = here.ledger.actual("GB", nature, Interval(here.now - 6 * DAY, here.now))
+    return Counter({100: "a", 400: "b"}[int(step.g_per_kwh)] for step in series.steps()) if series else {}
+
+
+def test_a_fallbacks_history_does_not_hide_what_the_first_has(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    """It is asked once, to learn its nature, and for what the first one lacks."""
+    first = History(now - 3 * DAY, value=100)
+    second = History(now - 99 * DAY, name="b", value=400)
+    here = site(first, second)
+    here.live(2 * HOUR)
+    assert measured(here) == {"a": 71, "b": 71}
+    assert all(piece.end <= first.since + HOUR for piece in second.asked[1:])
+
+
+def test_a_fallbacks_history_of_another_nature_is_fetched_whole(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    other = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
+    here = site(
+        History(now - 99 * DAY, value=100), History(now - 99 * DAY, name="b", nature=other, value=400)
+    )
+    here.live(10 * MINUTE)
+    assert measured(here) == {"a": 144}
+    assert measured(here, other) == {"b": 144}
+
+
+def test_what_the_first_gives_later_counts_though_the_fallback_came_before(
+    site: Callable[..., Site], now: datetime
+) -> None:
+    first = History(now - 99 * DAY, value=100, error=UnavailableError("away"))
+    here = site(first, History(now - 99 * DAY, name="b", value=400))
+    here.live(10 * MINUTE)
+    assert set(measured(here)) == {"b"}
+    first.error = None
+    here.live(DAY)
+    assert measured(here)["b"] <= 1
 
 
 hours = st.lists(st.integers(0, 200), min_size=2, max_size=20, unique=True).map(sorted)

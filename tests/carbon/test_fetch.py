@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from carbonslurm.app.asking import Asking, paces
+from carbonslurm.app.asking import Asking, Over, on_and_on, paces
 from carbonslurm.app.fetch import GIVE_UP, Chain, FetchResult, fetch_all
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
@@ -20,7 +21,7 @@ from carbonslurm.ports import CarbonAnswer, Offer, Terms
 
 DIRECT = Nature(Kind.AVERAGE, Scope.DIRECT)
 LIFECYCLE = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 MAX_AGE = 6 * HOUR
 HOURLY = Terms(every=HOUR)
 Says = Callable[[datetime], CarbonAnswer] | Exception
@@ -86,8 +87,8 @@ class Site:
         pace = paces(offers, self.interval)
         self.asking = Asking(self.ledger, pace, lambda: self.now, lambda: self.chance)
 
-    def round(self) -> tuple[FetchResult, ...]:
-        return Chain(self.sources, self.ledger, self.asking, MAX_AGE, 2 * MINUTE).run()
+    def round(self, over: Over = on_and_on) -> tuple[FetchResult, ...]:
+        return Chain(self.sources, self.ledger, self.asking, MAX_AGE, 2 * MINUTE).run(over)
 
     def live(self, length: timedelta, step: timedelta = MINUTE) -> None:
         end = self.now + length
@@ -262,11 +263,26 @@ def test_a_provider_that_says_until_when_is_left_alone_by_all_zones(site: Callab
     assert [times(source) for source in busy] == [1, 1]
 
 
-def test_a_refusal_is_tried_again_after_an_hour(site: Callable[..., Site]) -> None:
+def test_a_refusal_is_tried_again_after_an_hour_and_then_ever_later(site: Callable[..., Site]) -> None:
     source = Source("a", "GB", RefusedError("401: the key is wrong"))
     here = site(source)
-    here.live(150 * MINUTE)
-    assert [(at - source.asked[0]) / MINUTE for at in source.asked] == [0, 60, 120]
+    here.live(72 * HOUR, 10 * MINUTE)
+    assert [(at - source.asked[0]) / HOUR for at in source.asked] == [0, 1, 3, 7, 15, 31, 55]
+
+
+def test_the_zones_of_a_provider_do_not_come_back_together_and_never_too_early(
+    site: Callable[..., Site],
+) -> None:
+    """After a Retry-After of two hours; chance says for each how much later."""
+    busy = [Source("a", f"zone {number}", TryLaterError("429", 2 * HOUR)) for number in range(5)]
+    here = site(*busy)
+    numbers = cycle((0.0, 0.9, 0.3, 0.6, 0.1))
+    here.asking.chance = lambda: next(numbers)
+    told_at = here.now
+    here.round()
+    until = [here.memory(source).left_until for source in busy]
+    assert all(each is not None and each >= told_at + 2 * HOUR for each in until)
+    assert len(set(until)) == 5
 
 
 def test_a_provider_that_is_away_costs_a_round_a_few_questions_only(site: Callable[..., Site]) -> None:
@@ -276,9 +292,50 @@ def test_a_provider_that_is_away_costs_a_round_a_few_questions_only(site: Callab
     results = here.round()
     assert sum(times(source) for source in away) == GIVE_UP
     assert results[-1].forecast is not None
-    assert "failed in a row" in str(results[-2])
+    assert "3 questions to a failed: the others wait" in str(results[-2])
     here.live(30 * MINUTE)
     assert all(times(source) for source in away)
+
+
+def test_answers_in_between_do_not_hide_that_a_provider_is_slow(site: Callable[..., Site]) -> None:
+    """Its forecasts time out after 20 s, its measured values come: a round is short all the same."""
+    sources: list[Source] = []
+    here = site()
+
+    def times_out(_: datetime) -> CarbonAnswer:
+        here.now += 20 * SECOND
+        raise UnavailableError("no answer in time")
+
+    for number in range(30):
+        zone = f"zone {number}"
+        sources += [measures("a", zone), Source("a", zone, times_out, "forecast")]
+    here.sources = sources
+    here.restart()
+    begun = here.now
+    here.round()
+    assert here.now - begun <= GIVE_UP * 20 * SECOND
+    here.live(timedelta(minutes=20))
+    assert all(times(source) for source in sources)
+
+
+def test_a_round_ends_when_it_has_taken_long_enough_and_the_next_goes_on(site: Callable[..., Site]) -> None:
+    """30 providers, each of which needs 10 s for its answer."""
+    here = site()
+    good = forecasts("a").says
+    assert callable(good)
+
+    def slowly(now: datetime) -> CarbonAnswer:
+        here.now += 10 * SECOND
+        return good(now)
+
+    here.sources = [Source(f"provider {number}", f"zone {number}", slowly) for number in range(30)]
+    here.restart()
+    begun = here.now
+    results = here.round(lambda: "over" if here.now - begun >= MINUTE else None)
+    assert here.now - begun == MINUTE
+    assert [result.unasked for result in results] == [None] * 6 + ["over"] * 24
+    here.round()
+    assert [times(source) for source in here.sources] == [1] * 30
 
 
 def test_calls_are_dealt_out_to_all_zones(site: Callable[..., Site]) -> None:
@@ -310,6 +367,50 @@ def test_what_another_process_asked_counts(site: Callable[..., Site], now: datet
     (result,) = here.round()
     assert "they are used up" in str(result)
     assert times(source) == 0
+
+
+def test_two_who_ask_beside_each_other_erase_no_retry_after(site: Callable[..., Site], now: datetime) -> None:
+    """A command began before the provider told the daemon to wait; it asks on, and then answers."""
+    first, second = Source("a", "GB", TryLaterError("429", 6 * HOUR)), measures("a", "FR")
+    daemon, command = site(first, second), site(first, second)
+    in_flight, late = measures("a", "FR"), QuestionKey("a", "FR", "measured")
+    command.asking.begin()
+    said = command.asking.ask(late, in_flight.fetch)
+    daemon.round()
+    command.asking.note(said, ("measured average, direct",))
+    daemon.now += 10 * MINUTE
+    daemon.round()
+    assert (times(first), times(second)) == (1, 0)
+    memory = daemon.memory(second)
+    assert memory.left_until == now + 6 * HOUR
+    assert memory.gave == ("measured average, direct",)
+
+
+def test_a_command_hears_before_each_question_what_the_daemon_was_told(site: Callable[..., Site]) -> None:
+    first, second = measures("b", "GB"), forecasts("a", "FR")
+    daemon, command = site(Source("a", "GB", TryLaterError("429", 6 * HOUR)), second), site(first, second)
+    command.asking.beside = True
+    good = first.says
+    assert callable(good)
+
+    def meanwhile(now: datetime) -> CarbonAnswer:
+        daemon.round()
+        return good(now)
+
+    first.says = meanwhile
+    assert "left alone until" in str(command.round()[1].unasked)
+    assert times(second) == 0
+
+
+def test_calls_of_two_who_ask_beside_each_other_all_count(site: Callable[..., Site], now: datetime) -> None:
+    source = measures("a", terms=Terms(every=MINUTE, calls=5))
+    daemon, command = site(source), site(source)
+    key = QuestionKey("a", "GB", "measured")
+    said = [each.asking.ask(key, source.fetch) for each in (daemon, command)]
+    command.asking.known[key] = replace(command.asking.known[key], calls=(now + SECOND,))
+    for each, what in zip((daemon, command), said, strict=True):
+        each.asking.note(what)
+    assert daemon.memory(source).calls == (now, now + SECOND)
 
 
 # --- what is kept, and said
@@ -363,6 +464,7 @@ class Broken:
     ledger: Ledger
     memory: bool = False
     archive: bool = False
+    bug: str = ""  # the zone whose forecasts it cannot cope with
 
     def asked(self) -> Mapping[QuestionKey, Asked]:
         return {}
@@ -375,6 +477,8 @@ class Broken:
     def keep_issues(self, issues: Sequence[Issue]) -> None:
         if self.archive:
             raise LedgerError("the disk is full")
+        if any(issue.series.zone == self.bug for issue in issues):
+            raise ZeroDivisionError
         self.ledger.keep_issues(issues)
 
     def __getattr__(self, name: str) -> Any:
@@ -391,22 +495,42 @@ def test_without_a_memory_in_the_ledger_fetching_goes_on(
     assert len(kept(ledger, "GB", here.now)) == 3
 
 
-def test_an_archive_that_cannot_be_written_is_not_hidden_and_nobody_is_asked_again_for_it(
+def test_an_archive_that_cannot_be_written_is_not_hidden_and_the_answer_is_asked_for_again(
     ledger: Ledger, now: datetime
 ) -> None:
-    source = forecasts("a")
-    here = Site(now, Broken(ledger, archive=True), [source])
+    source, broken = forecasts("a"), Broken(ledger, archive=True)
+    here = Site(now, broken, [source])
     with pytest.raises(LedgerError):
         here.round()
-    here.now += 10 * MINUTE
     here.round()
     assert times(source) == 1
+    broken.archive = False
+    here.now += MINUTE
+    (result,) = here.round()
+    assert result.forecast is not None
+    assert times(source) == 2
 
 
-def test_a_bug_keeps_its_traceback_and_does_not_make_us_ask_on_and_on(site: Callable[..., Site]) -> None:
-    source = Source("a", "GB", ZeroDivisionError())
-    here = site(source)
-    with pytest.raises(ZeroDivisionError):
-        here.round()
+def test_a_bug_costs_its_own_question_and_leaves_its_traceback(
+    site: Callable[..., Site], caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = Source("a", "GB", ZeroDivisionError()), forecasts("b", "FR")
+    here = site(bad, good)
+    first, second = here.round()
+    assert "a bug of ours in reading it (ZeroDivisionError)" in str(first.failure)
+    assert second.forecast is not None
+    assert any(record.exc_info for record in caplog.records)
     here.round()
-    assert times(source) == 1
+    assert times(bad) == 1
+    assert here.memory(bad).failures == 1
+    here.now += MINUTE
+    here.round()
+    assert times(bad) == 2
+
+
+def test_a_bug_in_keeping_an_answer_costs_its_own_question(site: Callable[..., Site], ledger: Ledger) -> None:
+    bad, good = forecasts("a"), forecasts("b", "FR")
+    here = Site(site().now, Broken(ledger, bug="GB"), [bad, good])
+    first, second = here.round()
+    assert "a bug of ours" in str(first.failure)
+    assert second.forecast is not None

@@ -1,6 +1,7 @@
 """From the configuration to a supplied archive: the daemon's rounds, on files of the site's own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from carbonslurm import wiring
 from carbonslurm.app.forecasts import ForecastState, usable_forecasts
+from carbonslurm.app.supply import LONGEST_ROUND, never
 from carbonslurm.config import Config, parse
 from carbonslurm.core.choice import OWN
 from carbonslurm.core.rest import QuestionKey
@@ -41,7 +43,7 @@ def test_a_round_asks_keeps_and_remembers(site: Callable[..., Config], tmp_path:
     (tmp_path / "second.yaml").write_text("constant: 350\n")
     config = site()
     with wiring.ledger(config) as book:
-        supply = wiring.supply(config, book)
+        supply = wiring.supply(config, book, never)
         supply.run()
         asked = book.asked()
         supply.run()
@@ -73,4 +75,22 @@ def test_rounds_come_each_minute_or_as_often_as_the_site_wants(site: Callable[..
 def test_a_site_that_wants_no_forecast_of_ours_fetches_no_history(site: Callable[..., Config]) -> None:
     config = site("policy: {own_forecast: never}\n")
     with wiring.ledger(config) as book:
-        assert wiring.supply(config, book).backfill.sources == []
+        assert wiring.supply(config, book, never).backfill.sources == []
+
+
+def test_a_round_that_is_to_end_asks_nobody(site: Callable[..., Config]) -> None:
+    """SIGTERM comes in the middle: the daemon's end waits for one question at most."""
+    config = site()
+    with wiring.ledger(config) as book:
+        wiring.supply(config, book, lambda: True).run()
+        assert book.asked() == {}
+
+
+def test_a_round_has_its_time_and_no_more(site: Callable[..., Config]) -> None:
+    """Its clock moves on by more than that between two looks at it."""
+    config = site()
+    with wiring.ledger(config) as book:
+        supply = wiring.supply(config, book, never)
+        moments = (wiring.now() + number * LONGEST_ROUND for number in range(99))
+        replace(supply, clock=lambda: next(moments)).run()
+        assert book.asked() == {}

@@ -23,7 +23,9 @@ from carbonslurm.core.rest import (
     begun,
     failed,
     has_room,
+    is_ahead,
     may_be_asked,
+    merged,
     rest_after_failure,
     rest_after_refusal,
     rest_as_told,
@@ -69,12 +71,18 @@ def test_rests_double_up_to_an_hour_and_chance_shortens_them_by_half_at_most() -
 def test_a_file_is_looked_at_again_at_the_sites_interval_whatever_is_wrong_with_it() -> None:
     pace = Pace(Terms(every=timedelta()), 2 * SECOND)
     assert {rest_after_failure(pace, number, 0) for number in (1, 2, 50)} == {pace.every}
-    assert rest_after_refusal(pace) == pace.every <= 2 * SECOND
-    assert rest_after_refusal(HALF_HOURLY) == REFUSED_REST
+    assert rest_after_refusal(pace, 9, 1) == pace.every <= 2 * SECOND
 
 
-def test_retry_after_is_respected_exactly() -> None:
-    assert rest_as_told(7 * MINUTE, HALF_HOURLY, 5, 0.7) == 7 * MINUTE
+def test_refusals_rest_ever_longer_up_to_a_day_and_never_shorter_by_chance() -> None:
+    rests = [rest_after_refusal(HALF_HOURLY, number, 0) for number in range(1, 9)]
+    assert rests == [REFUSED_REST * 2**number for number in range(5)] + [LONGEST_WORD] * 3
+    assert rest_after_refusal(HALF_HOURLY, 1, 1) == 66 * MINUTE
+
+
+def test_retry_after_is_respected_and_chance_only_adds_to_it() -> None:
+    assert rest_as_told(7 * MINUTE, HALF_HOURLY, 5, 0) == 7 * MINUTE
+    assert rest_as_told(10 * MINUTE, HALF_HOURLY, 5, 0.5) == 10.5 * MINUTE
     assert rest_as_told(400 * HOUR, HALF_HOURLY, 1, 0) == LONGEST_WORD
     assert rest_as_told(None, HALF_HOURLY, 2, 0) == 2 * MINUTE
     asked = failed(begun(NEVER, HALF_HOURLY, NOON), HALF_HOURLY, NOON, "429", NOON + SECOND, 7 * MINUTE)
@@ -100,6 +108,39 @@ def test_a_memory_from_the_future_keeps_nobody_waiting() -> None:
     ahead = asked_once(at=NOON + timedelta(days=365))
     assert may_be_asked(ahead, HALF_HOURLY, NOON)
     assert has_room([NOON + timedelta(days=365)], Terms(every=MINUTE, calls=1), NOON)
+
+
+moments = st.none() | st.integers(0, 100).map(lambda minutes: NOON + minutes * MINUTE)
+memories = st.builds(
+    Asked,
+    asked_at=moments,
+    left_until=moments,
+    reason=st.sampled_from([None, "429"]),
+    calls=st.lists(st.integers(0, 100).map(lambda minutes: NOON + minutes * MINUTE), max_size=3).map(tuple),
+)
+
+
+@given(mine=memories, theirs=memories)
+def test_what_two_know_of_a_question_loses_no_rest_that_was_told(mine: Asked, theirs: Asked) -> None:
+    both = merged(mine, theirs)
+    latest = max(filter(None, (mine.asked_at, theirs.asked_at)), default=None)
+    assert both.asked_at == latest
+    told = [each.left_until for each in (mine, theirs) if each.reason is not None]
+    for until in told:
+        if until is not None and (latest is None or until > latest):
+            assert both.left_until is not None
+            assert both.left_until >= until
+    assert {*both.calls} <= {*mine.calls, *theirs.calls}
+    assert all(call in both.calls for each in (mine, theirs) for call in each.calls if not latest)
+
+
+def test_a_stored_memory_from_the_future_is_known_as_such() -> None:
+    mine = Asked(asked_at=NOON)
+    assert is_ahead(Asked(asked_at=NOON + 2 * HOUR), mine)
+    assert not is_ahead(Asked(asked_at=NOON + MINUTE), mine)
+    assert not is_ahead(NEVER, mine)
+    absurd = Asked(asked_at=NOON, left_until=NOON + 999 * HOUR, reason="429")
+    assert merged(Asked(asked_at=NOON + MINUTE), absurd).left_until is None
 
 
 def test_history_may_use_a_share_of_the_calls_but_at_least_one() -> None:
@@ -147,7 +188,7 @@ def _outcome(asked: Asked, pace: Pace, now: datetime, outcome: str, chance: floa
         return answered(asked, pace, now, (), now)
     rest = {
         "failure": rest_after_failure(pace, asked.failures + 1, chance),
-        "refusal": rest_after_refusal(pace),
+        "refusal": rest_after_refusal(pace, asked.failures + 1, chance),
         "wait 7 min": rest_as_told(7 * MINUTE, pace, asked.failures + 1, chance),
         "wait": rest_as_told(None, pace, asked.failures + 1, chance),
     }[outcome]
@@ -162,7 +203,10 @@ def test_no_question_is_asked_too_soon_none_is_forgotten_and_calls_do(
     tick = 5 * MINUTE
     pace = Pace(agreed, tick, questions)
     patience = (
-        max(pace.every, LONGEST_REST, pace.share) + questions * max(pace.share, tick) + agreed.per + 2 * tick
+        max(pace.every, 1.1 * LONGEST_WORD, pace.share)
+        + questions * max(pace.share, tick)
+        + agreed.per
+        + 2 * tick
     )
     length = min(3 * patience, timedelta(days=10))
     script = data.draw(st.lists(st.tuples(outcomes, st.floats(0, 1)), min_size=1, max_size=8))

@@ -1,6 +1,7 @@
 """What is remembered of asking the providers, over restarts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -40,6 +41,22 @@ def test_the_newest_takes_the_place_of_the_old(ledger: Ledger, whole: Asked, clo
     ledger.keep_asked({GB: Asked(asked_at=clock(5))})
     ledger.keep_asked({})
     assert ledger.asked() == {GB: Asked(asked_at=clock(5)), FR: whole}
+
+
+def test_what_another_process_wrote_meanwhile_is_not_erased(ledger: Ledger, clock: Hours) -> None:
+    told = Asked(asked_at=clock(2), left_until=clock(8), reason="429", calls=(clock(2),))
+    ledger.keep_asked({GB: told})
+    ledger.keep_asked({GB: Asked(asked_at=clock(1.9), left_until=clock(2.5), calls=(clock(1.9),))})
+    assert ledger.asked() == {GB: replace(told, calls=(clock(1.9), clock(2)))}
+    ledger.keep_asked({GB: Asked(asked_at=clock(2.1), gave=("forecast",), left_until=clock(3))})
+    assert ledger.asked()[GB].left_until == clock(8)
+    assert ledger.asked()[GB].gave == ("forecast",)
+
+
+def test_a_memory_that_a_wrong_clock_left_in_the_future_is_replaced(ledger: Ledger, clock: Hours) -> None:
+    ledger.keep_asked({GB: Asked(asked_at=clock(9999), left_until=clock(9999), reason="429")})
+    ledger.keep_asked({GB: Asked(asked_at=clock(2), left_until=clock(3))})
+    assert ledger.asked() == {GB: Asked(asked_at=clock(2), left_until=clock(3))}
 
 
 def test_others_can_read_it(ledger: Ledger, place: Place, whole: Asked) -> None:

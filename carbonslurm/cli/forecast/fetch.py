@@ -110,13 +110,13 @@ def _fill(filling: Filling, window: Interval, zones: Sequence[str]) -> int:
 
     done: list[Filled] = []
     for key, source in filling.histories():
-        total = filling.missing(source, window)
+        total = filling.missing(key, window)
         with _bar(f"{source.zone} {source.name}", total) as step_on:
             steps = []
             for step in filling.walk(key, source, window):
                 steps.append(step)
                 step_on(step, total)
-        done.append(filling.result(source, window, steps))
+        done.append(filling.result(key, window, steps))
         click.echo(_line(done[-1], window))
     for zone in zones:
         if zone not in {filled.zone for filled in done}:
