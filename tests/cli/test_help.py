@@ -98,6 +98,23 @@ def test_a_reader_who_leaves_is_no_error() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+@pytest.mark.parametrize(
+    "words", ["carbon-sacct --helpformat", "carbonslurm --help", "carbonslurm forecast zones --cloud gcp"]
+)
+def test_an_output_that_cannot_be_written_is_one_line_and_74(words: str) -> None:
+    argv = ["bash", "-c", f"{BIN}/{words} >/dev/full"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 74
+    said = "the output cannot be written: No space left on device"
+    assert done.stderr == f"{words.split(maxsplit=1)[0]}: {said}\n"
+
+
+def test_an_output_that_is_closed_is_no_traceback() -> None:
+    argv = ["bash", "-c", f"{BIN}/carbon-sacct --helpformat >&-"]
+    assert subprocess.run(argv, capture_output=True, text=True, check=False).stderr == ""
+
+
 def test_help_imports_neither_database_nor_numbers() -> None:
     code = "import sys; from carbonslurm.cli import carbon_sbatch; print(*sys.modules)"
     modules = run_python(code).split()
