@@ -45,6 +45,7 @@ def patterns(config_path: Path | None, zone: str | None, picture: Path | None, *
 
     from carbonslurm.cli import pictures
     from carbonslurm.core.interval import Interval
+    from carbonslurm.errors import UnavailableError
 
     if picture is not None:
         pictures.checked(picture)
@@ -54,7 +55,10 @@ def patterns(config_path: Path | None, zone: str | None, picture: Path | None, *
             given["starttime"], given["endtime"], site.now, Interval(site.now - year, site.now)
         )
         look = site.look(site.zones[0], window)
-    series, found = _found(look.measured, look.zone, window)
+        advice = f": carbonslurm forecast fetch --since TIME {look.zone}" if site.config else ""
+    if (cause := site.cause(look.zone)) is not None:
+        raise UnavailableError(f"{look.zone}: {cause}")
+    series, found = _found(look.measured, look.zone, window, advice)
     if given["as_json"]:
         click.echo(_as_json(series, found, window))
     elif picture is not None:
@@ -65,15 +69,13 @@ def patterns(config_path: Path | None, zone: str | None, picture: Path | None, *
         click.echo(_as_text(series, found, window))
 
 
-def _found(series: Series | None, zone: str, window: Interval) -> tuple[Series, Patterns]:
+def _found(series: Series | None, zone: str, window: Interval, advice: str) -> tuple[Series, Patterns]:
     from carbonslurm.core.patterns import patterns as patterns_of
     from carbonslurm.errors import DataError
 
     found = None if series is None else patterns_of(series, window)
     if series is None or found is None:
-        raise DataError(
-            f"{zone}: nothing was measured in this time: carbonslurm forecast fetch --since TIME {zone}"
-        )
+        raise DataError(f"{zone}: nothing was measured in this time{advice}")
     return series, found
 
 

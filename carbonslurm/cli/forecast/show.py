@@ -66,7 +66,7 @@ def show(config_path: Path | None, zone: str | None, source: str | None, **given
         default = Interval(now - timedelta(days=1), now + hours)
         window = read_window(given["starttime"], given["endtime"], now, default)
         look = found.look(found.zones[0], window, source)
-    _needs_something(look, source)
+    _needs_something(look, source, found.cause(look.zone))
     if given["as_json"]:
         click.echo(output.as_json(look))
     elif picture is not None:
@@ -87,11 +87,13 @@ def show(config_path: Path | None, zone: str | None, source: str | None, **given
         say(f"{look.zone}: {look.trouble}")
 
 
-def _needs_something(look: Outlook, source: str | None) -> None:
-    from carbonslurm.errors import DataError
+def _needs_something(look: Outlook, source: str | None, cause: str | None) -> None:
+    from carbonslurm.errors import DataError, UnavailableError
 
+    if cause is not None:
+        raise UnavailableError(f"{look.zone}: {cause}")
     if source is not None and look.issue is None:
-        raise DataError(f"{look.zone}: no forecast of {source[:40]}")
+        raise DataError(f"{look.zone}: {look.trouble}")
     if look.nature is None:
         raise DataError(f"{look.zone}: nothing is known of it yet")
 
