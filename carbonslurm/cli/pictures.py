@@ -45,7 +45,7 @@ def checked(path: Path) -> Path:
     try:
         import_module("matplotlib")
     except ImportError as error:
-        raise UnavailableError("--plot needs matplotlib: pip install carbonslurm[plot]") from error
+        raise UnavailableError("--plot needs matplotlib: pip install 'carbonslurm[plot]'") from error
     return path
 
 

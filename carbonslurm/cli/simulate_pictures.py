@@ -38,7 +38,7 @@ def checked(path: Path) -> None:
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"--plot: expected a file that ends in .png or .svg, got {path.name}")
     if find_spec("matplotlib") is None:
-        raise UnavailableError("--plot needs matplotlib: pip install carbonslurm[plot]")
+        raise UnavailableError("--plot needs matplotlib: pip install 'carbonslurm[plot]'")
 
 
 def draw(path: Path, setting: Setting, runs: Sequence[Run]) -> None:

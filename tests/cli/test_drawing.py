@@ -208,4 +208,4 @@ def test_without_matplotlib_one_line_says_what_to_install() -> None:
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "--plot needs matplotlib: pip install carbonslurm[plot]\n"
+    assert done.stdout == "--plot needs matplotlib: pip install 'carbonslurm[plot]'\n"
