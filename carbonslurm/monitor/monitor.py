@@ -2,9 +2,9 @@
 
 A zone that the configuration names is read from the ledger, as carbonslurm's commands do; any other, and
 every zone where there is no configuration, is asked about directly, of providers that need no key. Where the
-ledger cannot be read the configured sources are asked, and ``warning`` says so. The values are frozen, have their unit in their names, and carry kind and scope;
-unknown is None, and ``trouble`` says why. This module stands on top, beside the commands: it only joins
-what others do.
+ledger cannot be read the configured sources are asked, and ``warning`` says so. The values are frozen, have
+their unit in their names, and carry kind and scope; unknown is None, and ``trouble`` says why. This module
+stands on top, beside the commands: it only joins what others do.
 """
 
 from __future__ import annotations

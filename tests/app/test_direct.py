@@ -171,5 +171,5 @@ def test_a_failure_is_told_again_while_nobody_is_asked() -> None:
 
 
 def test_a_mix_that_does_not_come_is_told_with_zone_and_provider() -> None:
-    with pytest.raises(UnavailableError, match="^GB: other: /mix: no answer in time$"):
+    with pytest.raises(UnavailableError, match=r"^GB: other: /mix: no answer in time$"):
         direct(Clock(), Grid(down=True), Grid(down=True, name="other")).mix("GB")

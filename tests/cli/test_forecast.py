@@ -166,9 +166,10 @@ def test_show_says_how_old_the_values_were_that_ours_was_made_from(run: Run) -> 
     assert "made of" not in run("show", "GB").stdout
 
 
-def test_show_on_a_terminal_is_as_wide_as_that_and_in_braille(site: Path) -> None:
+def on_a_terminal(site: Path, **locale: str) -> str:
+    """What ``show`` prints on a terminal of 120 columns."""
     ours, theirs = pty.openpty()
-    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "COLUMNS": "120", "TERM": "xterm-256color"}
+    environment = {"PATH": os.environ["PATH"], "COLUMNS": "120", "TERM": "xterm-256color", **locale}
     environment["CARBONSLURM_CONFIG"] = str(site)
     argv = [str(BIN / "carbonslurm"), "forecast", "show"]
     with subprocess.Popen(argv, stdout=theirs, stderr=theirs, env=environment) as process:
@@ -178,12 +179,32 @@ def test_show_on_a_terminal_is_as_wide_as_that_and_in_braille(site: Path) -> Non
             said += part
         assert process.wait(timeout=60) == 0
     os.close(ours)
-    text = said.decode()
+    return said.decode()
+
+
+def test_show_on_a_terminal_is_as_wide_as_that_and_in_braille(site: Path) -> None:
+    text = on_a_terminal(site, LANG="C.UTF-8")
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert text != plain
     assert any("\u2800" < char <= "\u28ff" for char in plain)
     assert "░" in plain
     assert 110 < max(len(line) for line in plain.splitlines()) <= 120
+
+
+@pytest.mark.parametrize(
+    ("locale", "ascii_only"),
+    [
+        ({"LC_ALL": "C", "LANG": "en_GB.UTF-8"}, True),
+        ({"LC_ALL": "POSIX"}, True),
+        ({"LC_CTYPE": "C", "LANG": "en_GB.UTF-8"}, True),
+        ({}, True),
+        ({"LC_ALL": "", "LC_CTYPE": "en_GB.utf8", "LANG": "C"}, False),
+    ],
+)
+def test_the_locale_says_what_a_terminal_can_show(
+    site: Path, locale: dict[str, str], *, ascii_only: bool
+) -> None:
+    assert on_a_terminal(site, **locale).isascii() == ascii_only
 
 
 def _some(terminal: int) -> bytes:
@@ -227,6 +248,23 @@ def test_show_draws_a_picture(run: Run, tmp_path: Path, suffix: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: written\n", "")
     start = file.read_bytes()[:200]
     assert start.startswith(b"\x89PNG") if suffix == "png" else b"<?xml" in start
+
+
+def test_a_picture_does_not_keep_the_rest_from_being_printed(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "gb.png"
+    for words in (["show", "GB", "--json"], ["show", "GB", "--table"], ["patterns", "DE", "--json"]):
+        plain, both = run(*words), run(*words, "--plot", str(file))
+        assert len(both.stdout.splitlines()) == len(plain.stdout.splitlines()) > 10
+        assert both.stderr == f"carbonslurm: {file}: written\n"
+        assert file.read_bytes().startswith(b"\x89PNG")
+        file.unlink()
+
+
+@pytest.mark.parametrize("words", [["--json", "--table"], ["--json", "-P"]])
+def test_show_prints_in_one_form(run: Run, words: list[str]) -> None:
+    done = run("show", "GB", *words)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert done.stderr == f"carbonslurm: {words[0]} and {words[1]} are two forms: say one\n"
 
 
 @pytest.mark.parametrize(
@@ -351,8 +389,11 @@ def test_patterns_in_the_terminal(run: Run) -> None:
     days = [line[4:].ljust(72) for line in done.stdout.splitlines() if line[:3] in WEEKDAYS]
     assert len(days) == 7
     # Six hours beginning at any minute: at least five whole ones are clean, and at least 17 are not.
-    assert all(day.count("   ") >= 5 and day.count("###") >= 17 for day in days)
+    assert all(day.count("...") >= 5 and day.count("###") >= 17 for day in days)
     assert done.stdout.isascii()
+    assert "best months" not in done.stdout  # two are known
+    assert re.search(r": 40 days measured", done.stdout)
+    assert re.search(r": (29|30) hours measured", run("patterns", "DE", "-S", "now-30hours").stdout)
 
 
 def test_patterns_as_an_object(run: Run, full: datetime) -> None:
@@ -370,6 +411,7 @@ def test_patterns_as_a_picture(run: Run, tmp_path: Path) -> None:
     assert run(*words, "--plot", str(first)).returncode == 0
     assert run(*words, "--plot", str(second)).returncode == 0
     assert "Mon" in first.read_text()
+    assert "local time (UTC)" in first.read_text()
     assert first.stat().st_size == pytest.approx(second.stat().st_size, rel=0.01)
 
 

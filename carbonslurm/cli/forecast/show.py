@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write a picture instead: .png or .svg.",
+    help="Write a picture: .png or .svg; it is drawn instead of here, or beside --json, --table and -P.",
 )
 @table_options
 def show(config_path: Path | None, zone: str | None, source: str | None, **given: Any) -> None:
@@ -58,6 +58,7 @@ def show(config_path: Path | None, zone: str | None, source: str | None, **given
     from carbonslurm.cli.forecast import show_output as output
     from carbonslurm.core.interval import Interval
 
+    _check_forms(given)
     picture: Path | None = given["picture"]
     if picture is not None:
         pictures.checked(picture)
@@ -67,24 +68,40 @@ def show(config_path: Path | None, zone: str | None, source: str | None, **given
         window = read_window(given["starttime"], given["endtime"], now, default)
         look = found.look(found.zones[0], window, source)
     _needs_something(look, source, found.cause(look.zone))
-    if given["as_json"]:
-        click.echo(output.as_json(look))
-    elif picture is not None:
+    text = _printed(look, given)
+    if picture is not None:
         pictures.save_curve(
             picture, output.curve_of(look), f"{look.zone}: carbon intensity", output.source_line(look)
         )
-        click.echo(f"{picture}: written")
-    elif given["table"] or given["parsable2"]:
-        rows = [output.cells_of(row) for row in output.rows_of(look)]
-        click.echo(
-            laid_out(
-                output.HEADER, rows, output.RIGHT, parsable=given["parsable2"], noheader=given["noheader"]
-            )
-        )
-    else:
+        pictures.tell(picture, beside=text is not None)
+    if text is not None:
+        click.echo(text)
+    elif picture is None:
         click.echo(_drawn(look))
     if look.trouble is not None and window.end > now:
         say(f"{look.zone}: {look.trouble}")
+
+
+def _printed(look: Outlook, given: dict[str, Any]) -> str | None:
+    """Return the form that was asked for by name, None where none was."""
+    from carbonslurm.cli.forecast import show_output as output
+
+    if given["as_json"]:
+        return output.as_json(look)
+    if not given["table"] and not given["parsable2"]:
+        return None
+    rows = [output.cells_of(row) for row in output.rows_of(look)]
+    plain = {"parsable": given["parsable2"], "noheader": given["noheader"]}
+    return laid_out(output.HEADER, rows, output.RIGHT, **plain)
+
+
+def _check_forms(given: dict[str, Any]) -> None:
+    """Refuse two forms at once; -P is a table, so that it may stand beside --table."""
+    from carbonslurm.errors import UsageError
+
+    other = "--table" if given["table"] else "-P" if given["parsable2"] else None
+    if given["as_json"] and other is not None:
+        raise UsageError(f"--json and {other} are two forms: say one")
 
 
 def _needs_something(look: Outlook, source: str | None, cause: str | None) -> None:
