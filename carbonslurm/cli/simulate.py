@@ -23,7 +23,7 @@ RIGHT = frozenset(range(2, len(HEADER)))
 FILE = click.Path(path_type=Path, readable=False)
 
 
-@click.command()
+@click.command(short_help="Run policies on a trace, and compare them.")
 @click.option(
     "--jobs",
     "jobs_path",

@@ -63,6 +63,15 @@ def test_help_is_shown_with_examples(name: str) -> None:
     assert max(len(line) for line in shown.stdout.splitlines()) <= 100
 
 
+GROUPS = [name for name, command in ALL if isinstance(command, click.Group)]
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_no_description_in_a_list_is_cut(name: str) -> None:
+    shown = run(*name.split(), "--help").stdout
+    assert "..." not in shown.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_unknown_option_is_one_line_and_64(name: str) -> None:
     if name == "carbon-sbatch":

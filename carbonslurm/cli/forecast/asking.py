@@ -87,11 +87,23 @@ def window_options(start: str, end: str) -> Callable[[Command], Command]:
 
 def table_options(command: Command) -> Command:
     """Give a command -P, -n and --json."""
-    command = click.option("--json", "as_json", is_flag=True, help="An object; times are ISO, UTC.")(command)
+    command = click.option(
+        "--json", "as_json", is_flag=True, callback=_one_form, help="An object; times are ISO, UTC."
+    )(command)
     command = click.option("-n", "--noheader", is_flag=True, help="No line of headings.")(command)
-    return click.option("-P", "--parsable2", is_flag=True, help="Columns divided by |, for programs.")(
-        command
-    )
+    return click.option(
+        "-P", "--parsable2", is_flag=True, callback=_one_form, help="Columns divided by |, for programs."
+    )(command)
+
+
+def _one_form(context: click.Context, option: click.Parameter, value: bool) -> bool:
+    """Refuse -P and --json at once: whichever is read second sees the first."""
+    from carbonslurm.errors import UsageError
+
+    other = "as_json" if option.name == "parsable2" else "parsable2"
+    if value and context.params.get(other):
+        raise UsageError("--json and -P are two forms: say one")
+    return value
 
 
 source_option = click.option(

@@ -57,8 +57,10 @@ def show(config_path: Path | None, zone: str | None, source: str | None, **given
     from carbonslurm.cli import pictures
     from carbonslurm.cli.forecast import show_output as output
     from carbonslurm.core.interval import Interval
+    from carbonslurm.errors import UsageError
 
-    _check_forms(given)
+    if given["as_json"] and given["table"]:
+        raise UsageError("--json and --table are two forms: say one")
     picture: Path | None = given["picture"]
     if picture is not None:
         pictures.checked(picture)
@@ -93,15 +95,6 @@ def _printed(look: Outlook, given: dict[str, Any]) -> str | None:
     rows = [output.cells_of(row) for row in output.rows_of(look)]
     plain = {"parsable": given["parsable2"], "noheader": given["noheader"]}
     return laid_out(output.HEADER, rows, output.RIGHT, **plain)
-
-
-def _check_forms(given: dict[str, Any]) -> None:
-    """Refuse two forms at once; -P is a table, so that it may stand beside --table."""
-    from carbonslurm.errors import UsageError
-
-    other = "--table" if given["table"] else "-P" if given["parsable2"] else None
-    if given["as_json"] and other is not None:
-        raise UsageError(f"--json and {other} are two forms: say one")
 
 
 def _needs_something(look: Outlook, source: str | None, cause: str | None) -> None:
