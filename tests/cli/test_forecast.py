@@ -394,6 +394,7 @@ def test_patterns_in_the_terminal(run: Run) -> None:
     # Six hours beginning at any minute: at least five whole ones are clean, and at least 17 are not.
     assert all(day.count("...") >= 5 and day.count("###") >= 17 for day in days)
     assert done.stdout.isascii()
+    assert re.search(r"^best hours .*, local time \(UTC\)$", done.stdout, re.MULTILINE)
     assert "best months" not in done.stdout  # two are known
     assert re.search(r": 40 days measured", done.stdout)
     assert re.search(r": (29|30) hours measured", run("patterns", "DE", "-S", "now-30hours").stdout)

@@ -10,8 +10,6 @@ import click
 from carbonslurm.cli.forecast.asking import asked, config_option, read_window, window_options
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from carbonslurm.core.forecast import Series
     from carbonslurm.core.interval import Interval
     from carbonslurm.core.patterns import Patterns
@@ -65,8 +63,7 @@ def patterns(config_path: Path | None, zone: str | None, picture: Path | None, *
     series, found = _found(look.measured, look.zone, window, advice)
     if picture is not None:
         title = f"{look.zone}: mean carbon intensity by weekday and hour"
-        clocks = " and ".join(dict.fromkeys(each.astimezone().strftime("%Z") for each in _moments(window)))
-        pictures.save_patterns(picture, found, title, _source_line(series, found, window), clocks)
+        pictures.save_patterns(picture, found, title, _source_line(series, found, window), _clocks(window))
         pictures.tell(picture, beside=given["as_json"])
     if given["as_json"]:
         click.echo(_as_json(series, found, window))
@@ -74,12 +71,13 @@ def patterns(config_path: Path | None, zone: str | None, picture: Path | None, *
         click.echo(_as_text(series, found, window))
 
 
-def _moments(window: Interval) -> list[datetime]:
-    """Return moments of a window close enough to meet its summer and its winter."""
+def _clocks(window: Interval) -> str:
+    """Return the names of the times by which hours count: two where a window meets summer and winter."""
     from datetime import timedelta
 
     days = range(0, window.length // timedelta(days=1) + 1, 30)
-    return [window.start + timedelta(days=number) for number in days]
+    moments = [window.start + timedelta(days=number) for number in days]
+    return " and ".join(dict.fromkeys(each.astimezone().strftime("%Z") for each in moments))
 
 
 def _found(series: Series | None, zone: str, window: Interval, advice: str) -> tuple[Series, Patterns]:
@@ -116,7 +114,7 @@ def _as_text(series: Series, found: Patterns, window: Interval) -> str:
         [
             cleaned(f"{series.zone}: {_source_line(series, found, window)}"),
             f"mean         {found.mean:.0f} g/kWh",
-            f"best hours   {hours}",
+            f"best hours   {hours}, local time ({_clocks(window)})",
             *([f"best months  {months}"] if len(found.best_months(12)) >= FEWEST_MONTHS else []),
             "",
             heat_map(found, unicode=paper.unicode, colour=paper.colour),
