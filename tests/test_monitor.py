@@ -119,6 +119,10 @@ def test_the_best_window(filled: Path, full: datetime) -> None:
         monitor.best_window("8")
     with pytest.raises(UsageError):
         monitor.best_window(timedelta())
+    with pytest.raises(UsageError, match=r"a duration such as .8h., or a timedelta"):
+        monitor.best_window(8)  # type: ignore[arg-type]
+    assert monitor.forecast(source="eia")["GB"].trouble == "no forecast of eia: there are those of neso"
+    assert best.warning is None
 
 
 def test_zones_of_different_natures_have_no_best(filled: Path) -> None:
@@ -138,6 +142,22 @@ def test_where_the_ledger_cannot_be_read_the_configured_sources_are_asked(site: 
     assert found["DE"].trouble.startswith("DE: file: ")
     assert len(monitor.forecast(hours=3)["FR"].points) == 4
     assert [point.g_per_kwh for point in monitor.history(full - 2 * HOUR)["FR"].points] == [98, 99]
+    warning = found["FR"].warning
+    assert warning is not None
+    assert re.match(r"ledger \S+ledger\.sqlite: .*: the configured sources were asked instead$", warning)
+    assert monitor.history(full - 2 * HOUR)["FR"].warning == warning
+    assert monitor.forecast(hours=3)["FR"].warning == warning
+
+
+def test_why_nobody_answered_is_told_by_each_question_and_again(site: Path, full: datetime) -> None:
+    monitor = CarbonMonitor(zones=["DE"], config=site)
+    trouble = monitor.current()["DE"].trouble
+    assert trouble is not None
+    assert re.match(r"DE: file: \S+none\.csv", trouble)
+    assert monitor.forecast()["DE"].trouble == trouble
+    assert monitor.history(full - 2 * HOUR)["DE"].trouble == trouble
+    with pytest.raises(DataError, match=f"^no window is known: {re.escape(trouble)}$"):
+        monitor.best_window("2h")
 
 
 def test_a_provider_is_asked_once_for_each_thing(tmp_path: Path, httpserver: HTTPServer) -> None:
@@ -218,4 +238,4 @@ def test_without_pandas_one_line_says_what_to_install() -> None:
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "tables need pandas: pip install carbonslurm[pandas]\n"
+    assert done.stdout == "tables need pandas: pip install 'carbonslurm[pandas]'\n"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from carbonslurm.app.asking import Asking, NoBook, paces
+from carbonslurm.app.asking import HISTORY, Asking, NoBook, paces
 from carbonslurm.app.backfill import Backfill
 from carbonslurm.app.fetch import Chain
 from carbonslurm.app.filling import Filling, in_person
@@ -63,6 +63,7 @@ class Direct:
         sources = [source for offer in self.offers[zone] for source in offer.sources]
         results = Chain(sources, self.shelf, self._asking, self.rules.max_age, log=_UNHEARD).run()
         failures = [f"{zone}: {each.source}: {each.failure}" for each in results if each.failure is not None]
+        failures = failures or self._remembered(zone)
         if self._has_forecast(zone) or self._is_silent(zone):
             return failures
         return [*failures, *self._forecast(zone)]
@@ -98,7 +99,12 @@ class Direct:
                 return self._mix(source)
             except (DataError, RefusedError, UnavailableError):
                 continue  # the next one may know; the last one's error is raised
-        return self._mix(sources[-1])
+        try:
+            return self._mix(sources[-1])
+        except (DataError, RefusedError) as error:
+            raise type(error)(f"{zone}: {sources[-1].name}: {error}") from error
+        except UnavailableError as error:
+            raise UnavailableError(f"{zone}: {sources[-1].name}: {error}") from error
 
     def _mix(self, source: MixSource) -> Mix:
         """Return a provider's mix; what it said within its own interval stands."""
@@ -107,6 +113,13 @@ class Direct:
         if known is None or now - known[0] >= source.terms.every:
             known = self._mixes[key] = (now, source.mix(now))
         return known[1]
+
+    def _remembered(self, zone: str) -> list[str]:
+        """Return why the questions failed that are left alone for it now, a line for each."""
+        known = [
+            (key, each) for key, each in self._asking.known.items() if key.zone == zone and each.failures
+        ]
+        return [f"{zone}: {key.provider}: {each.reason}" for key, each in known if key.question != HISTORY]
 
     def _is_silent(self, zone: str) -> bool:
         """Whether all questions about a zone have failed."""

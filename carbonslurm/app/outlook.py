@@ -5,7 +5,7 @@ forecast where there is one, since that is what jobs are planned by; the others 
 ranked only within one nature.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -87,6 +87,8 @@ def outlook(
     issue, why = _newest(
         known.newest_issues(zone, now - LOOK_BACK, now + CLOCK_TOLERANCE), now, rules, source
     )
+    if source is not None and issue is None:
+        why = _no_forecast_of(source, known.sources(zone))
     natures = _natures(known.sources(zone), window, now)
     nature = issue.series.nature if issue is not None else next(iter(natures), None)
     if nature is None:
@@ -116,6 +118,12 @@ def _newest(
     if chosen.issue is not None:
         return chosen.issue, None
     return max(wanted, key=lambda issue: issue.published, default=None), chosen.reason
+
+
+def _no_forecast_of(source: str, sources: Sequence[ArchivedSource]) -> str:
+    names = sorted({each.source for each in sources if each.issued is not None})
+    there = f"there are those of {', '.join(names)}" if names else "nor of any other source"
+    return f"no forecast of {source[:40]}: {there}"
 
 
 def _natures(sources: Sequence[ArchivedSource], window: Interval, now: datetime) -> list[Nature]:
@@ -166,13 +174,19 @@ class Candidate:
     trouble: str | None = None
 
 
-def candidate(look: Outlook, length: timedelta, before: datetime | None = None) -> Candidate:
+def candidate(
+    look: Outlook,
+    length: timedelta,
+    before: datetime | None = None,
+    written: Callable[[datetime], str] = iso,
+) -> Candidate:
     """Return a zone's best window of a length from now on, or why there is none.
 
     Args:
         look: the zone.
         length: of the window, above zero.
         before: when the window must have ended; None for the forecast's horizon.
+        written: writes a moment, for the trouble.
     """
     if look.trouble is not None or look.issue is None:
         return Candidate(look, None, look.trouble or "no forecast")
@@ -183,7 +197,7 @@ def candidate(look: Outlook, length: timedelta, before: datetime | None = None) 
     if before is not None and before - look.now < length:
         return Candidate(look, None, "no window of this length ends before that time")
     if horizon - look.now < length:
-        return Candidate(look, None, f"the forecast ends at {iso(horizon)}: it covers no whole window")
+        return Candidate(look, None, f"the forecast ends at {written(horizon)}: it covers no whole window")
     return Candidate(look, None, "the forecast has a gap in every window")
 
 

@@ -3,7 +3,8 @@
 No redirect is followed: a provider that moved has to be looked at, and a captive portal answers with one. A
 slow sender cannot hold the daemon (a limit on each read and on the whole), nor fill its memory (a limit on
 the size). What the other side says in an error is shortened and stripped of control characters before it
-goes into a message; the base URL stays out of messages, since it may carry a key.
+goes into a message. Where there was no answer at all, the message names the host and nothing else of the
+URL, since that may carry a key.
 
 What a status means for the caller::
 
@@ -16,6 +17,7 @@ What a status means for the caller::
 It reads no clock but the monotonic one, and that only for its own limit.
 """
 
+import re
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -55,6 +57,16 @@ class Wire:
     connect: timedelta = CONNECT
     read: timedelta = READ
 
+    @property
+    def host(self) -> str:
+        """The host that is asked, as far as it may be shown: without user, password, path and query.
+
+        Raises:
+            httpx.InvalidURL: the base is no address.
+        """
+        address = httpx.URL(self.base)
+        return shown(address.host if address.port is None else f"{address.host}:{address.port}")
+
     def get(
         self, path: str, now: datetime, headers: Mapping[str, str] = NO_HEADERS, secrets: Sequence[str] = ()
     ) -> bytes:
@@ -91,12 +103,19 @@ class Wire:
                 client.stream("GET", self.base.rstrip("/") + path) as response,
             ):
                 body = _struck(_body(response, path, time.monotonic() + 3 * read), secrets)
+        except httpx.ConnectTimeout as error:
+            raise UnavailableError(f"{self.host} cannot be reached: no answer in time") from error
         except httpx.TimeoutException as error:
-            raise UnavailableError(f"{path}: no answer in time ({type(error).__name__})") from error
+            raise UnavailableError(f"{self.host}: no answer in time") from error
         except httpx.DecodingError as error:
             raise DataError(f"{path}: the body is not in the encoding it claims") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise UnavailableError(f"{path}: {type(error).__name__}: {shown(str(error))}") from error
+        except httpx.ConnectError as error:
+            raise UnavailableError(f"{self.host} cannot be reached: {_cause(error)}") from error
+        except httpx.HTTPError as error:
+            raise UnavailableError(f"{self.host} broke off: {_cause(error)}") from error
+        except httpx.InvalidURL as error:
+            # Its words may be a part of the address, and that part a password.
+            raise UnavailableError("url: not an address that can be asked") from error
         return Said(path, response.status_code, body, response.headers.get("Retry-After"))
 
 
@@ -164,6 +183,11 @@ def _struck(body: bytes, secrets: Sequence[str]) -> bytes:
         for written in {secret, in_json, in_json.replace("/", "\\/"), quote(secret, safe="")}:
             body = body.replace(written.encode(), b"***")
     return body
+
+
+def _cause(error: httpx.HTTPError) -> str:
+    """Return why in the system's words, without its number for them."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", shown(str(error))) or "it says no more"
 
 
 @cache

@@ -52,7 +52,7 @@ carbonslurm.add_command(pause)
 carbonslurm.add_command(resume)
 
 
-@carbonslurm.command()
+@carbonslurm.command(short_help="Check the configuration; write the hook's settings.")
 @config_option
 @click.option(
     "--write-hook",
@@ -85,7 +85,7 @@ def check(config_path: Path | None, hook_path: Path | None) -> None:
         say(f"{line}: who cannot read it gets nothing from this source")
 
 
-@carbonslurm.command()
+@carbonslurm.command(short_help="Look at all that we need, a line each.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 def doctor(config_path: Path | None, *, as_json: bool) -> int:
@@ -109,7 +109,7 @@ def doctor(config_path: Path | None, *, as_json: bool) -> int:
     return 0 if all(item.ok for item in found) else 1
 
 
-@carbonslurm.command()
+@carbonslurm.command(short_help="Let go of jobs that we withhold, for good.")
 @config_option
 @click.option("--all", "everything", is_flag=True, help="Every job that we withhold.")
 @click.argument("job_ids", nargs=-1, type=JobIds(), metavar="[JOBID]...")

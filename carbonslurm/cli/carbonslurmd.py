@@ -31,7 +31,7 @@ def carbonslurmd(context: click.Context, config_path: Path | None, *, observe: b
     context.obj = (config_path, observe)
 
 
-@carbonslurmd.command("run")
+@carbonslurmd.command("run", short_help="Serve until SIGTERM or SIGINT.")
 @config_option
 @observe_option
 @click.pass_obj
@@ -43,7 +43,7 @@ def run_command(given: Given, config_path: Path | None, *, observe: bool) -> Non
     daemon.run(config, observe=observe or given[1])
 
 
-@carbonslurmd.command()
+@carbonslurmd.command(short_help="Do everything one time.")
 @config_option
 @observe_option
 @click.pass_obj

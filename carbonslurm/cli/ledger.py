@@ -12,7 +12,7 @@ def ledger() -> None:
     """Look after the ledger."""
 
 
-@ledger.command()
+@ledger.command(short_help="Make the ledger, or bring its tables up to date.")
 @config_option
 @click.option(
     "--path",

@@ -8,7 +8,7 @@ import click
 from carbonslurm.cli.program import config_option, load_config
 
 
-@click.command()
+@click.command(short_help="Have the daemon let go of everything.")
 @config_option
 @click.option("--reason", default="", help="Why, for the log and for doctor.")
 def pause(config_path: Path | None, reason: str) -> int:

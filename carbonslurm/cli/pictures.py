@@ -45,8 +45,20 @@ def checked(path: Path) -> Path:
     try:
         import_module("matplotlib")
     except ImportError as error:
-        raise UnavailableError("--plot needs matplotlib: pip install carbonslurm[plot]") from error
+        raise UnavailableError("--plot needs matplotlib: pip install 'carbonslurm[plot]'") from error
     return path
+
+
+def tell(path: Path, *, beside: bool) -> None:
+    """Say that a picture is written: on stderr where something else is printed beside it."""
+    import click
+
+    from carbonslurm.cli.program import say
+
+    if beside:
+        say(f"{path}: written", "carbonslurm")
+    else:
+        click.echo(f"{path}: written")
 
 
 def save_curve(path: Path, curve: Curve, title: str, source: str) -> None:
@@ -76,7 +88,7 @@ def save_curve(path: Path, curve: Curve, title: str, source: str) -> None:
     axes.legend(loc="upper right", frameon=False, ncols=4, fontsize="small")
     bottom, top = axes.get_ylim()
     axes.set_ylim(bottom, top + 0.12 * (top - bottom))  # room for the legend
-    _signed(figure, source)
+    _signed(figure, f"{source}; grey: night, 22:00 to 06:00")
     _write(figure, path)
 
 
@@ -98,8 +110,15 @@ def _draw_expected(axes: Any, curve: Curve) -> None:
     _steps(axes, edges, series.values[shown], ORANGE, "forecast")
 
 
-def save_patterns(path: Path, found: Patterns, title: str, source: str) -> None:
+def save_patterns(path: Path, found: Patterns, title: str, source: str, clocks: str) -> None:
     """Write a heat map of weekday and hour, and below it bars of the months.
+
+    Args:
+        path: where to.
+        found: what to draw.
+        title: above it.
+        source: who measured it, kind and scope, below it.
+        clocks: the name of the time zone by which hours count.
 
     Raises:
         RefusedError: the file cannot be written.
@@ -109,7 +128,7 @@ def save_patterns(path: Path, found: Patterns, title: str, source: str) -> None:
     image = above.imshow(found.by_weekday_and_hour, aspect="auto", cmap="cividis", interpolation="nearest")
     above.set_yticks(range(7), WEEKDAYS)
     above.set_xticks(range(0, 24, 2), [f"{hour:02}" for hour in range(0, 24, 2)])
-    above.set_xlabel("hour of the day, local time")
+    above.set_xlabel(f"hour of the day, local time ({clocks})")
     above.set_title(title, loc="left")
     figure.colorbar(image, ax=above, label="g CO2e / kWh", pad=0.01)
     below.bar(range(12), found.by_month, color=BLUE, width=0.7)

@@ -1,5 +1,6 @@
 """How every command begins and ends: options that all share, errors as one line, exit codes."""
 
+import errno
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ from carbonslurm.formats.terminal import cleaned
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -25,7 +27,8 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
     called = name or Path(sys.argv[0]).name
     try:
         code = command.main(words, prog_name=called, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where it was closed before we began
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help(), err=True)
         sys.exit(UsageError.exit_code)
@@ -38,10 +41,21 @@ def run(command: click.Command, argv: Sequence[str] | None = None, name: str | N
         say(str(error), called)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # The reader (head, less) has gone: nothing is lost, and Python must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()  # the reader (head, less) has gone: nothing is lost
         sys.exit(0)
+    except OSError as error:
+        # Of a file with a name whoever opened it has spoken: what is left is what the output goes to.
+        if error.filename is not None or error.errno not in UNWRITABLE:
+            raise
+        _leave_stdout()
+        say(f"the output cannot be written: {error.strerror}", called)
+        sys.exit(os.EX_IOERR)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _leave_stdout() -> None:
+    """Send what is left of the output nowhere: Python must not complain of it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(words: str, called: str | None = None) -> None:

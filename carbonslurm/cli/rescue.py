@@ -7,7 +7,7 @@ import click
 from carbonslurm.cli.program import config_option, load_config, say
 
 
-@click.command()
+@click.command(short_help="Release held jobs where the daemon is dead.")
 @config_option
 @click.option("--now", "at_once", is_flag=True, help="Do not listen: release all that it holds.")
 def rescue(config_path: Path | None, *, at_once: bool) -> int:

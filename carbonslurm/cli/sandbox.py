@@ -46,7 +46,7 @@ _directory = click.argument(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.group(epilog=_GROUP_EXAMPLES)
+@click.group(epilog=_GROUP_EXAMPLES, short_help="A private Slurm in a folder, to try things on.")
 def sandbox() -> None:
     """A private Slurm in a folder: munged, MariaDB, slurmdbd, slurmctld and virtual nodes with fake GPUs.
 
@@ -55,7 +55,7 @@ def sandbox() -> None:
     """
 
 
-@sandbox.command(epilog=_UP_EXAMPLES)
+@sandbox.command(epilog=_UP_EXAMPLES, short_help="Bring a Slurm up in DIRECTORY.")
 @_directory
 @click.option("--nodes", default=4, show_default=True, help="Number of virtual nodes.")
 @click.option("--gpus", default=4, show_default=True, help="GPUs per node.")
@@ -120,7 +120,7 @@ def status(directory: Path, as_json: bool) -> None:
         raise SystemExit(_NOT_ALL_UP)
 
 
-@sandbox.command(epilog=_DOWN_EXAMPLES)
+@sandbox.command(epilog=_DOWN_EXAMPLES, short_help="End the Slurm in DIRECTORY.")
 @_directory
 def down(directory: Path) -> None:
     """End the Slurm in DIRECTORY, running jobs too, and remove the folder."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path, readable=False)
 
 
-@click.command()
+@click.command(short_help="Run policies on a trace, and compare them.")
 @click.option(
     "--jobs",
     "jobs_path",

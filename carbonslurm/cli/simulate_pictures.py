@@ -45,7 +45,7 @@ def checked(path: Path) -> None:
     if not path.parent.is_dir():
         raise RefusedError(f"{path}: there is no folder {path.parent}")
     if find_spec("matplotlib") is None:
-        raise UnavailableError("--plot needs matplotlib: pip install carbonslurm[plot]")
+        raise UnavailableError("--plot needs matplotlib: pip install 'carbonslurm[plot]'")
 
 
 def draw(path: Path, setting: Setting, runs: Sequence[Run]) -> None:

@@ -47,10 +47,12 @@ class SqliteFile:
         """Return an engine that cannot write.
 
         Raises:
-            LedgerError: there is no such file.
+            LedgerError: there is no such file, or this user may not read it.
         """
-        if not self.path.is_file():
+        if not _is_seen(self.path):
             raise LedgerError(f"ledger {self.path}: there is none, or this user may not see it")
+        if not os.access(self.path, os.R_OK):
+            raise LedgerError(f"ledger {self.path}: may not be read by this user")
         return engine_for_reading(self.path)
 
     def close_writer(self, engine: Engine) -> None:
@@ -65,6 +67,14 @@ class SqliteFile:
         """Return the words of the disk, the file system or another process."""
         ours = isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError))
         return str(error) if isinstance(error, sqlite3.Error) and not ours else None
+
+
+def _is_seen(path: Path) -> bool:
+    """Tell whether there is such a file, as far as this user can see; a closed folder is no fault of ours."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def at(where: Path | Place) -> Place:

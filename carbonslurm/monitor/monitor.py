@@ -1,15 +1,16 @@
 """CarbonMonitor: the grid in notebooks and in training scripts.
 
 A zone that the configuration names is read from the ledger, as carbonslurm's commands do; any other, and
-every zone where there is no configuration or its ledger cannot be read, is asked about directly, of
-providers that need no key. The values are frozen, have their unit in their names, and carry kind and scope;
-unknown is None, and ``trouble`` says why. This module stands on top, beside the commands: it only joins
-what others do.
+every zone where there is no configuration, is asked about directly, of providers that need no key. Where the
+ledger cannot be read the configured sources are asked, and ``warning`` says so. The values are frozen, have
+their unit in their names, and carry kind and scope; unknown is None, and ``trouble`` says why. This module
+stands on top, beside the commands: it only joins what others do.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -56,7 +57,7 @@ class CarbonMonitor:
         configured = {source.zone for source in self._config.sources} if self._config else set()
         self._from_ledger = frozenset(zone for zone in self.zones if zone in configured)
         self._direct = wiring.direct(zone for zone in self.zones if zone not in configured)
-        self._ledger_is_away = False
+        self._ledger_trouble: str | None = None
         self._failures: dict[str, list[str]] = {}
 
     def current(self) -> Mapping[str, Current]:
@@ -100,19 +101,19 @@ class CarbonMonitor:
         """Return the best window of each zone that has one; of each kind and scope the cleanest first.
 
         Args:
-            duration: of the work, such as ``"8h"``.
+            duration: of the work, ``"8h"`` or a timedelta.
             before: when it must have ended, aware; None for the end of each forecast.
 
         Raises:
             UsageError: the duration cannot be read.
         """
-        return _windows(self._candidates(duration, before))
+        return self._windows(self._candidates(duration, before))
 
     def best_window(self, duration: timedelta | str, before: datetime | None = None) -> BestWindow:
         """Return when, and of several zones where, work of some length would meet the least carbon.
 
         Args:
-            duration: of the work, such as ``"8h"``.
+            duration: of the work, ``"8h"`` or a timedelta.
             before: when it must have ended, aware; None for the end of each forecast.
 
         Raises:
@@ -121,9 +122,9 @@ class CarbonMonitor:
             UsageError: the duration cannot be read.
         """
         candidates = self._candidates(duration, before)
-        found = _windows(candidates)
+        found = self._windows(candidates)
         if not found:
-            said = (f"{each.look.zone}: {self._why(each.look, each.trouble)}" for each in candidates)
+            said = (self._why_no_window(each) for each in candidates)
             raise DataError(f"no window is known: {'; '.join(said)}")
         natures = sorted({f"{each.kind}, {each.scope}" for each in found})
         if len(natures) > 1:
@@ -132,6 +133,8 @@ class CarbonMonitor:
 
     def _candidates(self, duration: timedelta | str, before: datetime | None) -> list[Candidate]:
         length = parse_duration(duration) if isinstance(duration, str) else duration
+        if not isinstance(length, timedelta):
+            raise UsageError('duration: expected a duration such as "8h", or a timedelta')
         if length <= timedelta():
             raise UsageError("duration: expected more than nothing")
         now = wiring.now()
@@ -145,18 +148,35 @@ class CarbonMonitor:
     def _current(self, look: Outlook) -> Current:
         now = look.current
         trouble = None if now is not None else self._why(look, "nothing is known of now")
-        return Current.of(look.zone, look.nature, now, trouble)
+        return replace(Current.of(look.zone, look.nature, now, trouble), warning=self._warning(look.zone))
 
     def _expected(self, look: Outlook, window: Interval) -> Curve:
-        trouble = look.trouble
         if look.issue is None:
-            return Curve.unknown(look.zone, self._why(look, trouble or "no forecast"))
-        return Curve.of(look.issue.series, window, look.issue, trouble)
+            found = Curve.unknown(look.zone, self._why(look, look.trouble) or "no forecast")
+        else:
+            found = Curve.of(look.issue.series, window, look.issue, look.trouble)
+        return replace(found, warning=self._warning(look.zone))
 
     def _measured(self, look: Outlook, window: Interval) -> Curve:
         if look.measured is None:
-            return Curve.unknown(look.zone, self._why(look, "nothing was measured"))
-        return Curve.of(look.measured, window)
+            found = Curve.unknown(look.zone, self._why(look, None) or "nothing was measured")
+        else:
+            found = Curve.of(look.measured, window, trouble=self._why(look, None))
+        return replace(found, warning=self._warning(look.zone))
+
+    def _windows(self, candidates: Iterable[Candidate]) -> list[BestWindow]:
+        return [
+            replace(BestWindow.of(zone, each.best, each.look.issue), warning=self._warning(zone))
+            for each in candidates
+            if each.best is not None and each.look.issue is not None
+            for zone in [each.look.zone]
+        ]
+
+    def _why_no_window(self, each: Candidate) -> str:
+        """Return why a zone has no best window: what is wrong with its forecast, or why it has none."""
+        zone = each.look.zone
+        why = self._why(each.look, each.trouble) if each.look.issue is None else each.trouble
+        return why if why and why.startswith(f"{zone}: ") else f"{zone}: {why}"
 
     def _mix(self, zone: str) -> MixOfNow:
         try:
@@ -164,9 +184,15 @@ class CarbonMonitor:
         except CarbonslurmError as error:
             return MixOfNow.unknown(zone, str(error))
 
-    def _why(self, look: Outlook, otherwise: str | None) -> str:
+    def _why(self, look: Outlook, otherwise: str | None) -> str | None:
         """Return what went wrong in asking, or else what is known of it."""
-        return "; ".join(self._failures.get(look.zone, [])) or otherwise or "unknown"
+        return "; ".join(self._failures.get(look.zone, [])) or otherwise
+
+    def _warning(self, zone: str) -> str | None:
+        """Return why the configured sources were asked instead of the ledger; None where they were not."""
+        if self._ledger_trouble is None or zone not in self._from_ledger:
+            return None
+        return f"{self._ledger_trouble}: the configured sources were asked instead"
 
     # --- who is asked
 
@@ -184,11 +210,11 @@ class CarbonMonitor:
     @contextmanager
     def _known(self, zone: str, history: Interval | None) -> Iterator[tuple[KnownCarbon, ForecastRules]]:
         config = self._config
-        if config is not None and zone in self._from_ledger and not self._ledger_is_away:
+        if config is not None and zone in self._from_ledger and self._ledger_trouble is None:
             try:
                 book = wiring.reading(config)
-            except LedgerError:
-                self._ledger_is_away = True
+            except LedgerError as error:
+                self._ledger_trouble = str(error)
             else:
                 with book:
                     yield book, wiring.forecast_rules(config)
@@ -206,14 +232,6 @@ class CarbonMonitor:
     def _configured(self) -> Direct:
         """The configured sources; made only where they are asked, since not all may read their keys."""
         return wiring.direct(self._from_ledger, self._config)
-
-
-def _windows(candidates: Iterable[Candidate]) -> list[BestWindow]:
-    return [
-        BestWindow.of(each.look.zone, each.best, each.look.issue)
-        for each in candidates
-        if each.best is not None and each.look.issue is not None
-    ]
 
 
 def _load(path: str | Path | None) -> Config | None:

@@ -38,6 +38,7 @@ class Current:
         end: until when; before now where nothing newer was measured yet.
         expected: whether it is from a forecast and was not measured.
         trouble: why it is unknown, in one line.
+        warning: why others than the ledger were asked, in one line.
     """
 
     zone: str
@@ -49,6 +50,7 @@ class Current:
     end: datetime | None = None
     expected: bool | None = None
     trouble: str | None = None
+    warning: str | None = None
 
     @classmethod
     def of(cls, zone: str, nature: Nature | None, now: Now | None, trouble: str | None) -> Self:
@@ -91,7 +93,9 @@ class Curve:
         points: in order of time; the first and the last may reach beyond what was asked for.
         published: when the forecast was made, or else read; None for measured values.
         band_share: how much of the truth is expected within the band, None where there is none.
-        trouble: why there is no point, or why the forecast should not be decided by, in one line.
+        trouble: why there is no point, why some may be missing, or why the forecast should not be decided
+            by, in one line.
+        warning: why others than the ledger were asked, in one line.
     """
 
     zone: str
@@ -102,6 +106,7 @@ class Curve:
     published: datetime | None = None
     band_share: float | None = None
     trouble: str | None = None
+    warning: str | None = None
 
     @classmethod
     def of(
@@ -167,6 +172,7 @@ class BestWindow:
         if_now_g_per_kwh: mean over the same length from now on, by the same forecast; None where unknown.
         saved_percent: what waiting saves against that.
         latest_start: the last start that was compared; nothing is assumed behind the forecast's end.
+        warning: why others than the ledger were asked, in one line.
     """
 
     zone: str
@@ -182,6 +188,7 @@ class BestWindow:
     scope: str
     source: str
     published: datetime
+    warning: str | None = None
 
     @classmethod
     def of(cls, zone: str, best: Best, issue: Issue) -> Self:
@@ -257,5 +264,5 @@ def _pandas() -> ModuleType:
     try:
         import pandas as pd  # noqa: PLC0415 - an extra, and 0.5 s
     except ImportError as error:
-        raise UnavailableError("tables need pandas: pip install carbonslurm[pandas]") from error
+        raise UnavailableError("tables need pandas: pip install 'carbonslurm[pandas]'") from error
     return pd

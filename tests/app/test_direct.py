@@ -159,3 +159,17 @@ def test_a_mix_is_asked_for_again_only_after_the_provider_s_interval() -> None:
 
 def test_the_second_provider_s_mix_where_the_first_is_down() -> None:
     assert direct(Clock(), Grid(down=True), Grid()).mix("GB").shares[Fuel.GAS] == 0.25
+
+
+def test_a_failure_is_told_again_while_nobody_is_asked() -> None:
+    grid = Grid(down=True)
+    asked = direct(Clock(), grid)
+    first = asked.ask("GB")
+    assert first == ["GB: grid: /all: no answer in time"]
+    assert asked.ask("GB") == first
+    assert grid.calls == 1
+
+
+def test_a_mix_that_does_not_come_is_told_with_zone_and_provider() -> None:
+    with pytest.raises(UnavailableError, match=r"^GB: other: /mix: no answer in time$"):
+        direct(Clock(), Grid(down=True), Grid(down=True, name="other")).mix("GB")

@@ -564,7 +564,22 @@ def test_a_cut_connection_is_unavailable(played: Played, now: datetime, said: An
 def test_nobody_listening_is_unavailable(played: Played, now: datetime) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    assert "ConnectError" in refusal(asking(played, f"http://127.0.0.1:{port}", now), UnavailableError)
+    message = refusal(asking(played, f"http://127.0.0.1:{port}", now), UnavailableError)
+    assert message == f"127.0.0.1:{port} cannot be reached: Connection refused"
+
+
+@served
+def test_a_host_that_has_no_address_is_named(played: Played, now: datetime) -> None:
+    message = refusal(asking(played, "http://user:secret@grid.invalid/v1?key=secret", now), UnavailableError)
+    assert message.startswith("grid.invalid cannot be reached: ")
+    assert "secret" not in message
+    assert "Errno" not in message
+
+
+@served
+def test_an_address_that_is_none_is_not_told(played: Played, now: datetime) -> None:
+    """A slash in a password ends the host too early, and what follows looks like a port."""
+    assert "secret" not in refusal(asking(played, "http://user:secret/1@grid.invalid", now), UnavailableError)
 
 
 @served

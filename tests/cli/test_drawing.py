@@ -162,7 +162,14 @@ def test_a_picture_says_what_it_shows(tmp_path: Path) -> None:
         file, curve([100.0] * 3, [300.0] * 3, band=20), "GB: carbon intensity", "toy; average"
     )
     drawing = file.read_text()
-    for words in ("GB: carbon intensity", "g CO2e / kWh", "measured", "forecast", "80% band", "toy; average"):
+    for words in (
+        "GB: carbon intensity",
+        "g CO2e / kWh",
+        "measured",
+        "forecast",
+        "80% band",
+        "toy; average; grey: night, 22:00 to 06:00",
+    ):
         assert f"<!-- {words} -->" in drawing
     for made in (curve([100.0] * 3, []), curve([], [100.0] * 3)):
         pictures.save_curve(file, made, "GB", "toy")
@@ -208,4 +215,4 @@ def test_without_matplotlib_one_line_says_what_to_install() -> None:
         "    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "--plot needs matplotlib: pip install carbonslurm[plot]\n"
+    assert done.stdout == "--plot needs matplotlib: pip install 'carbonslurm[plot]'\n"

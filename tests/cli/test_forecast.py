@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -90,7 +91,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, full: datetime) -> Path:
                 book.keep_issues([Issue(right, at, at), Issue(flat, at, at)])
         book.keep_asked(
             {
-                QuestionKey("neso", "GB", "forecast"): Asked(full, full, ("forecast",), 0, full + HOUR / 2),
+                QuestionKey("neso", "GB", "fw48h"): Asked(full, full, ("forecast",), 0, full + HOUR / 2),
                 QuestionKey("file", "DE", "file"): Asked(full, None, (), 3, full + HOUR, "no such\x1b file"),
                 QuestionKey("eia", "US", "series"): Asked(full, full, ("forecast",), 0, full + HOUR),
             }
@@ -165,9 +166,10 @@ def test_show_says_how_old_the_values_were_that_ours_was_made_from(run: Run) -> 
     assert "made of" not in run("show", "GB").stdout
 
 
-def test_show_on_a_terminal_is_as_wide_as_that_and_in_braille(site: Path) -> None:
+def on_a_terminal(site: Path, **locale: str) -> str:
+    """What ``show`` prints on a terminal of 120 columns."""
     ours, theirs = pty.openpty()
-    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "COLUMNS": "120", "TERM": "xterm-256color"}
+    environment = {"PATH": os.environ["PATH"], "COLUMNS": "120", "TERM": "xterm-256color", **locale}
     environment["CARBONSLURM_CONFIG"] = str(site)
     argv = [str(BIN / "carbonslurm"), "forecast", "show"]
     with subprocess.Popen(argv, stdout=theirs, stderr=theirs, env=environment) as process:
@@ -177,12 +179,32 @@ def test_show_on_a_terminal_is_as_wide_as_that_and_in_braille(site: Path) -> Non
             said += part
         assert process.wait(timeout=60) == 0
     os.close(ours)
-    text = said.decode()
+    return said.decode()
+
+
+def test_show_on_a_terminal_is_as_wide_as_that_and_in_braille(site: Path) -> None:
+    text = on_a_terminal(site, LANG="C.UTF-8")
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert text != plain
     assert any("\u2800" < char <= "\u28ff" for char in plain)
     assert "░" in plain
     assert 110 < max(len(line) for line in plain.splitlines()) <= 120
+
+
+@pytest.mark.parametrize(
+    ("locale", "ascii_only"),
+    [
+        ({"LC_ALL": "C", "LANG": "en_GB.UTF-8"}, True),
+        ({"LC_ALL": "POSIX"}, True),
+        ({"LC_CTYPE": "C", "LANG": "en_GB.UTF-8"}, True),
+        ({}, True),
+        ({"LC_ALL": "", "LC_CTYPE": "en_GB.utf8", "LANG": "C"}, False),
+    ],
+)
+def test_the_locale_says_what_a_terminal_can_show(
+    site: Path, locale: dict[str, str], *, ascii_only: bool
+) -> None:
+    assert on_a_terminal(site, **locale).isascii() == ascii_only
 
 
 def _some(terminal: int) -> bytes:
@@ -228,12 +250,38 @@ def test_show_draws_a_picture(run: Run, tmp_path: Path, suffix: str) -> None:
     assert start.startswith(b"\x89PNG") if suffix == "png" else b"<?xml" in start
 
 
+def test_a_picture_does_not_keep_the_rest_from_being_printed(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "gb.png"
+    for words in (["show", "GB", "--json"], ["show", "GB", "--table"], ["patterns", "DE", "--json"]):
+        plain, both = run(*words), run(*words, "--plot", str(file))
+        assert len(both.stdout.splitlines()) == len(plain.stdout.splitlines()) > 10
+        assert both.stderr == f"carbonslurm: {file}: written\n"
+        assert file.read_bytes().startswith(b"\x89PNG")
+        file.unlink()
+
+
+@pytest.mark.parametrize(
+    "words", ["show --json --table", "show --json -P", "compare -P --json", "sources --json -P"]
+)
+def test_a_command_prints_in_one_form(run: Run, words: str) -> None:
+    done = run(*words.split())
+    assert (done.returncode, done.stdout) == (64, "")
+    other = "--table" if "--table" in words else "-P"
+    assert done.stderr == f"carbonslurm: --json and {other} are two forms: say one\n"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         (["show", "XX"], 64, 'no zone "XX" here: configured are GB, DE, FR, SE'),
         (["show", "SE"], 65, "SE: nothing is known of it yet"),
-        (["show", "GB", "--source", "eia"], 65, "GB: no forecast of eia"),
+        (["show", "GB", "--source", "eia"], 65, "GB: no forecast of eia: there are those of neso, own"),
+        (
+            ["best", "--duration", "8h", "--source", "eia", "GB"],
+            65,
+            "GB: no forecast of eia: there are those of neso, own",
+        ),
+        (["show", "SE", "--source", "eia"], 65, "SE: no forecast of eia: nor of any other source"),
         (["show", "GB", "-S", "now", "-E", "now-1hour"], 64, "--endtime now-1hour does not lie behind"),
         (["show", "GB", "-S", "soon"], 64, "expected a time such as"),
         (
@@ -303,6 +351,12 @@ def test_best_says_where_the_forecast_ends(run: Run) -> None:
     )
 
 
+def test_what_is_said_of_times_is_local_too(run: Run, full: datetime) -> None:
+    ends = full + 57 * HOUR  # 48 hours on, and Tokyo's nine
+    done = run("best", "--duration", "3d", "GB", zone="Asia/Tokyo")
+    assert f"the forecast ends at {ends:%Y-%m-%dT%H:%M:%S}: it covers" in done.stderr
+
+
 # --- compare
 
 
@@ -321,6 +375,8 @@ def test_compare_for_programs(run: Run) -> None:
     rows = [line.split("|") for line in run("compare", "-P").stdout.splitlines()]
     assert rows[0][-2:] == ["Kind", "Scope"]
     assert [row[1] for row in rows[1:]] == ["FR", "DE", "GB", "SE"]
+    assert [row[3] for row in rows] == ["NowIs", "expected", "expected", "expected", ""]
+    assert all(row[2].isdigit() for row in rows[1:4])
     found = read(run, "compare", "DE", "FR")
     assert [zone["rank"] for zone in found["zones"]] == [1, 2]
     assert found["zones"][0]["mean_24h"] == pytest.approx(50 * (18 + 6 * NIGHT) / 24, rel=0.05)
@@ -336,8 +392,12 @@ def test_patterns_in_the_terminal(run: Run) -> None:
     days = [line[4:].ljust(72) for line in done.stdout.splitlines() if line[:3] in WEEKDAYS]
     assert len(days) == 7
     # Six hours beginning at any minute: at least five whole ones are clean, and at least 17 are not.
-    assert all(day.count("   ") >= 5 and day.count("###") >= 17 for day in days)
+    assert all(day.count("...") >= 5 and day.count("###") >= 17 for day in days)
     assert done.stdout.isascii()
+    assert re.search(r"^best hours .*, local time \(UTC\)$", done.stdout, re.MULTILINE)
+    assert "best months" not in done.stdout  # two are known
+    assert re.search(r": 40 days measured", done.stdout)
+    assert re.search(r": (29|30) hours measured", run("patterns", "DE", "-S", "now-30hours").stdout)
 
 
 def test_patterns_as_an_object(run: Run, full: datetime) -> None:
@@ -355,6 +415,7 @@ def test_patterns_as_a_picture(run: Run, tmp_path: Path) -> None:
     assert run(*words, "--plot", str(first)).returncode == 0
     assert run(*words, "--plot", str(second)).returncode == 0
     assert "Mon" in first.read_text()
+    assert "local time (UTC)" in first.read_text()
     assert first.stat().st_size == pytest.approx(second.stat().st_size, rel=0.01)
 
 
@@ -421,13 +482,49 @@ def test_zones_of_the_site_of_providers_and_of_clouds(run: Run) -> None:
 # --- without a configuration
 
 
-@pytest.mark.skipif(DEFAULT_PATH.exists(), reason="this machine has a configuration")
-def test_without_a_configuration_a_zone_nobody_serves_is_one_line(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def run_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The same without a configuration, and behind a proxy that is away, so that nobody can be reached."""
+    if DEFAULT_PATH.exists():
+        pytest.skip("this machine has a configuration")
     monkeypatch.delenv("CARBONSLURM_CONFIG")
-    done = run("show", "Atlantis!")
+    for name in ("NO_PROXY", "no_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{port}")
+    return run
+
+
+HERE = f"carbonslurm: there is no configuration here ({DEFAULT_PATH}, $CARBONSLURM_CONFIG): "
+
+
+def test_without_a_configuration_a_zone_nobody_serves_is_one_line(run_alone: Run) -> None:
+    done = run_alone("show", "Atlantis!")
     assert done.returncode == 64
     assert done.stderr.startswith('carbonslurm: no provider without a key speaks of zone "Atlantis!"')
     assert len(done.stderr.splitlines()) == 1
-    assert run("best", "--duration", "8h").returncode == 78
+
+
+@pytest.mark.parametrize("words", ["show", "compare", "best --duration 8h", "mix", "patterns"])
+def test_without_a_configuration_a_zone_is_to_be_named(run_alone: Run, words: str) -> None:
+    done = run_alone(*words.split())
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == f"{HERE}name a zone, e.g. carbonslurm forecast show GB\n"
+
+
+@pytest.mark.parametrize("word", ["score", "sources", "fetch"])
+def test_without_a_configuration_there_is_no_ledger(run_alone: Run, word: str) -> None:
+    done = run_alone(word, "GB")
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr == f"{HERE}{word} needs one, for the cluster's ledger that it names\n"
+
+
+@pytest.mark.parametrize("words", ["show", "compare", "best --duration 8h", "mix", "patterns"])
+def test_whoever_cannot_be_reached_is_named(run_alone: Run, words: str) -> None:
+    done = run_alone(*words.split(), "GB")
+    assert done.returncode in {65, 69}
+    assert done.stdout == ""
+    cause = "api.carbonintensity.org.uk cannot be reached: Connection refused"
+    assert done.stderr.splitlines()[-1] == f"carbonslurm: GB: neso: {cause}"
+    assert done.stderr.count(cause) == 1

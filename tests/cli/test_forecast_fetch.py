@@ -66,7 +66,7 @@ def call(site: Path, capsys: pytest.CaptureFixture[str]) -> Call:
 def test_the_newest_is_fetched_a_line_a_zone(call: Call, operator: Operator) -> None:
     code, out, err = call("fetch", "GB")
     assert (code, err) == (0, "")
-    assert re.fullmatch(r"GB: forecast of neso to \S+Z; measured by neso to \S+Z\n", out)
+    assert re.fullmatch(r"GB: forecast of neso to \S+:00; measured by neso to \S+:00\n", out)
     assert len(operator.paths) == 2
     code, out, err = call("fetch", "GB")
     assert (code, err) == (0, "")
@@ -78,7 +78,7 @@ def test_a_zone_that_gives_nothing_is_told_apart(call: Call, operator: Operator)
     code, out, err = call("fetch")
     assert code == 1
     assert [line.split(":")[0] for line in out.splitlines()] == ["GB", "XX"]
-    assert out.splitlines()[1] == "XX: nothing"
+    assert out.splitlines()[1] == "XX: nothing new"
     assert err.startswith("carbonslurm: XX: file: ")
     code, out, _ = call("fetch", "XX")
     assert code == 69
@@ -88,7 +88,7 @@ def test_a_zone_that_gives_nothing_is_told_apart(call: Call, operator: Operator)
 def test_a_provider_that_is_away_is_69(call: Call, operator: Operator) -> None:
     operator.status = 500
     code, out, err = call("fetch", "GB")
-    assert (code, out) == (69, "GB: nothing\n")
+    assert (code, out) == (69, "GB: nothing new\n")
     assert err.count("HTTP 500") == 2
 
 

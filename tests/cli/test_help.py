@@ -63,6 +63,15 @@ def test_help_is_shown_with_examples(name: str) -> None:
     assert max(len(line) for line in shown.stdout.splitlines()) <= 100
 
 
+GROUPS = [name for name, command in ALL if isinstance(command, click.Group)]
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_no_description_in_a_list_is_cut(name: str) -> None:
+    shown = run(*name.split(), "--help").stdout
+    assert "..." not in shown.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_unknown_option_is_one_line_and_64(name: str) -> None:
     if name == "carbon-sbatch":
@@ -96,6 +105,23 @@ def test_a_reader_who_leaves_is_no_error() -> None:
     argv = f"{BIN / 'carbon-sacct'} --helpformat | head -c 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", argv], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
+@pytest.mark.parametrize(
+    "words", ["carbon-sacct --helpformat", "carbonslurm --help", "carbonslurm forecast zones --cloud gcp"]
+)
+def test_an_output_that_cannot_be_written_is_one_line_and_74(words: str) -> None:
+    argv = ["bash", "-c", f"{BIN}/{words} >/dev/full"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 74
+    said = "the output cannot be written: No space left on device"
+    assert done.stderr == f"{words.split(maxsplit=1)[0]}: {said}\n"
+
+
+def test_an_output_that_is_closed_is_no_traceback() -> None:
+    argv = ["bash", "-c", f"{BIN}/carbon-sacct --helpformat >&-"]
+    assert subprocess.run(argv, capture_output=True, text=True, check=False).stderr == ""
 
 
 def test_help_imports_neither_database_nor_numbers() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from made_up_grid import made
 
 from carbonslurm.cli.carbonslurm import carbonslurm
 from carbonslurm.cli.program import run as command_line
+from carbonslurm.monitor import BestWindow, Current, Curve, MixOfNow, Point
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "forecast.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
@@ -72,3 +74,9 @@ def test_the_python_runs_as_it_stands(site: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert re.match(r"\d+\.\d+ average operational neso\n", done.stdout)
     assert done.stdout.endswith("average operational\n")
+
+
+@pytest.mark.parametrize("value", [Current, Curve, Point, BestWindow, MixOfNow])
+def test_every_field_of_a_value_is_told(value: type) -> None:
+    (row,) = re.findall(rf"^\| `{value.__name__}` \| (.*) \|$", DOCUMENT, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", row) == [field.name for field in fields(value)]

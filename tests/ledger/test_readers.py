@@ -89,10 +89,14 @@ def shared() -> Iterator[Path]:
         yield Path(folder) / "ledger.db"
 
 
+def _called_as_another(path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", READER, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def _read_as_another(path: Path) -> int:
     path.parent.chmod(0o555)
-    command = [sys.executable, "-c", READER, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = _called_as_another(path)
     path.parent.chmod(0o755)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
@@ -203,3 +207,14 @@ def test_a_reader_cannot_write(place: Place) -> None:
 
         with pytest.raises(LedgerError, match=r"read-?only"), reading._database.writing() as connection:  # noqa: SLF001
             connection.exec_driver_sql("DELETE FROM run")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can close a file to another user and open it again")
+@pytest.mark.parametrize(
+    ("closed", "said"),
+    [("file", "may not be read by this user"), ("folder", "there is none, or this user may not see it")],
+)
+def test_what_is_closed_to_a_user_is_said(shared: Path, closed: str, said: str) -> None:
+    Ledger.open(shared).close()
+    (shared if closed == "file" else shared.parent).chmod(0o700)
+    assert _called_as_another(shared).stderr.endswith(f"LedgerError: ledger {shared}: {said}\n")

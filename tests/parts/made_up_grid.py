@@ -87,14 +87,16 @@ def _asked(now: datetime) -> list[tuple[QuestionKey, Asked]]:
     measured = "measured average, operational"
     why = "/co2eq?country=fr: HTTP 429: asks to be left alone, it does not say when"
     return [
-        (QuestionKey("neso", "GB", "forecast"), Asked(ago, ago, ("forecast",), 0, later)),
-        (QuestionKey("neso", "GB", "measured"), Asked(ago, ago, (measured,), 0, later)),
+        (QuestionKey("neso", "GB", "fw48h"), Asked(ago, ago, ("forecast",), 0, later)),
+        (QuestionKey("neso", "GB", "pt24h"), Asked(ago, ago, (measured,), 0, later)),
         (QuestionKey("energy-charts", "DE", "co2eq"), Asked(ago, ago, ("forecast",), 0, now + 3 * minutes)),
         (QuestionKey("energy-charts", "FR", "co2eq"), Asked(ago, now - 27 * minutes, (), 1, later, why)),
     ]
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("made_up_grid.py: name a folder that does not exist yet")
     target = Path(sys.argv[1]).absolute()
     target.mkdir(parents=True)
     sys.stdout.write(f"export CARBONSLURM_CONFIG={made(target, datetime.now(UTC))}\n")

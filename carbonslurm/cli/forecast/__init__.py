@@ -16,7 +16,7 @@ from carbonslurm.cli.forecast.sources import sources
 from carbonslurm.cli.forecast.zones import zones
 
 
-@click.group()
+@click.group(short_help="Carbon intensity: measured, expected, scored.")
 def forecast() -> None:
     """Look at carbon intensity: measured, expected, and how well it was foreseen.
 

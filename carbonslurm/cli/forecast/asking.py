@@ -7,7 +7,7 @@ directly, which is said.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from carbonslurm.ports import KnownCarbon
 
 
+NAME_A_ZONE = "name a zone, e.g. carbonslurm forecast show GB"
 LONG = timedelta(days=30)  # of history, which takes a while to ask for
 
 
@@ -41,6 +42,7 @@ class Asked:
         config: None where there is none, and providers were asked directly.
         zones: those that are meant.
         rules: how old a forecast may be to decide by, and whose comes first.
+        failures: of each zone of which nothing could be had, why, in one line each.
     """
 
     config: Config | None
@@ -48,12 +50,20 @@ class Asked:
     zones: tuple[str, ...]
     now: datetime
     rules: ForecastRules
+    failures: dict[str, list[str]] = field(default_factory=dict)
+
+    def cause(self, zone: str) -> str | None:
+        """Return why nothing could be had of a zone, in one line; None where it was not asked for in vain."""
+        return "; ".join(self.failures.get(zone, [])) or None
 
     def look(self, zone: str, window: Interval, source: str | None = None) -> Outlook:
         """Return what is known and expected of a zone."""
         from carbonslurm.app.outlook import outlook
 
-        return outlook(self.known, zone, self.now, window, self.rules, source)
+        found = outlook(self.known, zone, self.now, window, self.rules, source)
+        if found.nature is None and zone in self.failures:
+            return replace(found, trouble=self.cause(zone))
+        return found
 
 
 def say(words: str) -> None:
@@ -77,11 +87,23 @@ def window_options(start: str, end: str) -> Callable[[Command], Command]:
 
 def table_options(command: Command) -> Command:
     """Give a command -P, -n and --json."""
-    command = click.option("--json", "as_json", is_flag=True, help="An object; times are ISO, UTC.")(command)
+    command = click.option(
+        "--json", "as_json", is_flag=True, callback=_one_form, help="An object; times are ISO, UTC."
+    )(command)
     command = click.option("-n", "--noheader", is_flag=True, help="No line of headings.")(command)
-    return click.option("-P", "--parsable2", is_flag=True, help="Columns divided by |, for programs.")(
-        command
-    )
+    return click.option(
+        "-P", "--parsable2", is_flag=True, callback=_one_form, help="Columns divided by |, for programs."
+    )(command)
+
+
+def _one_form(context: click.Context, option: click.Parameter, value: bool) -> bool:
+    """Refuse -P and --json at once: whichever is read second sees the first."""
+    from carbonslurm.errors import UsageError
+
+    other = "as_json" if option.name == "parsable2" else "parsable2"
+    if value and context.params.get(other):
+        raise UsageError("--json and -P are two forms: say one")
+    return value
 
 
 source_option = click.option(
@@ -114,16 +136,20 @@ def asked(
     now = wiring.now()
     if zones and not has_config(config_path):
         providers = wiring.direct(dict.fromkeys(zones))
+        in_vain: dict[str, list[str]] = {}
         if history is not None and history > LONG:
             say("no configuration here: providers are asked, for so much history in many pieces")
         for zone in providers.zones:
             failures = providers.ask(zone)
             failures += providers.ask_history(zone, Interval(now - history, now)) if history else []
+            if failures and not providers.shelf.sources(zone):
+                in_vain[zone] = [line.removeprefix(f"{zone}: ") for line in dict.fromkeys(failures)]
+                continue
             for line in dict.fromkeys(failures):
                 say(line)
-        yield Asked(None, providers.shelf, providers.zones, now, providers.rules)
+        yield Asked(None, providers.shelf, providers.zones, now, providers.rules, in_vain)
         return
-    config = load_config(config_path)
+    config = site_config(config_path, NAME_A_ZONE)
     meant = meant_zones(config, zones, every=every)
     with wiring.reading(config) as book:
         yield Asked(config, book, meant, now, wiring.forecast_rules(config))
@@ -140,7 +166,7 @@ def direct(config_path: Path | None, zone: str | None) -> Direct:
 
     if zone and not has_config(config_path):
         return wiring.direct([zone])
-    config = load_config(config_path)
+    config = site_config(config_path, NAME_A_ZONE)
     return wiring.direct(meant_zones(config, [zone] if zone else [], every=False), config)
 
 
@@ -157,6 +183,35 @@ def meant_zones(config: Config, zones: Sequence[str], *, every: bool) -> tuple[s
         if zone not in configured:
             raise UsageError(f'no zone "{zone[:40]}" here: configured are {", ".join(configured)}')
     return tuple(dict.fromkeys(zones)) or (configured if every else (config.zone,))
+
+
+def site_config(path: Path | None, otherwise: str) -> Config:
+    """Read the configuration.
+
+    Args:
+        path: None for the default place.
+        otherwise: what is said where there is none, behind where it was looked for.
+
+    Raises:
+        ConfigError: there is none, or it is wrong.
+    """
+    from carbonslurm import config
+    from carbonslurm.errors import ConfigError
+
+    if not has_config(path):
+        places = f"{config.default_path()}, ${config.PATH_VARIABLE}"
+        raise ConfigError(f"there is no configuration here ({places}): {otherwise}")
+    found: Config = load_config(path)
+    return found
+
+
+def ledger_config(path: Path | None, command: str) -> Config:
+    """Read the configuration for a command that is nothing without a ledger.
+
+    Raises:
+        ConfigError: there is none, or it is wrong.
+    """
+    return site_config(path, f"{command} needs one, for the cluster's ledger that it names")
 
 
 def has_config(path: Path | None) -> bool:
@@ -202,9 +257,11 @@ __all__ = [
     "direct",
     "has_config",
     "laid_out",
+    "ledger_config",
     "meant_zones",
     "read_window",
     "say",
+    "site_config",
     "source_option",
     "table_options",
     "window_options",

@@ -47,7 +47,7 @@ def best(config_path: Path | None, zones: tuple[str, ...], source: str | None, *
     from carbonslurm.core.interval import Interval
     from carbonslurm.core.tag import parse_duration
     from carbonslurm.errors import UsageError
-    from carbonslurm.formats.times import read_moment
+    from carbonslurm.formats.times import local_text, read_moment
 
     length = parse_duration(given["duration"])
     with asked(config_path, zones, every=True) as found:
@@ -56,7 +56,7 @@ def best(config_path: Path | None, zones: tuple[str, ...], source: str | None, *
             raise UsageError(f"--before {given['before']}: less than {given['duration']} from now")
         window = Interval(found.now, found.now + length)
         looks = [found.look(zone, window, source) for zone in found.zones]
-    groups = ranked(candidate(look, length, before) for look in looks)
+    groups = ranked(candidate(look, length, before, local_text) for look in looks)
     candidates = [each for group in groups.values() for each in group]
     if given["as_json"]:
         click.echo(_as_json(candidates, length, before, found.now))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from carbonslurm.app.outlook import Candidate
+    from carbonslurm.app.outlook import Candidate, Now
     from carbonslurm.core.forecast import Nature
     from carbonslurm.core.windows import NextDay
 
@@ -39,7 +39,7 @@ def compare(config_path: Path | None, zones: tuple[str, ...], **given: Any) -> i
     """Rank zones by the mean of their next 24 hours, the cleanest first.
 
     \b
-    Now        g/kWh that holds now: measured, or else expected, with an e
+    Now        g/kWh that holds now: measured, or else expected, with an e (with -P in NowIs)
     Trend      the mean of the next 6 hours against now: rising, falling, or steady (within 5 %)
     BestStart  start of the best window of --duration within the forecast; Best is its mean
 
@@ -54,11 +54,13 @@ def compare(config_path: Path | None, zones: tuple[str, ...], **given: Any) -> i
     from carbonslurm.app.outlook import candidate
     from carbonslurm.core.interval import Interval
     from carbonslurm.core.tag import parse_duration
+    from carbonslurm.formats.times import local_text
 
     length = parse_duration(given["duration"])
     with asked(config_path, zones, every=True) as found:
         window = Interval(found.now, found.now + length)
-        candidates = [candidate(found.look(zone, window), length) for zone in found.zones]
+        looks = [found.look(zone, window) for zone in found.zones]
+    candidates = [candidate(look, length, written=local_text) for look in looks]
     groups = _grouped(candidates)
     if given["as_json"]:
         click.echo(_as_json(groups, length, found.now))
@@ -90,11 +92,12 @@ def _as_text(groups: dict[Nature | None, list[Compared]], *, parsable: bool, noh
     """Return a table for each nature, or one for programs, in which kind and scope are columns."""
     if parsable:
         rows = [
-            [*_cells(row), nature.kind if nature else "", nature.scope if nature else ""]
+            [*_cells(row, apart=True), nature.kind if nature else "", nature.scope if nature else ""]
             for nature, group in groups.items()
             for row in group
         ]
-        return laid_out([*HEADER, "Kind", "Scope"], rows, RIGHT, parsable=True, noheader=noheader)
+        header = [*HEADER[:3], "NowIs", *HEADER[3:], "Kind", "Scope"]
+        return laid_out(header, rows, RIGHT, parsable=True, noheader=noheader)
     parts = []
     for nature, group in groups.items():
         if nature is None:
@@ -104,18 +107,25 @@ def _as_text(groups: dict[Nature | None, list[Compared]], *, parsable: bool, noh
     return "\n\n".join(parts)
 
 
-def _cells(row: Compared) -> list[str]:
+def _cells(row: Compared, *, apart: bool = False) -> list[str]:
+    """Return a row; with ``apart`` whether now is measured stands in a column of its own."""
     from carbonslurm.formats.times import local_text
 
     look, best, day = row.each.look, row.each.best, row.day
-    now = ""
+    now = ["", ""] if apart else [""]
     if look.current is not None:
-        now = f"{look.current.step.g_per_kwh:.0f}{'e' if look.current.expected else ''}"
+        level = f"{look.current.step.g_per_kwh:.0f}"
+        how = _how(look.current)
+        now = [level, how] if apart else [f"{level}e" if look.current.expected else level]
     numbers = [f"{value:.0f}" for value in (day.mean, day.least, day.most)] if day else ["", "", ""]
     window = [local_text(best.window.start), f"{best.mean:.0f}"] if best else ["", ""]
     source = look.issue.series.source if look.issue else ""
     rank = "" if row.rank is None else str(row.rank)
-    return [rank, look.zone, now, *numbers, day.trend if day else "", *window, source]
+    return [rank, look.zone, *now, *numbers, day.trend if day else "", *window, source]
+
+
+def _how(current: Now) -> str:
+    return "expected" if current.expected else "measured"
 
 
 def _notes(groups: dict[Nature | None, list[Compared]]) -> list[str]:
@@ -159,7 +169,7 @@ def _object(row: Compared) -> dict[str, Any]:
         "scope": look.nature.scope if look.nature else None,
         "source": look.issue.series.source if look.issue else None,
         "g_per_kwh_now": look.current.step.g_per_kwh if look.current else None,
-        "now_is": None if look.current is None else "expected" if look.current.expected else "measured",
+        "now_is": None if look.current is None else _how(look.current),
         "mean_24h": day.mean if day else None,
         "min_24h": day.least if day else None,
         "max_24h": day.most if day else None,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from carbonslurm.cli.forecast.asking import config_option, meant_zones, say
-from carbonslurm.cli.program import load_config
+from carbonslurm.cli.forecast.asking import config_option, ledger_config, meant_zones, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +48,7 @@ def fetch(config_path: Path | None, zones: tuple[str, ...], since: str | None) -
     from carbonslurm.errors import UsageError
     from carbonslurm.formats.times import read_moment
 
-    config, now = load_config(config_path), wiring.now()
+    config, now = ledger_config(config_path, "fetch"), wiring.now()
     meant = meant_zones(config, zones, every=True)
     if since is None:
         with wiring.ledger(config) as book:
@@ -85,15 +84,19 @@ def _say_results(results: Sequence[FetchResult], zones: Sequence[str], answering
         zones: in the order in which they are told.
         answering: those of which some source answered the last time that it was asked.
     """
-    from carbonslurm.core.interval import iso
+    from carbonslurm.formats.times import local_text
 
     good = 0
     for zone in zones:
         its = [result for result in results if result.zone == zone]
-        had = [f"forecast of {it.source} to {iso(it.forecast.series.horizon)}" for it in its if it.forecast]
-        had += [f"measured by {it.source} to {iso(it.actual.horizon)}" for it in its if it.actual]
+        had = [
+            f"forecast of {it.source} to {local_text(it.forecast.series.horizon)}"
+            for it in its
+            if it.forecast
+        ]
+        had += [f"measured by {it.source} to {local_text(it.actual.horizon)}" for it in its if it.actual]
         rests = [f"{it.source} not asked: {it.unasked}" for it in its if it.unasked]
-        click.echo(f"{zone}: {'; '.join(dict.fromkeys(had or rests)) or 'nothing'}")
+        click.echo(f"{zone}: {'; '.join(dict.fromkeys(had or rests)) or 'nothing new'}")
         for it in its:
             if it.failure is not None:
                 say(f"{zone}: {it.source}: {it.failure}")

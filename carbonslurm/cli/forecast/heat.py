@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_SHADES = " ░▒▓█"
-_MARKS = " .+x#"
+_SHADES = "·░▒▓█"
+_MARKS = ".-+x#"  # none of them blank: a blank in a pipe would read as unknown
 # Cividis at five places, of the 256 colours: from dark blue (clean) to yellow (dirty), for all eyes.
 _COLOURS = (18, 60, 102, 143, 220)
 _BAR = 40  # columns of the longest bar

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from carbonslurm.core.patterns import Patterns
 
 BEST = 3  # hours and months that are named
+FEWEST_MONTHS = 6  # of fewer the best says more of the year's season than of the grid
+TWO_DAYS = 2  # below, hours are counted
 
 
 @click.command(short_help="Best hours and months of a zone.")
@@ -26,7 +28,7 @@ BEST = 3  # hours and months that are named
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write a picture instead: .png or .svg.",
+    help="Write a picture instead, or beside --json: .png or .svg.",
 )
 @click.option("--json", "as_json", is_flag=True, help="An object; what is unknown is null.")
 def patterns(config_path: Path | None, zone: str | None, picture: Path | None, **given: Any) -> None:
@@ -45,6 +47,7 @@ def patterns(config_path: Path | None, zone: str | None, picture: Path | None, *
 
     from carbonslurm.cli import pictures
     from carbonslurm.core.interval import Interval
+    from carbonslurm.errors import UnavailableError
 
     if picture is not None:
         pictures.checked(picture)
@@ -54,36 +57,47 @@ def patterns(config_path: Path | None, zone: str | None, picture: Path | None, *
             given["starttime"], given["endtime"], site.now, Interval(site.now - year, site.now)
         )
         look = site.look(site.zones[0], window)
-    series, found = _found(look.measured, look.zone, window)
+        advice = f": carbonslurm forecast fetch --since TIME {look.zone}" if site.config else ""
+    if (cause := site.cause(look.zone)) is not None:
+        raise UnavailableError(f"{look.zone}: {cause}")
+    series, found = _found(look.measured, look.zone, window, advice)
+    if picture is not None:
+        title = f"{look.zone}: mean carbon intensity by weekday and hour"
+        pictures.save_patterns(picture, found, title, _source_line(series, found, window), _clocks(window))
+        pictures.tell(picture, beside=given["as_json"])
     if given["as_json"]:
         click.echo(_as_json(series, found, window))
-    elif picture is not None:
-        title = f"{look.zone}: mean carbon intensity by weekday and hour"
-        pictures.save_patterns(picture, found, title, _source_line(series, found, window))
-        click.echo(f"{picture}: written")
-    else:
+    elif picture is None:
         click.echo(_as_text(series, found, window))
 
 
-def _found(series: Series | None, zone: str, window: Interval) -> tuple[Series, Patterns]:
+def _clocks(window: Interval) -> str:
+    """Return the names of the times by which hours count: two where a window meets summer and winter."""
+    from datetime import timedelta
+
+    days = range(0, window.length // timedelta(days=1) + 1, 30)
+    moments = [window.start + timedelta(days=number) for number in days]
+    return " and ".join(dict.fromkeys(each.astimezone().strftime("%Z") for each in moments))
+
+
+def _found(series: Series | None, zone: str, window: Interval, advice: str) -> tuple[Series, Patterns]:
     from carbonslurm.core.patterns import patterns as patterns_of
     from carbonslurm.errors import DataError
 
     found = None if series is None else patterns_of(series, window)
     if series is None or found is None:
-        raise DataError(
-            f"{zone}: nothing was measured in this time: carbonslurm forecast fetch --since TIME {zone}"
-        )
+        raise DataError(f"{zone}: nothing was measured in this time{advice}")
     return series, found
 
 
 def _source_line(series: Series, found: Patterns, window: Interval) -> str:
     from datetime import timedelta
 
-    days = found.known / timedelta(days=1)
+    days, hours = found.known / timedelta(days=1), found.known / timedelta(hours=1)
+    known = f"{days:.0f} days" if days >= TWO_DAYS else f"{hours:.0f} hours"
     first, last = (moment.astimezone().strftime("%Y-%m-%d") for moment in (window.start, window.end))
     share = found.known / window.length
-    return f"{series.nature}; {series.source}: {days:.0f} days measured, {share:.0%} of {first} to {last}"
+    return f"{series.nature}; {series.source}: {known} measured, {share:.0%} of {first} to {last}"
 
 
 def _as_text(series: Series, found: Patterns, window: Interval) -> str:
@@ -100,8 +114,8 @@ def _as_text(series: Series, found: Patterns, window: Interval) -> str:
         [
             cleaned(f"{series.zone}: {_source_line(series, found, window)}"),
             f"mean         {found.mean:.0f} g/kWh",
-            f"best hours   {hours}",
-            f"best months  {months}",
+            f"best hours   {hours}, local time ({_clocks(window)})",
+            *([f"best months  {months}"] if len(found.best_months(12)) >= FEWEST_MONTHS else []),
             "",
             heat_map(found, unicode=paper.unicode, colour=paper.colour),
             "",

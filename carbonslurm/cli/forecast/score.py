@@ -10,13 +10,13 @@ import click
 from carbonslurm.cli.forecast.asking import (
     config_option,
     laid_out,
+    ledger_config,
     meant_zones,
     read_window,
     say,
     table_options,
     window_options,
 )
-from carbonslurm.cli.program import load_config
 
 if TYPE_CHECKING:
     from carbonslurm.app.scoring import Job, SourceScore
@@ -70,7 +70,7 @@ def score(config_path: Path | None, zones: tuple[str, ...], source: str | None, 
     from carbonslurm.core.interval import Interval
 
     job = _job(given["duration"], given["window"])
-    config, now = load_config(config_path), wiring.now()
+    config, now = ledger_config(config_path, "score"), wiring.now()
     meant = meant_zones(config, zones, every=True)
     default = Interval(now - timedelta(days=14), now)
     window = read_window(given["starttime"], given["endtime"], now, default)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "picture",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write a picture instead: .png or .svg.",
+    help="Write a picture: .png or .svg; it is drawn instead of here, or beside --json, --table and -P.",
 )
 @table_options
 def show(config_path: Path | None, zone: str | None, source: str | None, **given: Any) -> None:
@@ -57,7 +57,10 @@ def show(config_path: Path | None, zone: str | None, source: str | None, **given
     from carbonslurm.cli import pictures
     from carbonslurm.cli.forecast import show_output as output
     from carbonslurm.core.interval import Interval
+    from carbonslurm.errors import UsageError
 
+    if given["as_json"] and given["table"]:
+        raise UsageError("--json and --table are two forms: say one")
     picture: Path | None = given["picture"]
     if picture is not None:
         pictures.checked(picture)
@@ -66,32 +69,41 @@ def show(config_path: Path | None, zone: str | None, source: str | None, **given
         default = Interval(now - timedelta(days=1), now + hours)
         window = read_window(given["starttime"], given["endtime"], now, default)
         look = found.look(found.zones[0], window, source)
-    _needs_something(look, source)
-    if given["as_json"]:
-        click.echo(output.as_json(look))
-    elif picture is not None:
+    _needs_something(look, source, found.cause(look.zone))
+    text = _printed(look, given)
+    if picture is not None:
         pictures.save_curve(
             picture, output.curve_of(look), f"{look.zone}: carbon intensity", output.source_line(look)
         )
-        click.echo(f"{picture}: written")
-    elif given["table"] or given["parsable2"]:
-        rows = [output.cells_of(row) for row in output.rows_of(look)]
-        click.echo(
-            laid_out(
-                output.HEADER, rows, output.RIGHT, parsable=given["parsable2"], noheader=given["noheader"]
-            )
-        )
-    else:
+        pictures.tell(picture, beside=text is not None)
+    if text is not None:
+        click.echo(text)
+    elif picture is None:
         click.echo(_drawn(look))
     if look.trouble is not None and window.end > now:
         say(f"{look.zone}: {look.trouble}")
 
 
-def _needs_something(look: Outlook, source: str | None) -> None:
-    from carbonslurm.errors import DataError
+def _printed(look: Outlook, given: dict[str, Any]) -> str | None:
+    """Return the form that was asked for by name, None where none was."""
+    from carbonslurm.cli.forecast import show_output as output
 
+    if given["as_json"]:
+        return output.as_json(look)
+    if not given["table"] and not given["parsable2"]:
+        return None
+    rows = [output.cells_of(row) for row in output.rows_of(look)]
+    plain = {"parsable": given["parsable2"], "noheader": given["noheader"]}
+    return laid_out(output.HEADER, rows, output.RIGHT, **plain)
+
+
+def _needs_something(look: Outlook, source: str | None, cause: str | None) -> None:
+    from carbonslurm.errors import DataError, UnavailableError
+
+    if cause is not None:
+        raise UnavailableError(f"{look.zone}: {cause}")
     if source is not None and look.issue is None:
-        raise DataError(f"{look.zone}: no forecast of {source[:40]}")
+        raise DataError(f"{look.zone}: {look.trouble}")
     if look.nature is None:
         raise DataError(f"{look.zone}: nothing is known of it yet")
 

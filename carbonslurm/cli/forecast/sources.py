@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from carbonslurm.cli.forecast.asking import config_option, laid_out, meant_zones, table_options
-from carbonslurm.cli.program import load_config
+from carbonslurm.cli.forecast.asking import config_option, laid_out, ledger_config, meant_zones, table_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +51,7 @@ def sources(config_path: Path | None, zones: tuple[str, ...], **given: Any) -> i
     """
     from carbonslurm import wiring
 
-    config = load_config(config_path)
+    config = ledger_config(config_path, "sources")
     meant = meant_zones(config, zones, every=True)
     with wiring.reading(config) as book:
         asked = _of(config, book.asked(), meant)
