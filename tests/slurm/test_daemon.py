@@ -17,6 +17,7 @@ from carbonslurm.ledger.reading import Reading
 from carbonslurm.sandbox.grid import publish
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
 from carbonslurm.sandbox.waiting import wait_until
+from carbonslurm.wiring.hook import WINDOW_CYCLES
 
 if TYPE_CHECKING:
     from carbonslurm.ports import ActionRow
@@ -121,7 +122,7 @@ def test_with_no_daemon_a_job_starts_after_the_planning_window(stage: Stage) -> 
     stage.kill()
     job = submit(stage.sandbox, *FLEXIBLE, SLEEP, user=stage.user)
     started = moment(wait_for_state(stage.sandbox, job, "RUNNING", timeout=40), "StartTime")
-    window = wiring.WINDOW_CYCLES * stage.config.cycle.interval
+    window = WINDOW_CYCLES * stage.config.cycle.interval
     assert started <= moment(fields(stage.sandbox, job), "SubmitTime") + window + PROMPT
 
 
