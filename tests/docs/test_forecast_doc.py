@@ -62,7 +62,7 @@ def test_a_command_prints_what_is_shown(words: str, output: str, capsys: pytest.
 
 
 def kinds_of(lines: list[str]) -> set[str]:
-    """The words of lines that are no numbers: zones, sources, kinds. How many of one kind the hour decides."""
+    """The words of lines that are no numbers: zones, sources, kinds. How many of each the hour decides."""
     return {" ".join(word for word in line.split() if "#" not in word) for line in lines}
 
 
