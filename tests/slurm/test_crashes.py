@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from carbonslurm.sandbox.stage import Stage
 
 DIRTY, CLEAN, CLEANEST = 500.0, 100.0, 50.0
-# A job that could as well start later is let go by the first cycle in the clean hour. These lives have one each
-# 12 s, and the one that falls into that hour may be the second to see its forecast.
+# A job that could as well start later is let go by the first cycle in the clean hour. These lives have one
+# each 12 s, and the one that falls into that hour may be the second to see its forecast.
 PROMPT = timedelta(seconds=24)
 
 # Between any two steps that change something, in Slurm or in the ledger, from the last to the first: so what
