@@ -185,22 +185,40 @@ def test_doctor_looks_at_holds(stage: Stage) -> None:
     assert (well, said.partition(";")[0]) == (True, "1 jobs held, all marked")
 
 
-def test_doctor_and_the_daemon_refuse_a_gate_that_would_do_harm(stage: Stage) -> None:
-    """With bf_licenses a gated job keeps nodes planned and idle: begin times take the gate's place."""
+@contextmanager
+def with_bf_licenses(stage: Stage) -> Iterator[None]:
+    """Set bf_licenses in slurm.conf for a while."""
     conf = stage.sandbox.slurm_conf
     before = conf.read_text()
     try:
         conf.write_text(before.replace("SchedulerParameters=", "SchedulerParameters=bf_licenses,"))
-        stage.sandbox.run(["scontrol", "reconfigure"])
+        reconfigure(stage, bf_licenses=True)
+        yield
+    finally:
+        conf.write_text(before)
+        reconfigure(stage, bf_licenses=False)
+
+
+def reconfigure(stage: Stage, *, bf_licenses: bool) -> None:
+    """Have slurmctld read slurm.conf; newer ones are away for a moment while they do."""
+    stage.sandbox.run(["scontrol", "reconfigure"])
+
+    def is_set() -> bool:
+        shown = stage.sandbox.run(["scontrol", "show", "config"], check=False)
+        return shown.returncode == 0 and ("bf_licenses" in shown.stdout) is bf_licenses
+
+    wait_until(is_set, 60, "slurmctld to have read slurm.conf")
+
+
+def test_doctor_and_the_daemon_refuse_a_gate_that_would_do_harm(stage: Stage) -> None:
+    """With bf_licenses a gated job keeps nodes planned and idle: begin times take the gate's place."""
+    with with_bf_licenses(stage):
         clean = begin_site(stage, by="gate")
         well, said = doctor(stage)["gate"]
         assert not well
         assert "bf_licenses" in said
         job = hand_in(stage)
         wait_until(lambda: begin(stage, job) == clean, 40, "a begin time in place of the gate")
-    finally:
-        conf.write_text(before)
-        stage.sandbox.run(["scontrol", "reconfigure"])
 
 
 def test_a_job_does_not_wait_through_the_maintenance_of_its_whole_partition(stage: Stage) -> None:
