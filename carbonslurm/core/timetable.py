@@ -1,0 +1,339 @@
+"""joint: all jobs of a pool placed together, against its room, with promises that hold under contention.
+
+1. Each job becomes a slack (waiting that may still be asked of it) and a few equally likely rests of its run.
+2. Prices of scarcity are searched for under which the crowd fits into the pool (``prices``), from those of the
+   last cycle. Jobs that will arrive are counted as those that came lately.
+3. At these prices each job has an advantage of running now over waiting (``patience``). Whoever has no slack
+   left runs; then, in the order of advantage, whoever gains, as long as there is room. A running job that falls
+   short of a place, its stop paid, is stopped.
+4. Where the work that cannot wait will fill the pool at some moment ahead, nobody waits for carbon: a job may
+   wait only while all others can still keep their promises.
+
+Among equals the owner with less in the pool goes first. What was answered last stands while a change gains less
+than a threshold. The same scene gives the same placement.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from carbonslurm.core.ahead import Ahead, ahead
+from carbonslurm.core.crowd import Crowd
+from carbonslurm.core.forecast import Floats
+from carbonslurm.core.patience import MUST, Patience, Shape
+from carbonslurm.core.prices import Market, Search, settle
+from carbonslurm.core.scene import Arrivals, Ints, Placement, Scarcity, Scene, Stop
+
+ONE_SECOND = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """How joint plans.
+
+    Attributes:
+        search: for the prices; ``again`` iterations where those of the last search still hold.
+        again: see there.
+        every: seconds; prices are searched for anew when so much has passed.
+        slot: seconds.
+        slots: at most so many are looked at.
+        slack: slots; the longest slack that is told from longer ones.
+        rest: slots; the longest rest likewise.
+        busiest: jobs to come are expected to need at most this share of a pool.
+        full: a pool is taken for full when what cannot wait needs this share of it.
+        keep: g/kWh as a share of the mean; what a change must gain.
+        equal: likewise; advantages that differ by less are equals.
+    """
+
+    search: Search = field(default_factory=Search)
+    every: float = 3600.0
+    slot: float = 3600.0
+    slots: int = 96
+    slack: int = 48
+    rest: int = 48
+    busiest: float = 0.9
+    full: float = 1.0
+    keep: float = 0.005
+    equal: float = 0.001
+
+
+@dataclass(frozen=True, eq=False)
+class Jobs:
+    """The jobs of one pool, waiting ones first: shape (n,), but for ``rests``; slots for all lengths.
+
+    Attributes:
+        place: index among the scene's waiting jobs, or its running ones.
+        runs: 1 where it runs.
+        kind: index into what a stop costs.
+        free: whether it may start, or be stopped, now.
+        slack: waiting that may still be asked.
+        rests: shape (n, q).
+        units: of the pool.
+        owner: a number for each owner.
+        planned: Unix seconds; NaN where nothing is.
+        ids: the scene's.
+    """
+
+    place: Ints
+    runs: Ints
+    kind: Ints
+    free: Ints
+    slack: Floats
+    rests: Floats
+    units: Floats
+    owner: Ints
+    planned: Floats
+    ids: Ints
+
+    def crowd(self) -> Crowd:
+        """Return each job as its rests, each in part."""
+        parts = self.rests.shape[1]
+        return Crowd(
+            np.repeat(self.kind, parts),
+            np.repeat(self.runs, parts),
+            np.repeat(self.slack, parts),
+            self.rests.ravel(),
+            np.repeat(self.units / parts, parts),
+        )
+
+
+def joint(scene: Scene, rules: Joint) -> Placement:
+    """Return the placement of all jobs of a scene, pool by pool."""
+    starts = np.full(len(scene.waiting.ids), np.nan)
+    stops: list[Stop] = []
+    prices = np.zeros((len(scene.room), rules.slots))
+    tables: list[Patience | None] = [None] * len(scene.room)
+    since = scene.now // rules.slot * rules.slot
+    found_at = scene.now
+    for pool, series in enumerate(scene.forecasts):
+        known = None if series is None else ahead(series, scene.bands[pool], scene.now, rules.slot, rules.slots)
+        if known is None:
+            continue
+        planned = _Pool(scene, rules, pool, known).planned()
+        starts[planned.waiting] = planned.starts
+        stops += planned.stops
+        prices[pool, : len(planned.scarcity)] = planned.scarcity
+        tables[pool] = planned.table
+        found_at = planned.found_at
+    return Placement(starts, tuple(stops), Scarcity(since, rules.slot, prices, found_at, tuple(tables)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Planned:
+    """What became of one pool."""
+
+    waiting: Ints
+    starts: Floats
+    stops: list[Stop]
+    scarcity: Floats
+    found_at: float
+    table: Patience
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """One pool of a scene: the steps of the module's docstring."""
+
+    scene: Scene
+    rules: Joint
+    pool: int
+    known: Ahead
+
+    def planned(self) -> _Planned:
+        jobs = self._jobs()
+        market = self._market(jobs)
+        scarcity, found_at = self._scarcity(market)
+        table = self._table(market, scarcity, found_at)
+        gain = self._gain(jobs, table, scarcity, market)
+        chosen = self._chosen(jobs, gain, market)
+        waiting = jobs.runs == 0
+        starts = np.where(chosen, self.scene.now, self._later(jobs, gain, table))[waiting]
+        stopped = np.flatnonzero((jobs.runs == 1) & ~chosen)
+        resume = self.scene.now + max(self.scene.cycle, ONE_SECOND)
+        stops = [Stop(int(jobs.ids[index]), resume) for index in stopped]
+        return _Planned(jobs.place[waiting], starts, stops, scarcity, found_at, table)
+
+    def _jobs(self) -> Jobs:
+        scene, slot, stop = self.scene, self.rules.slot, self.scene.stop
+        wait, run = scene.waiting, scene.running
+        here, there = np.flatnonzero(wait.pool == self.pool), np.flatnonzero(run.pool == self.pool)
+        count = (len(here), len(there))
+        again = (stop.lost + stop.restart) / slot
+        rests = np.concatenate((_wide(wait.rests[here], run.rests), _wide(run.rests[there], wait.rests)))
+        slack = np.concatenate(
+            (wait.latest[here] - np.maximum(wait.earliest[here], scene.now), run.latest[there] - scene.now)
+        )
+        stops = np.concatenate((wait.stops[here], run.stops[there]))
+        runs = np.repeat(np.array([0, 1]), count)
+        return Jobs(
+            place=np.concatenate((here, there)),
+            runs=runs,
+            kind=(stops >= stop.max_stops).astype(np.int64),
+            free=np.concatenate((wait.earliest[here] <= scene.now, run.can_stop[there])),
+            slack=np.maximum(slack / slot - again * runs, 0.0),
+            rests=rests / slot,
+            units=np.concatenate((wait.units[here], run.units[there])),
+            owner=np.concatenate((wait.owner[here], run.owner[there])),
+            planned=np.concatenate((wait.planned[here], np.full(len(there), np.nan))),
+            ids=np.concatenate((wait.ids[here], run.ids[there])),
+        )
+
+    def _market(self, jobs: Jobs) -> Market:
+        rules, stop, intensity = self.rules, self.scene.stop, self.known.intensity
+        again = (stop.lost + stop.restart) / rules.slot * float(intensity.mean())
+        arrivals = self.scene.arrivals
+        longest = float(jobs.slack.max(initial=1.0))
+        if arrivals is not None:
+            longest = max(longest, float(arrivals.slack.max(initial=0.0)) / rules.slot)
+        shape = Shape(int(np.clip(np.ceil(longest), 1, rules.slack)), rules.rest)
+        stops = np.array([again, np.inf])[np.unique(jobs.kind)]
+        kinds = len(stops)
+        crowd = jobs.crowd() if kinds > 1 else _of_one_kind(jobs.crowd())
+        room = float(self.scene.room[self.pool])
+        inflow = np.zeros((kinds, 2, shape.slack + 1, shape.rest + 1))
+        if arrivals is not None and np.isfinite(room):
+            inflow = self._inflow(arrivals, kinds, shape, room)
+        return Market(intensity, self.known.first, stops, shape, room, crowd, inflow)
+
+    def _inflow(self, arrivals: Arrivals, kinds: int, shape: Shape, room: float) -> Floats:
+        """Units that arrive in each slot, half a slot of waiting behind them on average."""
+        here, slot = arrivals.pool == self.pool, self.rules.slot
+        rests = arrivals.rests[here] / slot
+        parts = rests.shape[1]
+        units = np.repeat(arrivals.units[here] / parts, parts) * (slot / max(arrivals.span, slot))
+        work = float(units @ rests.ravel())
+        units *= min(1.0, self.rules.busiest * room / work) if work > 0 else 1.0
+        slack = np.repeat(np.maximum(arrivals.slack[here] / slot - 0.5, 0.0), parts)
+        none = np.zeros(len(units), dtype=np.int64)
+        return Crowd(none, none, slack, rests.ravel(), units).poured(kinds, shape)
+
+    def _scarcity(self, market: Market) -> tuple[Floats, float]:
+        """The last prices, moved on to this slot; searched for anew once they are old."""
+        last, rules, count = self.scene.scarcity, self.rules, len(market.intensity)
+        scarcity = np.zeros(count)
+        if last is None or last.slot != rules.slot:
+            return settle(market, scarcity, rules.search), self.scene.now
+        past = int(round((self.scene.now // rules.slot * rules.slot - last.since) / rules.slot))
+        kept = last.g_per_kwh[self.pool][past:][:count] if past >= 0 else scarcity[:0]
+        scarcity[: len(kept)] = kept
+        if self.scene.now - last.found_at < rules.every and past == 0:
+            return scarcity, last.found_at
+        return settle(market, scarcity, rules.search), self.scene.now
+
+    def _table(self, market: Market, scarcity: Floats, found_at: float) -> Patience:
+        """The table at these prices: that of the last cycle where only the first slot has grown shorter."""
+        last = self.scene.scarcity
+        if last is not None and last.found_at == found_at and found_at < self.scene.now:
+            kept = last.tables[self.pool]
+            fits = kept is not None and kept.shape == market.shape and np.array_equal(kept.price[1:], (market.intensity + scarcity)[1:]) and np.array_equal(kept.stop, market.stop)
+            if kept is not None and fits:
+                price = np.concatenate(((market.intensity + scarcity)[:1], kept.price[1:]))
+                return replace(kept, price=price, first=market.first)
+        return market.table(scarcity)
+
+    def _gain(self, jobs: Jobs, table: Patience, scarcity: Floats, market: Market) -> Floats:
+        """Shape (n,), g/kWh: the advantage of running now, the scarcity of this very slot left out.
+
+        A place that nobody else wants now is worth nothing, whatever was expected of the slot.
+        """
+        parts = jobs.rests.shape[1]
+        crowd = market.crowd
+        each = table.now(crowd.kind, crowd.runs, crowd.slack, crowd.rest).reshape(-1, parts).mean(axis=1)
+        gain = each / table.first + scarcity[0]
+        gain = np.where(each >= MUST / 2, MUST, gain)
+        floor = self.known.doubt
+        # A stop has to gain more than the forecast may err by; so has a change of what was answered last.
+        gain = gain + np.where(jobs.runs == 1, floor, 0.0)
+        keep = self.rules.keep * float(self.known.intensity.mean())
+        told_to_go = np.isfinite(jobs.planned) & (jobs.planned <= self.scene.now)
+        told_to_wait = jobs.planned > self.scene.now + self.scene.cycle
+        gain = gain + np.where(told_to_go, keep, 0.0) - np.where(told_to_wait & (gain < MUST), keep, 0.0)
+        if self._full(market):
+            return np.maximum(gain, keep)
+        return gain
+
+    def _full(self, market: Market) -> bool:
+        """Whether what cannot wait will fill the pool at some moment ahead."""
+        if not np.isfinite(market.units):
+            return False
+        crowd = market.crowd.merged(len(market.stop), market.shape)
+        moments = np.arange(1.0, market.shape.rest + 1)
+        cannot_wait = np.clip(moments - crowd.slack[:, None], 0.0, crowd.rest[:, None])
+        needed = crowd.units @ cannot_wait
+        return bool(np.any(needed > self.rules.full * market.units * moments))
+
+    def _chosen(self, jobs: Jobs, gain: Floats, market: Market) -> Floats:
+        """Shape (n,), whether each runs now."""
+        must = gain >= MUST / 2
+        stays = (jobs.runs == 1) & ((jobs.free == 0) | must)
+        tier = np.where(stays, 0, np.where(must, 1, 2))
+        equal = self.rules.equal * float(self.known.intensity.mean())
+        wish = np.where(must, jobs.slack, -np.round(gain / equal))
+        order = np.lexsort((jobs.ids, _turn(jobs), wish, tier))
+        may = (stays | must | (gain > 0)) & ((jobs.runs == 1) | (jobs.free == 1))
+        order = order[may[order]]
+        chosen = np.zeros(len(gain), dtype=bool)
+        chosen[order[_fitting(jobs.units[order], market.units)]] = True
+        return chosen | ((jobs.runs == 1) & (jobs.free == 0))
+
+    def _later(self, jobs: Jobs, gain: Floats, table: Patience) -> Floats:
+        """Shape (n,), Unix seconds: who would gain now goes into the queue behind those that were chosen."""
+        soon = self.scene.now + ONE_SECOND
+        slots = _first_gaining(jobs, table)
+        edge = (self.scene.now // self.rules.slot + slots) * self.rules.slot
+        latest = self.scene.now + jobs.slack * self.rules.slot
+        return np.where(gain > 0, soon, np.maximum(np.minimum(edge, latest), soon))
+
+
+def _wide(rests: Floats, other: Floats) -> Floats:
+    """Repeat columns where the other table has more of them."""
+    if rests.shape[1] == other.shape[1] or other.shape[1] < rests.shape[1]:
+        return rests
+    return np.repeat(rests, other.shape[1] // rests.shape[1], axis=1)
+
+
+def _of_one_kind(crowd: Crowd) -> Crowd:
+    return Crowd(np.zeros_like(crowd.kind), crowd.runs, crowd.slack, crowd.rest, crowd.units)
+
+
+def _turn(jobs: Jobs) -> Floats:
+    """Shape (n,): units that the owner has in the pool or, in the order of the queue, before this job."""
+    owner = jobs.owner - jobs.owner.min(initial=0)
+    has = np.bincount(owner, weights=jobs.units * jobs.runs, minlength=1) if len(owner) else np.zeros(1)
+    order = np.lexsort((jobs.ids, jobs.runs, owner))
+    waits = (jobs.units * (1 - jobs.runs))[order]
+    before = np.cumsum(waits) - waits
+    first = np.flatnonzero(np.diff(owner[order], prepend=-1))
+    base = np.repeat(before[first], np.diff(np.append(first, len(order))))
+    turn = np.empty(len(owner))
+    turn[order] = before - base + has[owner[order]]
+    return turn
+
+
+def _fitting(units: Floats, room: float) -> Ints:
+    """Indices of those that fit, in their order, each that does not being passed over."""
+    left = np.arange(len(units))
+    taken: list[Ints] = []
+    while len(left):
+        left = left[units[left] <= room + 1e-9]
+        fits = int(np.searchsorted(np.cumsum(units[left]), room + 1e-9, side="right"))
+        taken.append(left[:fits])
+        room -= float(units[left[:fits]].sum())
+        left = left[fits + 1 :]
+    return np.concatenate(taken) if taken else left
+
+
+def _first_gaining(jobs: Jobs, table: Patience) -> Ints:
+    """Shape (n,): the first slot from 1 on in which running would gain, if the job waits until then."""
+    rest, off = jobs.rests.mean(axis=1), np.zeros_like(jobs.runs)
+    found = np.zeros(len(rest), dtype=np.int64)
+    top, far = table.advantage.shape[-2] - 1, table.advantage.shape[-1] - 1
+    kind = np.minimum(jobs.kind, len(table.stop) - 1)
+    column = np.clip(np.ceil(rest), 1, far).astype(np.int64)
+    for slot in range(1, min(len(table.price), top + 1)):
+        row = np.clip(np.floor(jobs.slack - table.first - (slot - 1)), 0, top).astype(np.int64)
+        goes = (found == 0) & (table.advantage[slot, kind, off, row, column] > 0)
+        found[goes] = slot
+        if bool(found.all()):
+            break
+    return np.where(found == 0, min(len(table.price), top + 1), found)
