@@ -1,9 +1,9 @@
 """How many units a pool is expected to need in each slot, if everybody acts by the table of ``patience``.
 
-Jobs are poured onto the table's grid of (kind, waits or runs, slack, rest) and flow along it slot by slot: what
-runs loses rest, what waits loses slack, and jobs that are still to come flow in. So the work per slot does not
-depend on how many jobs there are. A job whose advantage is a tie belongs half to either side; that softness is
-what lets prices settle (``prices``), and says that a prediction is not certain to a gram.
+Jobs are poured onto the table's grid of (kind, waits or runs, slack, rest) and flow along it slot by slot:
+what runs loses rest, what waits loses slack, and jobs that are still to come flow in. So the work per slot
+does not depend on how many jobs there are. A job whose advantage is a tie belongs half to either side; that
+softness is what lets prices settle (``prices``), and says that a prediction is not certain to a gram.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ STEEPEST = 40.0  # e to the power of it is as good as certain
 
 @dataclass(frozen=True, eq=False)
 class Crowd:
-    """Jobs as columns of one length n, or as many of them as one likes: several rests of one job, each in part.
+    """Jobs as columns of one length n; a job may stand there several times, with each rest in part.
 
     Attributes:
         kind: shape (n,), by what a stop costs.
@@ -78,7 +78,9 @@ def expected(table: Patience, crowd: Crowd, inflow: Floats, softness: float) -> 
     share = likely(at_once.astype(np.float32), softness * table.first).astype(float)
     load[0] = float(share @ (crowd.units * np.minimum(1.0, crowd.rest / table.first)))
     inflow = inflow.astype(np.float32)
-    grid = _after_first(table, crowd, share, inflow.shape).astype(np.float32) + inflow * np.float32(table.first)
+    grid = _after_first(table, crowd, share, inflow.shape).astype(np.float32) + inflow * np.float32(
+        table.first
+    )
     for slot in range(1, len(load)):
         run = likely(table.advantage[slot], softness)
         run *= grid

@@ -1,18 +1,18 @@
 """What waiting is worth: the least emissions that are still to come, for every job that there could be.
 
-A job that may be paused has, at any moment, so much *rest* (of its run) and so much *slack* (waiting that it may
-still be asked for). In each slot it either runs, at that slot's price, or waits, for a slot's worth of slack;
-without slack it must run. The least cost from a slot t on is therefore
+A job that may be paused has, at any moment, so much *rest* (of its run) and so much *slack* (waiting that it
+may still be asked for). In each slot it either runs, at that slot's price, or waits, for a slot's worth of
+slack; without slack it must run. The least cost from a slot t on is therefore
 
     V(t, s, r) = min(p_t + V(t + 1, s, r - 1),  V(t + 1, s - 1, r))
 
 and *advantage* is how much dearer it is to wait in slot t than to run. One table serves all jobs of a pool,
-whoever they are: planning a hundred thousand of them is looking them up. A job that runs pays for a stop (work
-that is done again, a checkpoint that is loaded); for a job that cannot be stopped that price is infinite, and
-the same recursion then finds its best single start.
+whoever they are: planning a hundred thousand of them is looking them up. A job that runs pays for a stop
+(work that is done again, a checkpoint that is loaded); for a job that cannot be stopped that price is
+infinite, and the same recursion then finds its best single start.
 
-Prices are intensity plus what a unit of the pool is worth where it is scarce (``prices``), in g/kWh. Slack and
-rest count in slots; between whole numbers the table is interpolated.
+Prices are intensity plus what a unit of the pool is worth where it is scarce (``prices``), in g/kWh. Slack
+and rest count in slots; between whole numbers the table is interpolated.
 """
 
 from dataclasses import dataclass

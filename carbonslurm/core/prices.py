@@ -1,10 +1,12 @@
 """What a unit of a pool is worth in each slot: the price that keeps the crowd within the pool.
 
-Everybody's best hour is the same hour. So each slot has, on top of its intensity, a price of scarcity; where the
-crowd (``crowd``) would need more units than there are it rises, and where units are left over it falls back to
-zero. At the prices where both are still, each job can choose for itself and the choices fit together (they are
-the multipliers of the capacity in the linear programme that is the bound of docs/policies.md). The search is
-bounded by a count of iterations: more of them bring the prices closer.
+Everybody's best hour is the same hour. So each slot has, on top of its intensity, a price of scarcity; where
+the crowd (``crowd``) would need more units than there are it rises, and where units are left over it falls
+back to zero. At the prices where both are still, each job can choose for itself and the choices fit together
+(they are the multipliers of the capacity in the linear programme that is the bound of docs/policies.md). The
+search is bounded by a count of iterations: more of them bring the prices closer. As choices turn over all at
+once where two slots are nearly alike, prices swing around where they belong; the answer is the mean of the
+later half of them.
 
 No price needs to exceed the range of the intensities: for that much one may as well take the dirtiest hour.
 """
@@ -28,6 +30,7 @@ class Search:
         settling: after so many iterations a step is half as long.
         softness: of choices, as a share of the mean intensity.
         ceiling: of a price, as a multiple of the range of intensities.
+        spare: share of a pool that is kept for surprises: runs that last longer, jobs that nobody expected.
     """
 
     iterations: int = 12
@@ -35,6 +38,7 @@ class Search:
     settling: float = 10.0
     softness: float = 0.03
     ceiling: float = 1.5
+    spare: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +81,13 @@ def settle(market: Market, scarcity: Floats, search: Search) -> Floats:
         return np.zeros_like(scarcity)
     mean, spread = float(market.intensity.mean()), float(np.ptp(market.intensity))
     crowd = market.crowd.merged(len(market.stop), market.shape)
+    units = market.units * (1 - search.spare)
+    total, counted = np.zeros_like(scarcity), 0
     for iteration in range(search.iterations):
         load = expected(market.table(scarcity), crowd, market.inflow, search.softness * mean)
         stride = search.stride * mean / (1 + iteration / search.settling)
-        scarcity = np.clip(scarcity + stride * (load / market.units - 1), 0.0, search.ceiling * spread)
-    return scarcity
+        scarcity = np.clip(scarcity + stride * (load / units - 1), 0.0, search.ceiling * spread)
+        if 2 * iteration >= search.iterations:
+            units = market.units * (1 - search.spare)
+    total, counted = total + scarcity, counted + 1
+    return total / counted if counted else scarcity

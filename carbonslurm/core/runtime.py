@@ -1,12 +1,13 @@
 """How long a run will take, as a spread and not as one number, from the runs that have ended.
 
-Lengths have heavy tails: half of an owner's jobs may end within minutes and one in ten run for days, so that a
-job which has run for long is likely to run for long still. What is kept is therefore a survival curve (which
-share of runs lasts longer than x), estimated after Kaplan and Meier (1958) so that runs which have not ended
-count for as long as they have lasted: leaving them out would make the long ones too rare.
+Lengths have heavy tails: half of an owner's jobs may end within minutes and one in ten run for days, so that
+a job which has run for long is likely to run for long still. What is kept is therefore a survival curve
+(which share of runs lasts longer than x), estimated after Kaplan and Meier (1958) so that runs which have
+not ended count for as long as they have lasted: leaving them out would make the long ones too rare.
 
-An owner with few runs is judged by others, too. From the widest circle to the closest (a share of the limit, the
-partition, the account, the owner) each curve enters the next as so many runs' worth of evidence (``TRUST``).
+An owner with few runs is judged by others, too. From the widest circle to the closest (a share of the limit,
+the partition, the account, the owner) each curve enters the next as so many runs' worth of evidence
+(``TRUST``).
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from carbonslurm.core.forecast import Floats
 
 TRUST = 10.0  # runs: what the wider circle weighs in the closer one
 POINTS = 50  # as which it enters
+TINY = 1e-12
 SHORTEST = 60.0  # seconds: no rest is predicted shorter
 
 
@@ -61,14 +63,17 @@ class Survival:
             quantiles: shape (q,), between 0 and 1.
         """
         lengths, shares = self._known
-        left = shares[np.searchsorted(lengths, lasted, side="right") - 1]
-        wanted = left[:, None] * (1.0 - quantiles)
+        left = shares[np.searchsorted(lengths, lasted, side="right") - 1][:, None]
+        wanted = left * (1.0 - quantiles)
         place = np.searchsorted(-shares, -wanted)
-        inside = place < len(lengths)
+        inside = (place < len(lengths)) & (left > 0)
         found = lengths[np.minimum(place, len(lengths) - 1)]
-        last, end = float(shares[-1]), float(lengths[-1])
-        floor = np.minimum(left, last)[:, None] if last > 0 else left[:, None]
-        tail = np.maximum(end, lasted[:, None]) + self.scale * np.log(np.maximum(floor / wanted, 1.0))
+        # Beyond what has been seen: of those that are left there, or here if that is later, each e-th part.
+        there = np.minimum(left, shares[-1])
+        times = np.where(
+            (there > 0) & (wanted > 0), there / np.maximum(wanted, TINY), 1.0 / (1.0 - quantiles)
+        )
+        tail = np.maximum(lengths[-1], lasted[:, None]) + self.scale * np.log(np.maximum(times, 1.0))
         return np.maximum(np.where(inside, found, tail) - lasted[:, None], SHORTEST)
 
 

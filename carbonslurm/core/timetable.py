@@ -1,16 +1,17 @@
 """joint: all jobs of a pool placed together, against its room, with promises that hold under contention.
 
-1. Each job becomes a slack (waiting that may still be asked of it) and a few equally likely rests of its run.
-2. Prices of scarcity are searched for under which the crowd fits into the pool (``prices``), from those of the
-   last cycle. Jobs that will arrive are counted as those that came lately.
+1. Each job becomes a slack (waiting that may still be asked of it) and a few equally likely rests of its
+   run.
+2. Prices of scarcity are searched for under which the crowd fits into the pool (``prices``), from those of
+   the last cycle. Jobs that will arrive are counted as those that came lately.
 3. At these prices each job has an advantage of running now over waiting (``patience``). Whoever has no slack
-   left runs; then, in the order of advantage, whoever gains, as long as there is room. A running job that falls
-   short of a place, its stop paid, is stopped.
-4. Where the work that cannot wait will fill the pool at some moment ahead, nobody waits for carbon: a job may
-   wait only while all others can still keep their promises.
+   left runs; then, in the order of advantage, whoever gains, as long as there is room. A running job that
+   falls short of a place, its stop paid, is stopped.
+4. Where the work that cannot wait will fill the pool at some moment ahead, nobody waits for carbon: a job
+   may wait only while all others can still keep their promises.
 
-Among equals the owner with less in the pool goes first. What was answered last stands while a change gains less
-than a threshold. The same scene gives the same placement.
+Among equals the owner with less in the pool goes first. What was answered last stands while a change gains
+less than a threshold. The same scene gives the same placement.
 """
 
 from dataclasses import dataclass, field, replace
@@ -19,12 +20,16 @@ import numpy as np
 
 from carbonslurm.core.ahead import Ahead, ahead
 from carbonslurm.core.crowd import Crowd
+from carbonslurm.core.dates import start_slots
 from carbonslurm.core.forecast import Floats
+from carbonslurm.core.line import Flags, Jobs, fitting, turn
 from carbonslurm.core.patience import MUST, Patience, Shape
 from carbonslurm.core.prices import Market, Search, settle
+from carbonslurm.core.reasons import reasons
 from carbonslurm.core.scene import Arrivals, Ints, Placement, Scarcity, Scene, Stop
 
 ONE_SECOND = 1.0
+NO_FORECAST = "no usable forecast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Joint:
         full: a pool is taken for full when what cannot wait needs this share of it.
         keep: g/kWh as a share of the mean; what a change must gain.
         equal: likewise; advantages that differ by less are equals.
+        explain: whether to say why, job by job.
     """
 
     search: Search = field(default_factory=Search)
@@ -55,46 +61,7 @@ class Joint:
     full: float = 1.0
     keep: float = 0.005
     equal: float = 0.001
-
-
-@dataclass(frozen=True, eq=False)
-class Jobs:
-    """The jobs of one pool, waiting ones first: shape (n,), but for ``rests``; slots for all lengths.
-
-    Attributes:
-        place: index among the scene's waiting jobs, or its running ones.
-        runs: 1 where it runs.
-        kind: index into what a stop costs.
-        free: whether it may start, or be stopped, now.
-        slack: waiting that may still be asked.
-        rests: shape (n, q).
-        units: of the pool.
-        owner: a number for each owner.
-        planned: Unix seconds; NaN where nothing is.
-        ids: the scene's.
-    """
-
-    place: Ints
-    runs: Ints
-    kind: Ints
-    free: Ints
-    slack: Floats
-    rests: Floats
-    units: Floats
-    owner: Ints
-    planned: Floats
-    ids: Ints
-
-    def crowd(self) -> Crowd:
-        """Return each job as its rests, each in part."""
-        parts = self.rests.shape[1]
-        return Crowd(
-            np.repeat(self.kind, parts),
-            np.repeat(self.runs, parts),
-            np.repeat(self.slack, parts),
-            self.rests.ravel(),
-            np.repeat(self.units / parts, parts),
-        )
+    explain: bool = False
 
 
 def joint(scene: Scene, rules: Joint) -> Placement:
@@ -102,20 +69,26 @@ def joint(scene: Scene, rules: Joint) -> Placement:
     starts = np.full(len(scene.waiting.ids), np.nan)
     stops: list[Stop] = []
     prices = np.zeros((len(scene.room), rules.slots))
+    why = [NO_FORECAST] * len(starts) if rules.explain else []
     tables: list[Patience | None] = [None] * len(scene.room)
     since = scene.now // rules.slot * rules.slot
     found_at = scene.now
     for pool, series in enumerate(scene.forecasts):
-        known = None if series is None else ahead(series, scene.bands[pool], scene.now, rules.slot, rules.slots)
-        if known is None:
+        known = (
+            None if series is None else ahead(series, scene.bands[pool], scene.now, rules.slot, rules.slots)
+        )
+        if known is None or not _has_jobs(scene, pool):
             continue
         planned = _Pool(scene, rules, pool, known).planned()
         starts[planned.waiting] = planned.starts
         stops += planned.stops
         prices[pool, : len(planned.scarcity)] = planned.scarcity
         tables[pool] = planned.table
+        for place, line in zip(planned.waiting.tolist(), planned.reasons, strict=False):
+            why[place] = line
         found_at = planned.found_at
-    return Placement(starts, tuple(stops), Scarcity(since, rules.slot, prices, found_at, tuple(tables)))
+    found = Scarcity(since, rules.slot, prices, found_at, tuple(tables))
+    return Placement(starts, tuple(stops), found, tuple(why))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +101,7 @@ class _Planned:
     scarcity: Floats
     found_at: float
     table: Patience
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,12 +120,17 @@ class _Pool:
         table = self._table(market, scarcity, found_at)
         gain = self._gain(jobs, table, scarcity, market)
         chosen = self._chosen(jobs, gain, market)
+        slots = start_slots(jobs, chosen, table, scarcity, market.units, self._equal)
         waiting = jobs.runs == 0
-        starts = np.where(chosen, self.scene.now, self._later(jobs, gain, table))[waiting]
+        starts = np.where(chosen, self.scene.now, self._later(jobs, gain, slots))[waiting]
+        why = ()
+        if self.rules.explain:
+            flags = (gain >= MUST / 2, gain > -self._equal, chosen, slots)
+            why = reasons(*(flag[waiting] for flag in flags), market.intensity, scarcity)
         stopped = np.flatnonzero((jobs.runs == 1) & ~chosen)
         resume = self.scene.now + max(self.scene.cycle, ONE_SECOND)
         stops = [Stop(int(jobs.ids[index]), resume) for index in stopped]
-        return _Planned(jobs.place[waiting], starts, stops, scarcity, found_at, table)
+        return _Planned(jobs.place[waiting], starts, stops, scarcity, found_at, table, why)
 
     def _jobs(self) -> Jobs:
         scene, slot, stop = self.scene, self.rules.slot, self.scene.stop
@@ -211,9 +190,9 @@ class _Pool:
         """The last prices, moved on to this slot; searched for anew once they are old."""
         last, rules, count = self.scene.scarcity, self.rules, len(market.intensity)
         scarcity = np.zeros(count)
-        if last is None or last.slot != rules.slot:
+        if last is None or last.slot != rules.slot or last.tables[self.pool] is None:
             return settle(market, scarcity, rules.search), self.scene.now
-        past = int(round((self.scene.now // rules.slot * rules.slot - last.since) / rules.slot))
+        past = round((self.scene.now // rules.slot * rules.slot - last.since) / rules.slot)
         kept = last.g_per_kwh[self.pool][past:][:count] if past >= 0 else scarcity[:0]
         scarcity[: len(kept)] = kept
         if self.scene.now - last.found_at < rules.every and past == 0:
@@ -225,7 +204,12 @@ class _Pool:
         last = self.scene.scarcity
         if last is not None and last.found_at == found_at and found_at < self.scene.now:
             kept = last.tables[self.pool]
-            fits = kept is not None and kept.shape == market.shape and np.array_equal(kept.price[1:], (market.intensity + scarcity)[1:]) and np.array_equal(kept.stop, market.stop)
+            fits = (
+                kept is not None
+                and kept.shape == market.shape
+                and np.array_equal(kept.price[1:], (market.intensity + scarcity)[1:])
+                and np.array_equal(kept.stop, market.stop)
+            )
             if kept is not None and fits:
                 price = np.concatenate(((market.intensity + scarcity)[:1], kept.price[1:]))
                 return replace(kept, price=price, first=market.first)
@@ -262,27 +246,35 @@ class _Pool:
         needed = crowd.units @ cannot_wait
         return bool(np.any(needed > self.rules.full * market.units * moments))
 
-    def _chosen(self, jobs: Jobs, gain: Floats, market: Market) -> Floats:
+    def _chosen(self, jobs: Jobs, gain: Floats, market: Market) -> Flags:
         """Shape (n,), whether each runs now."""
         must = gain >= MUST / 2
         stays = (jobs.runs == 1) & ((jobs.free == 0) | must)
         tier = np.where(stays, 0, np.where(must, 1, 2))
-        equal = self.rules.equal * float(self.known.intensity.mean())
+        equal = self._equal
         wish = np.where(must, jobs.slack, -np.round(gain / equal))
-        order = np.lexsort((jobs.ids, _turn(jobs), wish, tier))
-        may = (stays | must | (gain > 0)) & ((jobs.runs == 1) | (jobs.free == 1))
+        order = np.lexsort((jobs.ids, turn(jobs), wish, tier))
+        may = (stays | must | (gain > -equal)) & ((jobs.runs == 1) | (jobs.free == 1))
         order = order[may[order]]
         chosen = np.zeros(len(gain), dtype=bool)
-        chosen[order[_fitting(jobs.units[order], market.units)]] = True
+        chosen[order[fitting(jobs.units[order], market.units)]] = True
         return chosen | ((jobs.runs == 1) & (jobs.free == 0))
 
-    def _later(self, jobs: Jobs, gain: Floats, table: Patience) -> Floats:
+    def _later(self, jobs: Jobs, gain: Floats, slots: Ints) -> Floats:
         """Shape (n,), Unix seconds: who would gain now goes into the queue behind those that were chosen."""
         soon = self.scene.now + ONE_SECOND
-        slots = _first_gaining(jobs, table)
         edge = (self.scene.now // self.rules.slot + slots) * self.rules.slot
         latest = self.scene.now + jobs.slack * self.rules.slot
-        return np.where(gain > 0, soon, np.maximum(np.minimum(edge, latest), soon))
+        return np.where(gain > -self._equal, soon, np.maximum(np.minimum(edge, latest), soon))
+
+    @property
+    def _equal(self) -> float:
+        """What makes no difference, in g/kWh."""
+        return self.rules.equal * float(self.known.intensity.mean())
+
+
+def _has_jobs(scene: Scene, pool: int) -> bool:
+    return bool((scene.waiting.pool == pool).any() or (scene.running.pool == pool).any())
 
 
 def _wide(rests: Floats, other: Floats) -> Floats:
@@ -294,46 +286,3 @@ def _wide(rests: Floats, other: Floats) -> Floats:
 
 def _of_one_kind(crowd: Crowd) -> Crowd:
     return Crowd(np.zeros_like(crowd.kind), crowd.runs, crowd.slack, crowd.rest, crowd.units)
-
-
-def _turn(jobs: Jobs) -> Floats:
-    """Shape (n,): units that the owner has in the pool or, in the order of the queue, before this job."""
-    owner = jobs.owner - jobs.owner.min(initial=0)
-    has = np.bincount(owner, weights=jobs.units * jobs.runs, minlength=1) if len(owner) else np.zeros(1)
-    order = np.lexsort((jobs.ids, jobs.runs, owner))
-    waits = (jobs.units * (1 - jobs.runs))[order]
-    before = np.cumsum(waits) - waits
-    first = np.flatnonzero(np.diff(owner[order], prepend=-1))
-    base = np.repeat(before[first], np.diff(np.append(first, len(order))))
-    turn = np.empty(len(owner))
-    turn[order] = before - base + has[owner[order]]
-    return turn
-
-
-def _fitting(units: Floats, room: float) -> Ints:
-    """Indices of those that fit, in their order, each that does not being passed over."""
-    left = np.arange(len(units))
-    taken: list[Ints] = []
-    while len(left):
-        left = left[units[left] <= room + 1e-9]
-        fits = int(np.searchsorted(np.cumsum(units[left]), room + 1e-9, side="right"))
-        taken.append(left[:fits])
-        room -= float(units[left[:fits]].sum())
-        left = left[fits + 1 :]
-    return np.concatenate(taken) if taken else left
-
-
-def _first_gaining(jobs: Jobs, table: Patience) -> Ints:
-    """Shape (n,): the first slot from 1 on in which running would gain, if the job waits until then."""
-    rest, off = jobs.rests.mean(axis=1), np.zeros_like(jobs.runs)
-    found = np.zeros(len(rest), dtype=np.int64)
-    top, far = table.advantage.shape[-2] - 1, table.advantage.shape[-1] - 1
-    kind = np.minimum(jobs.kind, len(table.stop) - 1)
-    column = np.clip(np.ceil(rest), 1, far).astype(np.int64)
-    for slot in range(1, min(len(table.price), top + 1)):
-        row = np.clip(np.floor(jobs.slack - table.first - (slot - 1)), 0, top).astype(np.int64)
-        goes = (found == 0) & (table.advantage[slot, kind, off, row, column] > 0)
-        found[goes] = slot
-        if bool(found.all()):
-            break
-    return np.where(found == 0, min(len(table.price), top + 1), found)

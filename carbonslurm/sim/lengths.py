@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from carbonslurm.core.forecast import Floats
-from carbonslurm.errors import UsageError
 from carbonslurm.core.runtime import Runs, assumed, learned
+from carbonslurm.errors import UsageError
 from carbonslurm.sim.trace import Trace
 
 ASSUMED = 4 * 3600.0  # of a job of which nothing is known, as policy.assumed_length of the configuration
