@@ -52,7 +52,8 @@ class Crowd:
         place = ((self.kind * 2 + self.runs) * (shape.slack + 1) + i) * wide + j
         places = np.concatenate((place, place + 1, place + wide, place + wide + 1))
         shares = np.concatenate(((1 - x) * (1 - y), (1 - x) * y, x * (1 - y), x * y)) * np.tile(self.units, 4)
-        return np.bincount(places, weights=shares, minlength=int(np.prod(size))).reshape(size)
+        grid = np.bincount(places, weights=shares, minlength=int(np.prod(size)))
+        return np.asarray(grid.reshape(size), dtype=float)
 
 
 def likely(gain: Table, softness: float) -> Table:

@@ -21,6 +21,7 @@ class Jobs:
         runs: 1 where it runs.
         kind: index into what a stop costs.
         free: whether it may start, or be stopped, now.
+        fresh: whether it was never stopped.
         slack: waiting that may still be asked.
         rests: shape (n, q).
         units: of the pool.
@@ -33,6 +34,7 @@ class Jobs:
     runs: Ints
     kind: Ints
     free: Flags
+    fresh: Flags
     slack: Floats
     rests: Floats
     units: Floats
@@ -40,13 +42,13 @@ class Jobs:
     planned: Floats
     ids: Ints
 
-    def crowd(self) -> Crowd:
-        """Return each job as its rests, each in part."""
+    def crowd(self, reserve: float) -> Crowd:
+        """Return each job as its rests, each in part; so much of the slack of each is kept back."""
         parts = self.rests.shape[1]
         return Crowd(
             np.repeat(self.kind, parts),
             np.repeat(self.runs, parts),
-            np.repeat(self.slack, parts),
+            np.repeat(np.maximum(self.slack - reserve, 0.0), parts),
             self.rests.ravel(),
             np.repeat(self.units / parts, parts),
         )

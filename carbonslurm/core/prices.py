@@ -30,15 +30,13 @@ class Search:
         settling: after so many iterations a step is half as long.
         softness: of choices, as a share of the mean intensity.
         ceiling: of a price, as a multiple of the range of intensities.
-        spare: share of a pool that is kept for surprises: runs that last longer, jobs that nobody expected.
     """
 
-    iterations: int = 12
+    iterations: int = 20
     stride: float = 0.3
     settling: float = 10.0
-    softness: float = 0.03
-    ceiling: float = 1.5
-    spare: float = 0.0
+    softness: float = 0.06
+    ceiling: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +79,11 @@ def settle(market: Market, scarcity: Floats, search: Search) -> Floats:
         return np.zeros_like(scarcity)
     mean, spread = float(market.intensity.mean()), float(np.ptp(market.intensity))
     crowd = market.crowd.merged(len(market.stop), market.shape)
-    units = market.units * (1 - search.spare)
     total, counted = np.zeros_like(scarcity), 0
     for iteration in range(search.iterations):
         load = expected(market.table(scarcity), crowd, market.inflow, search.softness * mean)
         stride = search.stride * mean / (1 + iteration / search.settling)
-        scarcity = np.clip(scarcity + stride * (load / units - 1), 0.0, search.ceiling * spread)
+        scarcity = np.clip(scarcity + stride * (load / market.units - 1), 0.0, search.ceiling * spread)
         if 2 * iteration >= search.iterations:
-            units = market.units * (1 - search.spare)
-    total, counted = total + scarcity, counted + 1
+            total, counted = total + scarcity, counted + 1
     return total / counted if counted else scarcity

@@ -44,6 +44,8 @@ class Joint:
         slots: at most so many are looked at.
         slack: slots; the longest slack that is told from longer ones.
         rest: slots; the longest rest likewise.
+        reserve: slots; so much of its slack no job gives away for carbon, so that it can make room for one
+            that may wait no longer.
         busiest: jobs to come are expected to need at most this share of a pool.
         full: a pool is taken for full when what cannot wait needs this share of it.
         keep: g/kWh as a share of the mean; what a change must gain.
@@ -57,7 +59,8 @@ class Joint:
     slots: int = 96
     slack: int = 48
     rest: int = 48
-    busiest: float = 0.9
+    reserve: float = 0.5
+    busiest: float = 0.75
     full: float = 1.0
     keep: float = 0.005
     equal: float = 0.001
@@ -123,10 +126,10 @@ class _Pool:
         slots = start_slots(jobs, chosen, table, scarcity, market.units, self._equal)
         waiting = jobs.runs == 0
         starts = np.where(chosen, self.scene.now, self._later(jobs, gain, slots))[waiting]
-        why = ()
+        why: tuple[str, ...] = ()
         if self.rules.explain:
-            flags = (gain >= MUST / 2, gain > -self._equal, chosen, slots)
-            why = reasons(*(flag[waiting] for flag in flags), market.intensity, scarcity)
+            must, wishes = gain[waiting] >= MUST / 2, gain[waiting] > -self._equal
+            why = reasons(must, wishes, chosen[waiting], slots[waiting], market.intensity, scarcity)
         stopped = np.flatnonzero((jobs.runs == 1) & ~chosen)
         resume = self.scene.now + max(self.scene.cycle, ONE_SECOND)
         stops = [Stop(int(jobs.ids[index]), resume) for index in stopped]
@@ -148,7 +151,8 @@ class _Pool:
             place=np.concatenate((here, there)),
             runs=runs,
             kind=(stops >= stop.max_stops).astype(np.int64),
-            free=np.concatenate((wait.earliest[here] <= scene.now, run.can_stop[there])),
+            free=np.concatenate((wait.earliest[here] <= scene.now, run.can_stop[there])).astype(bool),
+            fresh=stops == 0,
             slack=np.maximum(slack / slot - again * runs, 0.0),
             rests=rests / slot,
             units=np.concatenate((wait.units[here], run.units[there])),
@@ -167,7 +171,7 @@ class _Pool:
         shape = Shape(int(np.clip(np.ceil(longest), 1, rules.slack)), rules.rest)
         stops = np.array([again, np.inf])[np.unique(jobs.kind)]
         kinds = len(stops)
-        crowd = jobs.crowd() if kinds > 1 else _of_one_kind(jobs.crowd())
+        crowd = jobs.crowd(rules.reserve) if kinds > 1 else _of_one_kind(jobs.crowd(rules.reserve))
         room = float(self.scene.room[self.pool])
         inflow = np.zeros((kinds, 2, shape.slack + 1, shape.rest + 1))
         if arrivals is not None and np.isfinite(room):
@@ -233,8 +237,8 @@ class _Pool:
         told_to_wait = jobs.planned > self.scene.now + self.scene.cycle
         gain = gain + np.where(told_to_go, keep, 0.0) - np.where(told_to_wait & (gain < MUST), keep, 0.0)
         if self._full(market):
-            return np.maximum(gain, keep)
-        return gain
+            gain = np.maximum(gain, keep)
+        return np.asarray(gain, dtype=float)
 
     def _full(self, market: Market) -> bool:
         """Whether what cannot wait will fill the pool at some moment ahead."""
@@ -248,17 +252,19 @@ class _Pool:
 
     def _chosen(self, jobs: Jobs, gain: Floats, market: Market) -> Flags:
         """Shape (n,), whether each runs now."""
-        must = gain >= MUST / 2
-        stays = (jobs.runs == 1) & ((jobs.free == 0) | must)
-        tier = np.where(stays, 0, np.where(must, 1, 2))
-        equal = self._equal
+        must, equal = gain >= MUST / 2, self._equal
+        spent = jobs.slack * self.rules.slot <= self.scene.cycle
+        running = jobs.runs == 1
+        stays = running & (~jobs.free | spent)
+        fresh = spent & ~running & jobs.fresh
+        tier = np.select([stays, fresh, spent, running & must, must], [0, 1, 2, 3, 4], 5)
         wish = np.where(must, jobs.slack, -np.round(gain / equal))
         order = np.lexsort((jobs.ids, turn(jobs), wish, tier))
-        may = (stays | must | (gain > -equal)) & ((jobs.runs == 1) | (jobs.free == 1))
+        may = (stays | must | spent | (gain > -equal)) & (running | jobs.free)
         order = order[may[order]]
         chosen = np.zeros(len(gain), dtype=bool)
         chosen[order[fitting(jobs.units[order], market.units)]] = True
-        return chosen | ((jobs.runs == 1) & (jobs.free == 0))
+        return np.asarray(chosen | (running & ~jobs.free))
 
     def _later(self, jobs: Jobs, gain: Floats, slots: Ints) -> Floats:
         """Shape (n,), Unix seconds: who would gain now goes into the queue behind those that were chosen."""
