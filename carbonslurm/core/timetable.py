@@ -7,8 +7,8 @@
 3. At these prices each job has an advantage of running now over waiting (``patience``). Whoever has no slack
    left runs; then, in the order of advantage, whoever gains, as long as there is room. A running job that
    falls short of a place, its stop paid, is stopped.
-4. Where the work that cannot wait will fill the pool at some moment ahead, nobody waits for carbon: a job
-   may wait only while all others can still keep their promises.
+4. Where the work that cannot wait will nearly fill the pool up to some moment ahead, nobody waits for
+   carbon: jobs run as long as there is room, least slack first.
 
 Among equals the owner with less in the pool goes first. What was answered last stands while a change gains
 less than a threshold. The same scene gives the same placement.
@@ -44,8 +44,8 @@ class Joint:
         slots: at most so many are looked at.
         slack: slots; the longest slack that is told from longer ones.
         rest: slots; the longest rest likewise.
-        reserve: slots; so much of its slack no job gives away for carbon, so that it can make room for one
-            that may wait no longer.
+        reserve: slots; so much of its slack no job gives away for carbon, so that it can make room for one that
+            may wait no longer.
         busiest: jobs to come are expected to need at most this share of a pool.
         full: a pool is taken for full when what cannot wait needs this share of it.
         keep: g/kWh as a share of the mean; what a change must gain.
@@ -59,9 +59,9 @@ class Joint:
     slots: int = 96
     slack: int = 48
     rest: int = 48
-    reserve: float = 0.5
-    busiest: float = 0.75
-    full: float = 1.0
+    reserve: float = 0.0
+    busiest: float = 0.9
+    full: float = 0.9
     keep: float = 0.005
     equal: float = 0.001
     explain: bool = False
@@ -121,8 +121,11 @@ class _Pool:
         market = self._market(jobs)
         scarcity, found_at = self._scarcity(market)
         table = self._table(market, scarcity, found_at)
-        gain = self._gain(jobs, table, scarcity, market)
-        chosen = self._chosen(jobs, gain, market)
+        gain = self._gain(jobs, table, scarcity, market.crowd)
+        full = self._full(market)
+        if full:
+            gain = np.maximum(gain, self._equal)
+        chosen = self._chosen(jobs, gain, market.units, full=full)
         slots = start_slots(jobs, chosen, table, scarcity, market.units, self._equal)
         waiting = jobs.runs == 0
         starts = np.where(chosen, self.scene.now, self._later(jobs, gain, slots))[waiting]
@@ -219,13 +222,12 @@ class _Pool:
                 return replace(kept, price=price, first=market.first)
         return market.table(scarcity)
 
-    def _gain(self, jobs: Jobs, table: Patience, scarcity: Floats, market: Market) -> Floats:
+    def _gain(self, jobs: Jobs, table: Patience, scarcity: Floats, crowd: Crowd) -> Floats:
         """Shape (n,), g/kWh: the advantage of running now, the scarcity of this very slot left out.
 
         A place that nobody else wants now is worth nothing, whatever was expected of the slot.
         """
         parts = jobs.rests.shape[1]
-        crowd = market.crowd
         each = table.now(crowd.kind, crowd.runs, crowd.slack, crowd.rest).reshape(-1, parts).mean(axis=1)
         gain = each / table.first + scarcity[0]
         gain = np.where(each >= MUST / 2, MUST, gain)
@@ -236,8 +238,6 @@ class _Pool:
         told_to_go = np.isfinite(jobs.planned) & (jobs.planned <= self.scene.now)
         told_to_wait = jobs.planned > self.scene.now + self.scene.cycle
         gain = gain + np.where(told_to_go, keep, 0.0) - np.where(told_to_wait & (gain < MUST), keep, 0.0)
-        if self._full(market):
-            gain = np.maximum(gain, keep)
         return np.asarray(gain, dtype=float)
 
     def _full(self, market: Market) -> bool:
@@ -250,7 +250,7 @@ class _Pool:
         needed = crowd.units @ cannot_wait
         return bool(np.any(needed > self.rules.full * market.units * moments))
 
-    def _chosen(self, jobs: Jobs, gain: Floats, market: Market) -> Flags:
+    def _chosen(self, jobs: Jobs, gain: Floats, room: float, *, full: bool) -> Flags:
         """Shape (n,), whether each runs now."""
         must, equal = gain >= MUST / 2, self._equal
         spent = jobs.slack * self.rules.slot <= self.scene.cycle
@@ -259,11 +259,13 @@ class _Pool:
         fresh = spent & ~running & jobs.fresh
         tier = np.select([stays, fresh, spent, running & must, must], [0, 1, 2, 3, 4], 5)
         wish = np.where(must, jobs.slack, -np.round(gain / equal))
+        if full:  # a run that goes on is worth an hour: two jobs of one slack must not take turns
+            wish = jobs.slack - np.where(running & ~must, 1.0, 0.0)
         order = np.lexsort((jobs.ids, turn(jobs), wish, tier))
         may = (stays | must | spent | (gain > -equal)) & (running | jobs.free)
         order = order[may[order]]
         chosen = np.zeros(len(gain), dtype=bool)
-        chosen[order[fitting(jobs.units[order], market.units)]] = True
+        chosen[order[fitting(jobs.units[order], room)]] = True
         return np.asarray(chosen | (running & ~jobs.free))
 
     def _later(self, jobs: Jobs, gain: Floats, slots: Ints) -> Floats:
