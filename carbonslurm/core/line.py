@@ -42,13 +42,13 @@ class Jobs:
     planned: Floats
     ids: Ints
 
-    def crowd(self, reserve: float) -> Crowd:
-        """Return each job as its rests, each in part; so much of the slack of each is kept back."""
+    def crowd(self) -> Crowd:
+        """Return each job as its rests, each in part."""
         parts = self.rests.shape[1]
         return Crowd(
             np.repeat(self.kind, parts),
             np.repeat(self.runs, parts),
-            np.repeat(np.maximum(self.slack - reserve, 0.0), parts),
+            np.repeat(self.slack, parts),
             self.rests.ravel(),
             np.repeat(self.units / parts, parts),
         )

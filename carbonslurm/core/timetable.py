@@ -44,9 +44,8 @@ class Joint:
         slots: at most so many are looked at.
         slack: slots; the longest slack that is told from longer ones.
         rest: slots; the longest rest likewise.
-        reserve: slots; so much of its slack no job gives away for carbon, so that it can make room for one that
-            may wait no longer.
-        busiest: jobs to come are expected to need at most this share of a pool.
+        usual: jobs to come are expected to need at most this share of a pool: no rush lasts.
+        caution: how much more where lengths are not known, for each standard deviation that equals the mean.
         full: a pool is taken for full when what cannot wait needs this share of it.
         keep: g/kWh as a share of the mean; what a change must gain.
         equal: likewise; advantages that differ by less are equals.
@@ -59,8 +58,8 @@ class Joint:
     slots: int = 96
     slack: int = 48
     rest: int = 48
-    reserve: float = 0.0
-    busiest: float = 0.9
+    usual: float = 0.75
+    caution: float = 0.25
     full: float = 0.9
     keep: float = 0.005
     equal: float = 0.001
@@ -174,7 +173,7 @@ class _Pool:
         shape = Shape(int(np.clip(np.ceil(longest), 1, rules.slack)), rules.rest)
         stops = np.array([again, np.inf])[np.unique(jobs.kind)]
         kinds = len(stops)
-        crowd = jobs.crowd(rules.reserve) if kinds > 1 else _of_one_kind(jobs.crowd(rules.reserve))
+        crowd = jobs.crowd() if kinds > 1 else _of_one_kind(jobs.crowd())
         room = float(self.scene.room[self.pool])
         inflow = np.zeros((kinds, 2, shape.slack + 1, shape.rest + 1))
         if arrivals is not None and np.isfinite(room):
@@ -188,7 +187,9 @@ class _Pool:
         parts = rests.shape[1]
         units = np.repeat(arrivals.units[here] / parts, parts) * (slot / max(arrivals.span, slot))
         work = float(units @ rests.ravel())
-        units *= min(1.0, self.rules.busiest * room / work) if work > 0 else 1.0
+        unsure = float(units @ np.repeat(rests.std(axis=1), parts)) / max(work, ONE_SECOND)
+        most = min(self.rules.usual * (1 + self.rules.caution * unsure), 1.0)
+        units *= min(1.0, most * room / work) if work > 0 else 1.0
         slack = np.repeat(np.maximum(arrivals.slack[here] / slot - 0.5, 0.0), parts)
         none = np.zeros(len(units), dtype=np.int64)
         return Crowd(none, none, slack, rests.ravel(), units).poured(kinds, shape)
