@@ -60,7 +60,7 @@ class Joint:
     rest: int = 48
     usual: float = 0.75
     caution: float = 0.25
-    full: float = 0.9
+    full: float = 0.85
     keep: float = 0.005
     equal: float = 0.001
     explain: bool = False
