@@ -55,7 +55,7 @@ class Joint:
     search: Search = field(default_factory=Search)
     every: float = 3600.0
     slot: float = 3600.0
-    slots: int = 96
+    slots: int = 48
     slack: int = 48
     rest: int = 48
     usual: float = 0.75
