@@ -15,6 +15,7 @@ from carbonslurm.errors import UsageError
 from carbonslurm.sim.trace import Trace
 
 ASSUMED = 4 * 3600.0  # of a job of which nothing is known, as policy.assumed_length of the configuration
+REMEMBERED = 1000  # runs of a class: the past that a survival curve is made of
 OUTLIVED = 0.1  # of what it has lasted: the rest of a run that outlived its prediction
 SHORTEST = 60.0  # seconds
 QUANTILES = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
@@ -70,7 +71,7 @@ class Spread:
 
     def __init__(self, guess: Lengths, trace: Trace) -> None:
         self._guess, self._trace = guess, trace
-        self._ended: dict[bool, list[float]] = {False: [], True: []}
+        self._ended: dict[bool, deque[float]] = {short: deque(maxlen=REMEMBERED) for short in (False, True)}
 
     def of(self, job: int) -> float:
         """Return the guess."""
