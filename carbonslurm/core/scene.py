@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carbonslurm.core.forecast import Band, Floats, Series
+from carbonslurm.core.patience import Patience
 
 Ints = npt.NDArray[np.int64]
 
@@ -28,8 +29,9 @@ class WaitingJobs:
         ids: shape (n,), what names a job between cycles.
         arrived: shape (n,), since when it waits.
         earliest: shape (n,), the first moment it may start, never before now.
-        latest: shape (n,), the last moment at which it was promised to start; before now where the promise
-            is broken already, equal to ``earliest`` for a job that is not flexible.
+        latest: shape (n,), the last moment at which it was promised to start, or to start again: later by
+            the work that is done already, so that all its waiting counts together. Before now where the
+            promise is broken already, equal to ``earliest`` for a job that is not flexible.
         length: shape (n,), what is left of its run as predicted, with the time to load its checkpoint.
         longest: shape (n,), likewise, pessimistic: its time limit where it has one, else as ``length``.
         units: shape (n,), what it occupies of its pool.
@@ -37,6 +39,8 @@ class WaitingJobs:
         owner: shape (n,), a number for each owner.
         planned: shape (n,), the start that was answered last; NaN where it is new.
         stops: shape (n,), how often it was stopped.
+        rests: shape (n, q), what is left of its run as equally likely lengths; one column repeats ``length``
+            where nothing more is known.
     """
 
     ids: Ints
@@ -50,6 +54,7 @@ class WaitingJobs:
     owner: Ints
     planned: Floats
     stops: Ints
+    rests: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +66,13 @@ class RunningJobs:
         started: shape (n,), when this run began.
         rest: shape (n,), what is left of it as predicted, above zero: a run that outlived its prediction has
             some share of its elapsed time left.
-        latest: shape (n,), the last moment at which it may start again if it is stopped.
+        latest: shape (n,), the last moment at which it may start again if it is stopped now.
         units: shape (n,).
         pool: shape (n,).
         owner: shape (n,).
         stops: shape (n,), how often it was stopped.
-        can_stop: shape (n,), whether it can be stopped at all.
+        can_stop: shape (n,), whether it can be stopped now.
+        rests: shape (n, q), see WaitingJobs.
     """
 
     ids: Ints
@@ -78,6 +84,7 @@ class RunningJobs:
     owner: Ints
     stops: Ints
     can_stop: npt.NDArray[np.bool_]
+    rests: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,44 @@ class StopCost:
 
 
 @dataclass(frozen=True, eq=False)
+class Arrivals:
+    """What came lately, and so may be expected to come: shape (n,) each, but for ``rests``, shape (n, q).
+
+    Attributes:
+        span: seconds in which these jobs came.
+        slack: seconds that each could wait at its arrival.
+        rests: seconds, equally likely lengths.
+        units: of its pool.
+        pool: index into the scene's pools.
+    """
+
+    span: float
+    slack: Floats
+    rests: Floats
+    units: Floats
+    pool: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Scarcity:
+    """What a unit of each pool was found to be worth on top of its intensity.
+
+    Attributes:
+        since: where the first slot begins, Unix seconds.
+        slot: seconds.
+        g_per_kwh: shape (p, t).
+        found_at: the moment of the search.
+        tables: p of them, what waiting is worth at these prices; None where none was needed.
+    """
+
+    since: float
+    slot: float
+    g_per_kwh: Floats
+    found_at: float
+    tables: tuple[Patience | None, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Scene:
     """Everything that may be known at one moment.
 
@@ -110,6 +155,8 @@ class Scene:
         bands: p of them, how sure each forecast is; None where nobody says.
         stop: what a stop costs.
         cycle: how long until it is asked again.
+        arrivals: what came lately; None where nobody knows.
+        scarcity: what the last placement found; None before.
     """
 
     now: float
@@ -120,6 +167,8 @@ class Scene:
     bands: tuple[Band | None, ...]
     stop: StopCost
     cycle: float
+    arrivals: Arrivals | None = None
+    scarcity: Scarcity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +187,14 @@ class Placement:
         starts: shape (n,), aligned with the scene's waiting jobs; at or before now is at once. NaN leaves a
             job to the queue: it starts when there is room, in its order.
         stops: of running jobs.
+        scarcity: for the next scene.
+        reasons: why each waiting job starts then, one line each; empty where nobody says.
     """
 
     starts: Floats
     stops: tuple[Stop, ...] = field(default=())
+    scarcity: Scarcity | None = None
+    reasons: tuple[str, ...] = field(default=())
 
 
 Planner = Callable[[Scene], Placement]

@@ -18,7 +18,7 @@ from math import isnan
 import numpy as np
 
 from carbonslurm.core.forecast import Floats
-from carbonslurm.core.scene import Ints
+from carbonslurm.core.scene import Ints, Scarcity
 from carbonslurm.errors import DataError
 from carbonslurm.sim.lengths import Lengths
 from carbonslurm.sim.life import NEVER, Life, State
@@ -108,6 +108,7 @@ class Engine:
         self._runs: list[tuple[int, float, float]] = []
         self._ended = 0
         self._cycle_at = NEVER
+        self._scarcity: Scarcity | None = None
         self._stage = Stage(
             trace=self.trace,
             pool_of=np.array(self.pool_of, dtype=np.int64),
@@ -342,7 +343,9 @@ class Engine:
         waiting = sorted(job for job in self._alive if self.lives[job].state is not State.RUNNING)
         running = sorted(job for job in self._alive if self.lives[job].state is State.RUNNING)
         if planner is not None and (waiting or (running and self.strategy.stops)):
-            placement = planner(self._stage.scene(self.now, self.lives, waiting, running))
+            scene = self._stage.scene(self.now, self.lives, waiting, running, self._scarcity)
+            placement = planner(scene)
+            self._scarcity = placement.scarcity
             for job, start in zip(waiting, placement.starts.tolist(), strict=True):
                 self._plan(job, start)
             for stop in placement.stops:

@@ -10,10 +10,15 @@ from typing import Protocol
 import numpy as np
 
 from carbonslurm.core.forecast import Floats
+from carbonslurm.core.runtime import Runs, assumed, learned
 from carbonslurm.errors import UsageError
 from carbonslurm.sim.trace import Trace
 
 ASSUMED = 4 * 3600.0  # of a job of which nothing is known, as policy.assumed_length of the configuration
+REMEMBERED = 1000  # runs of a class: the past that a survival curve is made of
+OUTLIVED = 0.1  # of what it has lasted: the rest of a run that outlived its prediction
+SHORTEST = 60.0  # seconds
+QUANTILES = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 LAST_RUNS = 2  # Tsafrir, Etsion and Feitelson 2007: the mean of the user's last two runs predicts best
 
 
@@ -26,6 +31,10 @@ class Lengths(Protocol):
 
     def many(self, jobs: list[int]) -> Floats:
         """Return likewise for several."""
+        ...
+
+    def rests(self, jobs: list[int], worked: Floats) -> Floats:
+        """Shape (k, q), seconds: equally likely rests of jobs that have done so much, in as many columns."""
         ...
 
     def ended(self, job: int) -> None:
@@ -48,8 +57,47 @@ class Known:
         """Return the predicted lengths."""
         return self._array[jobs]
 
+    def rests(self, jobs: list[int], worked: Floats) -> Floats:
+        """Return the one rest that is known."""
+        left = self._array[jobs] - worked
+        return np.maximum(left, np.maximum(OUTLIVED * worked, SHORTEST))[:, None]
+
     def ended(self, job: int) -> None:
         """Learn nothing."""
+
+
+class Spread:
+    """A guess, and the spread of lengths around it that the ended runs of its class have shown."""
+
+    def __init__(self, guess: Lengths, trace: Trace) -> None:
+        self._guess, self._trace = guess, trace
+        self._ended: dict[bool, deque[float]] = {short: deque(maxlen=REMEMBERED) for short in (False, True)}
+
+    def of(self, job: int) -> float:
+        """Return the guess."""
+        return self._guess.of(job)
+
+    def many(self, jobs: list[int]) -> Floats:
+        """Return the guesses."""
+        return self._guess.many(jobs)
+
+    def rests(self, jobs: list[int], worked: Floats) -> Floats:
+        """Return quantiles of the class's survival curve, given how much each has done."""
+        found = np.empty((len(jobs), len(QUANTILES)))
+        short = self._trace.short[jobs]
+        guess = self.many(jobs)
+        for members, ended in ((short, self._ended[True]), (~short, self._ended[False])):
+            if bool(members.any()):
+                lasting = worked[members]
+                runs = Runs(np.array(ended), lasting[lasting > 0])
+                curve = learned([runs], assumed(float(guess[members].mean())))
+                found[members] = curve.rests(lasting, QUANTILES)
+        return found
+
+    def ended(self, job: int) -> None:
+        """Remember a run."""
+        self._guess.ended(job)
+        self._ended[bool(self._trace.short[job])].append(float(self._trace.length[job]))
 
 
 class Learned:
@@ -78,6 +126,11 @@ class Learned:
         """Return the predicted lengths."""
         return np.array([self.of(job) for job in jobs])
 
+    def rests(self, jobs: list[int], worked: Floats) -> Floats:
+        """Return the one rest that is guessed."""
+        left = self.many(jobs) - worked
+        return np.maximum(left, np.maximum(OUTLIVED * worked, SHORTEST))[:, None]
+
     def ended(self, job: int) -> None:
         """Remember a run."""
         short, length = bool(self._trace.short[job]), float(self._trace.length[job])
@@ -93,11 +146,11 @@ def lengths(name: str, trace: Trace) -> Lengths:
         UsageError: there is none of that name, or it is the limit and no job has one.
     """
     if name == "learned":
-        return Learned(trace)
+        return Spread(Learned(trace), trace)
     if name == "true":
         return Known(trace.length)
     if name == "class-mean":
-        return Known(_class_means(trace))
+        return Spread(Known(_class_means(trace)), trace)
     if name == "limit":
         if bool(np.isnan(trace.limit).all()):
             raise UsageError("--length limit: no job of the trace has a time limit")

@@ -23,6 +23,7 @@ MEANINGS: Mapping[str, str] = {
     "restart": "time to load a checkpoint",
     "min_run": "no run is stopped sooner, nor when less is left",
     "max_stops": "of one job",
+    "iterations": "of joint's search for prices: more give a better plan",
 }
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _LONGEST = timedelta(days=3650)

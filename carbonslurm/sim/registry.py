@@ -12,7 +12,9 @@ from carbonslurm.core.congestion import congestion_game
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.greedy import greedy
 from carbonslurm.core.pausing import allowed_units, pieces
+from carbonslurm.core.prices import Search
 from carbonslurm.core.scene import Planner, StopCost
+from carbonslurm.core.timetable import Joint, joint
 from carbonslurm.sim.foresight import Foresight, Measured, Perfect
 from carbonslurm.sim.lengths import Known, Lengths
 from carbonslurm.sim.pacing import DoubleThreshold, PercentileSuspend, Starting, StartRules, WaitAwhile
@@ -148,6 +150,22 @@ def _varying_cap(world: World) -> Strategy:
     )
 
 
+def _joint(world: World) -> Strategy:
+    given = world.parameters
+    search = Search(iterations=int(given.number("iterations", Search().iterations)))
+    rules = Joint(search=search)
+    cost = stop_cost(given, lost_work=300.0)
+    return Strategy(
+        name="joint",
+        foresight=world.foresight,
+        discipline=given.word("queue", "latest-start"),
+        planner=lambda scene: joint(scene, rules),
+        cycle=given.seconds("cycle", 600.0) or 600.0,
+        stops=cost.max_stops > 0,
+        stop_cost=cost,
+    )
+
+
 def _together(name: str, planner: Callable[[World], Planner], cycle: float, queue: str) -> Maker:
     """Make a policy that places all jobs together (core.scene)."""
 
@@ -184,4 +202,5 @@ POLICIES: Mapping[str, Maker] = {
     "easy-withhold": _starting("easy-withhold", policies.lowest_window, queue="easy"),
     "static-windows": _starting("static-windows", policies.static_windows, blind=True),
     "greedy": _together("greedy", lambda _: greedy, cycle=600.0, queue="first-fit"),
+    "joint": _joint,
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from carbonslurm.core.forecast import Floats
-from carbonslurm.core.scene import Ints, RunningJobs, Scene, WaitingJobs
+from carbonslurm.core.scene import Arrivals, Ints, RunningJobs, Scarcity, Scene, WaitingJobs
 from carbonslurm.sim.lengths import Lengths
 from carbonslurm.sim.life import Life
 from carbonslurm.sim.policy import Strategy
@@ -14,6 +14,8 @@ from carbonslurm.sim.trace import Trace
 
 OUTLIVED = 0.1  # of what it has lasted: the rest of a run that outlived its prediction
 SHORTEST = 60.0  # seconds: nothing is planned finer
+LATELY = 3 * 86_400.0  # what came in so many seconds speaks for what will come
+ENOUGH = 6 * 3600.0  # fewer say nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,14 @@ class Stage:
     strategy: Strategy
     lengths: Lengths
 
-    def scene(self, now: float, lives: Sequence[Life], waiting: list[int], running: list[int]) -> Scene:
+    def scene(
+        self,
+        now: float,
+        lives: Sequence[Life],
+        waiting: list[int],
+        running: list[int],
+        scarcity: Scarcity | None = None,
+    ) -> Scene:
         """Return the scene at a moment.
 
         Args:
@@ -42,6 +51,7 @@ class Stage:
             lives: of all jobs.
             waiting: indices of those that may start, rising.
             running: indices of those that run, rising.
+            scarcity: what the last placement found.
         """
         found = self.strategy.foresight.at(now)
         series, band = (None, None) if found is None else found
@@ -54,6 +64,24 @@ class Stage:
             bands=(band,) * len(self.room),
             stop=self.strategy.stop_cost,
             cycle=self.strategy.cycle,
+            arrivals=self._arrivals(now),
+            scarcity=scarcity,
+        )
+
+    def _arrivals(self, now: float) -> Arrivals | None:
+        """What came within the last days, once there is enough of it to speak of."""
+        trace = self.trace
+        first, until = np.searchsorted(trace.arrival, [now - LATELY, now], side="right")
+        span = min(now - float(trace.arrival[0]), LATELY)
+        if span < ENOUGH or first == until:
+            return None
+        jobs = list(range(int(first), int(until)))
+        return Arrivals(
+            span=span,
+            slack=trace.wait[first:until],
+            rests=self.lengths.rests(jobs, np.zeros(len(jobs))),
+            units=trace.units[first:until],
+            pool=self.pool_of[first:until],
         )
 
     def _waiting(self, now: float, lives: Sequence[Life], jobs: list[int]) -> WaitingJobs:
@@ -65,7 +93,7 @@ class Stage:
             ids=np.array(jobs, dtype=np.int64),
             arrived=trace.arrival[jobs],
             earliest=np.full(len(jobs), now),
-            latest=trace.arrival[jobs] + trace.wait[jobs],
+            latest=trace.arrival[jobs] + trace.wait[jobs] + self._worked(jobs, lives, elapsed),
             length=length,
             longest=np.where(np.isnan(limit), length, np.maximum(limit, length)),
             units=trace.units[jobs],
@@ -73,6 +101,7 @@ class Stage:
             owner=trace.owner[jobs],
             planned=np.array([lives[job].planned for job in jobs], dtype=float),
             stops=np.array([lives[job].stops for job in jobs], dtype=np.int64),
+            rests=self._rests(jobs, lives, elapsed),
         )
 
     def _running(self, now: float, lives: Sequence[Life], jobs: list[int]) -> RunningJobs:
@@ -86,13 +115,23 @@ class Stage:
             ids=np.array(jobs, dtype=np.int64),
             started=started,
             rest=rest,
-            latest=trace.arrival[jobs] + trace.wait[jobs],
+            latest=trace.arrival[jobs] + trace.wait[jobs] + self._worked(jobs, lives, now - started),
             units=trace.units[jobs],
             pool=self.pool_of[jobs],
             owner=trace.owner[jobs],
             stops=stops,
             can_stop=can if self.strategy.stops else np.zeros(len(jobs), dtype=bool),
+            rests=self._rests(jobs, lives, now - started),
         )
+
+    def _worked(self, jobs: list[int], lives: Sequence[Life], elapsed: Floats) -> Floats:
+        """Shape (k,): seconds of its work that each has done; what is done again counts as waiting."""
+        done = np.array([lives[job].lasted - lives[job].lost for job in jobs], dtype=float)
+        return np.asarray(done + elapsed, dtype=float)
+
+    def _rests(self, jobs: list[int], lives: Sequence[Life], elapsed: Floats) -> Floats:
+        """Shape (k, q): what is left of each job, equally likely."""
+        return self.lengths.rests(jobs, np.maximum(self._worked(jobs, lives, elapsed), 0.0))
 
     def _rest(self, jobs: list[int], lives: Sequence[Life], elapsed: Floats) -> Floats:
         """Shape (k,): what is left of each job as predicted, lost work and restarts included."""

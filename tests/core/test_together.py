@@ -39,6 +39,7 @@ def scene(
         owner=zeros,
         planned=np.full(count, np.nan),
         stops=zeros,
+        rests=lengths[:, None],
     )
     runs = RunningJobs(
         ids=np.arange(busy) + count,
@@ -50,6 +51,7 @@ def scene(
         owner=none,
         stops=none,
         can_stop=np.zeros(busy, dtype=np.bool_),
+        rests=np.array(running, dtype=float).reshape(-1, 1) * HOUR,
     )
     return Scene(START, waiting, runs, np.array([room]), (series,), (None,), StopCost(), slot)
 

@@ -128,3 +128,16 @@ def test_the_greedy_column(zone: str) -> None:
         for length in ("true", "class-mean")
     ]
     assert found == pytest.approx(GREEDY[zone], rel=CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("units", "greedy", "most_late"),
+    [(32, 0.740, 0), (24, 0.795, 13)],
+    ids=["32", "24"],
+)
+def test_joint_beats_greedy_and_keeps_its_promises(units: float, greedy: float, most_late: int) -> None:
+    """Without true lengths; late as seldom as earliest latest start first without any deferral."""
+    row = simulated("joint", "class-mean", units).row
+    assert row.relative is not None
+    assert row.relative < greedy
+    assert row.late <= most_late
