@@ -83,7 +83,10 @@ def settle(market: Market, scarcity: Floats, search: Search) -> Floats:
     for iteration in range(search.iterations):
         load = expected(market.table(scarcity), crowd, market.inflow, search.softness * mean)
         stride = search.stride * mean / (1 + iteration / search.settling)
-        scarcity = np.clip(scarcity + stride * (load / market.units - 1), 0.0, search.ceiling * spread)
+        last = scarcity
+        scarcity = np.clip(last + stride * (load / market.units - 1), 0.0, search.ceiling * spread)
+        if np.array_equal(scarcity, last):  # there is room for all, and no step changes that
+            return scarcity
         if 2 * iteration >= search.iterations:
             total, counted = total + scarcity, counted + 1
     return total / counted if counted else scarcity

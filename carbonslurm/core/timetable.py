@@ -167,10 +167,11 @@ class _Pool:
         rules, stop, intensity = self.rules, self.scene.stop, self.known.intensity
         again = (stop.lost + stop.restart) / rules.slot * float(intensity.mean())
         arrivals = self.scene.arrivals
-        longest = float(jobs.slack.max(initial=1.0))
+        slack, rest = jobs.slack.max(initial=1.0), jobs.rests.max(initial=1.0)
         if arrivals is not None:
-            longest = max(longest, float(arrivals.slack.max(initial=0.0)) / rules.slot)
-        shape = Shape(int(np.clip(np.ceil(longest), 1, rules.slack)), rules.rest)
+            slack = max(slack, arrivals.slack.max(initial=0.0) / rules.slot)
+            rest = max(rest, arrivals.rests.max(initial=0.0) / rules.slot)
+        shape = Shape(_up_to(slack, rules.slack), _up_to(rest, rules.rest))
         stops = np.array([again, np.inf])[np.unique(jobs.kind)]
         kinds = len(stops)
         crowd = jobs.crowd() if kinds > 1 else _of_one_kind(jobs.crowd())
@@ -280,6 +281,11 @@ class _Pool:
     def _equal(self) -> float:
         """What makes no difference, in g/kWh."""
         return self.rules.equal * float(self.known.intensity.mean())
+
+
+def _up_to(longest: float, most: int) -> int:
+    """Whole slots that hold the longest there is, at most so many: no table is larger than its jobs need."""
+    return int(np.clip(np.ceil(longest), 1, most))
 
 
 def _has_jobs(scene: Scene, pool: int) -> bool:
