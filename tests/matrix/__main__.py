@@ -44,6 +44,9 @@ def main(words: list[str]) -> int:
         print(f"bin/test --matrix: {error}", file=sys.stderr)
         return error.exit_code
     print()
+    for outcome in (outcomes[version.suite] for version in versions):
+        for line in outcome.failed:
+            print(f"{outcome.suite}: failed: {line}")
     for version in versions:
         print(outcomes[version.suite].line())
     print(summary(list(outcomes.values())))

@@ -8,6 +8,8 @@ from xml.etree import ElementTree as ET
 
 from carbonslurm.errors import DataError
 
+_WHY = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -36,6 +38,7 @@ class Outcome:
         took: the tests alone.
         trouble: what went wrong besides failed tests, '' for nothing.
         logs: that tell what went wrong.
+        failed: the tests that did, a line each.
     """
 
     suite: str
@@ -45,6 +48,7 @@ class Outcome:
     took: timedelta = timedelta(0)
     trouble: str = ""
     logs: tuple[Path, ...] = ()
+    failed: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -66,12 +70,11 @@ def read_counts(xml: str) -> Counts:
         DataError: it is not one.
     """
     try:
-        suites = list(ET.fromstring(xml).iter("testsuite"))  # noqa: S314 - pytest has just written it
         numbers = [
             [int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")]
-            for suite in suites
+            for suite in _tree(xml).iter("testsuite")
         ]
-    except (ET.ParseError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise DataError(f"pytest's report cannot be read: {error!r}") from error
     return sum(
         (
@@ -80,6 +83,27 @@ def read_counts(xml: str) -> Counts:
         ),
         Counts(),
     )
+
+
+def read_failed(xml: str) -> tuple[str, ...]:
+    """Name the tests of pytest's report that failed, each with the first line of why.
+
+    Raises:
+        DataError: it is none.
+    """
+    lines = []
+    for case in _tree(xml).iter("testcase"):
+        for how in (*case.findall("failure"), *case.findall("error")):
+            why = (how.get("message") or "").splitlines() or [""]
+            lines.append(f"{case.get('classname')}::{case.get('name')}: {why[0][:_WHY]}")
+    return tuple(lines)
+
+
+def _tree(xml: str) -> ET.Element:
+    try:
+        return ET.fromstring(xml)  # noqa: S314 - pytest has just written it
+    except ET.ParseError as error:
+        raise DataError(f"pytest's report cannot be read: {error!r}") from error
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

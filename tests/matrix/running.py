@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from carbonslurm.errors import CarbonslurmError, UnavailableError
 from matrix.entering import OUT, TREE, Place
-from matrix.outcome import Counts, Outcome, read_counts
+from matrix.outcome import Counts, Outcome, read_counts, read_failed
 from matrix.roots import Workshop
 from matrix.versions import Version
 
@@ -79,7 +79,8 @@ class Runner:
         counts = sum((session.counts for session in sessions), Counts())
         trouble = "; ".join(session.trouble for session in sessions if session.trouble)
         bad = tuple(session.log for session in sessions if session.trouble or session.counts.failed)
-        return Outcome(version.suite, slurm, interpreter, counts, took, trouble, bad)
+        failed = tuple(line for session in sessions for line in session.failed)
+        return Outcome(version.suite, slurm, interpreter, counts, took, trouble, bad, failed)
 
     def _session(self, place: Place, python: str, out: Path, number: int, words: Sequence[str]) -> "_Session":
         """Run some of the tests in namespaces, and so with a sandbox, of their own."""
@@ -91,10 +92,11 @@ class Runner:
             code = self.workshop.children.run(
                 place.argv(argv), log, timeout=LONGEST, cwd=self.top, environment=environment
             )
-            counts = read_counts((out / report).read_text(encoding="utf-8"))
+            xml = (out / report).read_text(encoding="utf-8")
+            counts, failed = read_counts(xml), read_failed(xml)
         except (CarbonslurmError, OSError) as error:
             return _Session(Counts(), str(error), log)
-        return _Session(counts, "" if code in {0, 1} else f"pytest ended with {code}", log)
+        return _Session(counts, "" if code in {0, 1} else f"pytest ended with {code}", log, failed)
 
 
 class _Session(NamedTuple):
@@ -103,6 +105,7 @@ class _Session(NamedTuple):
     counts: Counts
     trouble: str
     log: Path
+    failed: tuple[str, ...] = ()
 
 
 def _met(place: Place, python: str) -> tuple[str, str]:

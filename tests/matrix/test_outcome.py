@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from carbonslurm.errors import DataError
-from matrix.outcome import Counts, Outcome, read_counts, summary
+from matrix.outcome import Counts, Outcome, read_counts, read_failed, summary
 
 REPORT = (
     '<?xml version="1.0"?><testsuites name="pytest tests">'
@@ -21,6 +21,25 @@ def test_an_error_in_a_fixture_is_a_failure() -> None:
 def test_what_is_no_report_is_refused(text: str) -> None:
     with pytest.raises(DataError, match="pytest's report"):
         read_counts(text)
+
+
+def test_no_failed_tests_are_read_from_what_is_no_report() -> None:
+    with pytest.raises(DataError, match="pytest's report"):
+        read_failed("<testsuites>")
+
+
+def test_failed_tests_are_named_with_the_first_line_of_why() -> None:
+    case = '<testcase classname="tests.slurm.test_x" name="test_{}">{}</testcase>'
+    cases = (
+        case.format("good", ""),
+        case.format("bad", '<failure message="assert 1 == 2&#10;  more">where</failure>'),
+        case.format("unset", '<error message="no slurmctld">where</error>'),
+        case.format("left", '<skipped message="no scrontab"/>'),
+    )
+    assert read_failed(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>") == (
+        "tests.slurm.test_x::test_bad: assert 1 == 2",
+        "tests.slurm.test_x::test_unset: no slurmctld",
+    )
 
 
 def test_an_outcome_is_one_line() -> None:
