@@ -22,5 +22,5 @@ def announce(stage: Stage, levels: Sequence[tuple[float, float]]) -> datetime:
             issue = reading.newest_issue("grid")
         return issue is not None and issue.series.horizon == start + REACH
 
-    wait_until(known, 30, "the daemon to read the forecast")
+    wait_until(known, 80, "the daemon to read the forecast")
     return start

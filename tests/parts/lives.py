@@ -74,7 +74,7 @@ def wait_until_saved(stage: Stage) -> None:
     before = file.stat().st_mtime
     # It writes only what changed, and may have done so just now: this gives it something to write.
     submit(stage.sandbox, "--hold", "--output=/dev/null", "--wrap=true", user=stage.user)
-    wait_until(lambda: file.stat().st_mtime != before, 30, "slurmctld to save its state")
+    wait_until(lambda: file.stat().st_mtime != before, 80, "slurmctld to save its state")
 
 
 class Lives:
@@ -144,7 +144,7 @@ class Lives:
         """Start one without failpoint, and wait until it has been through a cycle."""
         before = self.last_cycle()
         self.stage.start()
-        wait_until(lambda: self.last_cycle() != before, 30, "a cycle")
+        wait_until(lambda: self.last_cycle() != before, 80, "a cycle")
 
     def last_cycle(self) -> tuple[datetime, str | None] | None:
         """When the newest cycle began, and its error."""

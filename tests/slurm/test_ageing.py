@@ -71,14 +71,14 @@ class Told:
             "rescued": self.submit(HELD, "--array=0-1", sleep),
         }
         for name, job in self.jobs.items():
-            wait_until(lambda job=job: self.is_withheld(job), 40, f"{name} to be withheld")
+            wait_until(lambda job=job: self.is_withheld(job), 80, f"{name} to be withheld")
             compensation = known(self.stage, job).compensation
             self.given[name] = compensation.factor if compensation else 0
         for name in OWNED:
             self.start_it(self.jobs[name], held="held" in name)
         for name in OWNED:
             job = self.jobs[name]
-            wait_until(lambda job=job: self.verbs(job)[-1] == "leave", 40, f"{name} to be left alone")
+            wait_until(lambda job=job: self.verbs(job)[-1] == "leave", 80, f"{name} to be left alone")
             self.note(name)
         for name in ("released", "released hold"):
             self.command("release", self.jobs[name])
@@ -98,7 +98,7 @@ class Told:
         wait_for_cycles(self.stage, 1)
         self.as_owner("requeue", job)
         self.block()
-        wait_until(lambda: self.factors(job) == [0], 40, lambda: f"no site factor: {self.factors(job)}")
+        wait_until(lambda: self.factors(job) == [0], 80, lambda: f"no site factor: {self.factors(job)}")
         self.again = self.factors(job)
 
     # --- its people ---
@@ -140,7 +140,7 @@ class Told:
     def note(self, name: str) -> None:
         """Write down what a job has now, once sprio shows it, and what it can have lost by now."""
         job = self.jobs[name]
-        wait_until(lambda: bool(self.factors(job)), 20, f"sprio to show {name}")
+        wait_until(lambda: bool(self.factors(job)), 80, f"sprio to show {name}")
         wait_until(
             lambda: max(self.factors(job)) < self.given[name], 20, lambda: f"{name}: {self.factors(job)}"
         )

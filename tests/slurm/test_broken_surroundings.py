@@ -40,7 +40,7 @@ def lives(stage: Stage) -> Lives:
 
 
 def wait_for_begin(lives: Lives, job: str, when: datetime) -> None:
-    wait_until(lambda: lives.begin(job) == when, 20, lambda: f"{iso(when)}, it is {iso(lives.begin(job))}")
+    wait_until(lambda: lives.begin(job) == when, 80, lambda: f"{iso(when)}, it is {iso(lives.begin(job))}")
 
 
 def figures(lives: Lives, job: str) -> bool:
@@ -94,8 +94,8 @@ def test_with_a_full_disk_nothing_new_waits_and_what_is_due_goes(lives: Lives) -
         assert lives.stage.process is not None
         with no_room(ledger, lives.stage.process, own_disk=own_disk):
             new = lives.submit(2)
-            wait_for_state(lives.stage.sandbox, new, "RUNNING", "COMPLETED", timeout=30)
-            lives.wait_for([due], "COMPLETED", timeout=40)
+            wait_for_state(lives.stage.sandbox, new, "RUNNING", "COMPLETED", timeout=80)
+            lives.wait_for([due], "COMPLETED", timeout=80)
             assert [row.verb for row in lives.actions(due)] == ["withhold"]
         planned = lives.grid("grid", (0, DIRTY), (300, CLEAN)) + LATER
         later = lives.submit(2)
@@ -117,7 +117,7 @@ def test_a_daemon_that_cannot_write_its_ledger_ends_and_jobs_start_by_themselves
         job = lives.submit(2)
         with pytest.raises(UnavailableError, match="ended with 74"):
             lives.live()
-        lives.wait_for([job], "COMPLETED", timeout=30)
+        lives.wait_for([job], "COMPLETED", timeout=80)
     finally:
         folder.chmod(mode)
 
@@ -132,13 +132,13 @@ def test_while_slurmdbd_is_away_jobs_wait_and_start_as_planned(lives: Lives) -> 
     try:
         job = lives.submit(2)
         wait_for_begin(lives, job, clean)
-        wait_until(lambda: "reconcile: " in lives.stage.log.read_text(), 30, "sacct to fail")
-        started = wait_for_state(lives.stage.sandbox, job, "COMPLETED", timeout=40)["StartTime"]
+        wait_until(lambda: "reconcile: " in lives.stage.log.read_text(), 80, "sacct to fail")
+        started = wait_for_state(lives.stage.sandbox, job, "COMPLETED", timeout=80)["StartTime"]
         assert from_epoch(int(started)) >= clean
         assert lives.last_cycle() is not None
     finally:
         lives.stage.sandbox.start("slurmdbd")
-    wait_until(lambda: figures(lives, job), 40, "sacct to be read again")
+    wait_until(lambda: figures(lives, job), 80, "sacct to be read again")
 
 
 # --- slurmctld ---
@@ -162,7 +162,7 @@ def test_while_slurmctld_is_away_cycles_fail_and_nothing_is_lost(lives: Lives) -
     finally:
         lives.stage.sandbox.start_slurmctld()
     lives.wait_for([passes, ends], "COMPLETED", timeout=60)
-    wait_until(lambda: (lives.last_cycle() or ("", ""))[1] is None, 20, "a good cycle")
+    wait_until(lambda: (lives.last_cycle() or ("", ""))[1] is None, 80, "a good cycle")
     assert lives.begin(stays) == late
     assert [row.verb for row in (*lives.actions(passes), *lives.actions(stays))] == ["withhold", "withhold"]
     assert lives.output(passes) == ["start 0", "end 0"]

@@ -54,7 +54,7 @@ class Told(Lives):
         self.planned = self.grid("grid", (0, DIRTY), (LATER, CLEAN)) + timedelta(seconds=LATER)
         self.grid("other", (0, CLEAN), (2 * LATER, DIRTY))
         self.crash_at("withhold:after")  # releases go before it
-        wait_until(lambda: self.begin(self.withheld) == self.planned, 40, "the begin time again")
+        wait_until(lambda: self.begin(self.withheld) == self.planned, 80, "the begin time again")
         wait_until(
             lambda: self.begin(self.released) < self.planned - self.second(60), 40, "the release again"
         )
@@ -62,7 +62,7 @@ class Told(Lives):
         self.site(stops=True)
         self.wait_until_settled()
         self.crash_at("signal:after")  # of ``ends``, which is gone when slurmctld is back
-        wait_until(lambda: self.stops() == {"signalled"}, 40, lambda: f"all to be told: {self.stops()}")
+        wait_until(lambda: self.stops() == {"signalled"}, 80, lambda: f"all to be told: {self.stops()}")
         self.stage.kill()
         self.crash_at("requeue:after")
         self.stage.kill()

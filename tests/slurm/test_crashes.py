@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 DIRTY, CLEAN, CLEANEST = 500.0, 100.0, 50.0
 # A job that could as well start later is let go by the first cycle in the clean hour. These lives have one
-# each 12 s, and the one that falls into that hour may be the second to see its forecast.
-PROMPT = timedelta(seconds=24)
+# each 12 s, and the one that falls into that hour may be the second to see its forecast; a machine that runs
+# three Slurms and all other tests beside it takes twice as long.
+PROMPT = timedelta(seconds=60)
+LATER = 600  # seconds: longer than all of these lives, and within what is published
 
 # Between any two steps that change something, in Slurm or in the ledger, from the last to the first: so what
 # one life leaves behind is what the next one begins with.
@@ -67,20 +69,20 @@ class Told(Lives):
         """Jobs run, and wait for a clean hour elsewhere; then come the short lives."""
         self.site(stops=False)
         self.grid("grid", (0, CLEAN))
-        self.grid("other", (0, DIRTY), (300, CLEAN))
+        self.grid("other", (0, DIRTY), (LATER, CLEAN))
         self.stopped = [self.submit(300, words=STOPPABLE) for _ in range(6)]
         self.released = [self.submit(2, "--partition=debug") for _ in range(2)]
         self.live()
         self.wait_for(self.stopped, "RUNNING")
         self.stage.kill()
-        self.grid("grid", (0, DIRTY), (300, CLEAN))
+        self.grid("grid", (0, DIRTY), (LATER, CLEAN))
         for point in IN_A_CYCLE:
             self.withheld.append(self.submit(2))
             self.die(point)
         self.live()  # for the job of the last life: once its window lapses it starts
         self.wait_until_settled()
         self.stage.kill()
-        self.grid("other", (0, CLEAN), (600, DIRTY))
+        self.grid("other", (0, CLEAN), (LATER, DIRTY))
         for point in IN_A_RELEASE:
             self.die(point)
         self.site(stops=True)

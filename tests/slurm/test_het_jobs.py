@@ -52,7 +52,7 @@ def both(stage: Stage, job: str, name: str) -> list[str]:
 
 def wait_for_begin(stage: Stage, job: str, when: datetime) -> None:
     planned = f"{when.timestamp():.0f}"
-    wait_until(lambda: both(stage, job, "EligibleTime") == [planned] * 2, 20, "one begin time for both")
+    wait_until(lambda: both(stage, job, "EligibleTime") == [planned] * 2, 80, "one begin time for both")
 
 
 def test_a_heterogeneous_job_waits_and_starts_as_a_whole(stage: Stage, clean_soon: datetime) -> None:

@@ -251,7 +251,7 @@ def test_a_fixed_priority_is_not_lost_to_a_hold(scene: Scene) -> None:
 def test_a_running_job_is_never_held(scene: Scene) -> None:
     job = scene.sbatch(FLEX, GPU, script="#!/bin/sh\nsleep 60\n")
     scene.update(scene.owner, job, "StartTime=now")
-    wait_until(lambda: job.field("JobState") == "RUNNING", 30, "the job to run")
+    wait_until(lambda: job.field("JobState") == "RUNNING", 80, "the job to run")
     assert refused(scene.hold(job))
 
 
@@ -339,9 +339,9 @@ def test_a_task_that_its_owner_started_stays_started(scene: Scene) -> None:
 def test_a_new_run_is_ours_again(scene: Scene) -> None:
     job = scene.sbatch(FLEX, GPU, script="#!/bin/sh\nsleep 60\n")
     assert scene.update(scene.owner, job, "StartTime=now").code == 0
-    wait_until(lambda: job.field("JobState") == "RUNNING", 30, "the job to run")
+    wait_until(lambda: job.field("JobState") == "RUNNING", 80, "the job to run")
     assert scene.scontrol(scene.sandbox.operator, "requeue", "Incomplete", job.job_id).code == 0
-    wait_until(lambda: scene.daemon(job, LATER).code == 0, 20, "a begin time for the new run")
+    wait_until(lambda: scene.daemon(job, LATER).code == 0, 80, "a begin time for the new run")
 
 
 # --- compensation ---
@@ -353,7 +353,7 @@ def test_an_owner_who_starts_the_job_himself_gives_the_compensation_back(scene: 
     assert scene.daemon(job, LATER, "SiteFactor=50000").code == 0
     assert int(job.field("Priority")) > 50_000
     assert scene.update(scene.owner, job, "StartTime=now+1hour").code == 0
-    wait_until(lambda: int(job.field("Priority")) <= plain, 20, "the priority that it had")
+    wait_until(lambda: int(job.field("Priority")) <= plain, 80, "the priority that it had")
     assert job.field("Comment") == "carbon:flex=2h"
 
 

@@ -103,7 +103,7 @@ def attack(lasting_stage: Stage) -> Attack:
     found.submit()
     wait_for_cycles(stage, 3)
     tagged = [job for name, job in found.jobs.items() if "no tag" not in name]
-    wait_until(lambda: all(actions(stage, job) for job in tagged), 30, "all that may wait to be made to")
+    wait_until(lambda: all(actions(stage, job) for job in tagged), 80, "all that may wait to be made to")
     return found
 
 
@@ -193,6 +193,6 @@ def test_sacct_reads_every_attempt_of_them(attack: Attack) -> None:
         found = accounting.runs(window)
         return {run.key.job_id: run.user for run in found if run.key.job_id in attack.numbers}
 
-    wait_until(lambda: set(runs()) == attack.numbers, 30, lambda: f"all in sacct: {runs()}")
+    wait_until(lambda: set(runs()) == attack.numbers, 80, lambda: f"all in sacct: {runs()}")
     assert said == []
     assert set(runs().values()) <= set(sandbox.users)

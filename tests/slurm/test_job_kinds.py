@@ -36,9 +36,7 @@ DIRTY, CLEAN = 500.0, 100.0
 CLEAN_AFTER, DIRTY_AFTER, CLEAN_LATE = 90, 108, 450
 TAG = "--comment=carbon:flex=2h,length=3s"
 SLEEP = "--wrap=sleep 3"
-PROMPT = timedelta(
-    seconds=8
-)  # from the time that Slurm was told to the start, on a busy machine of two cores
+PROMPT = timedelta(seconds=30)  # on a machine that runs three Slurms and all other tests beside it
 RESERVATION = "kinds"
 CRONTAB = "#SCRON --comment=carbon:flex=2h --gres=gpu:1 --output=/dev/null\n* * * * * /bin/true\n"
 
@@ -188,7 +186,7 @@ def kinds(lasting_stage: Stage) -> Kinds:
         found.released = now_s()
         for name in ("held by its owner later", "held by an admin later"):
             found.control("release", found.jobs[name], admin=True)
-            wait_for_state(stage.sandbox, found.jobs[name], "RUNNING", "COMPLETED", timeout=30)
+            wait_for_state(stage.sandbox, found.jobs[name], "RUNNING", "COMPLETED", timeout=80)
         found.ended = {name: found.show(name) for name in found.jobs}
     finally:
         stage.sandbox.run(["scancel", f"--reservation={RESERVATION}"], check=False)
@@ -317,7 +315,7 @@ def test_a_job_of_scrontab_is_left_alone(kinds: Kinds) -> None:
     sandbox.run(["scrontab", "-"], user=user, input=CRONTAB)
     try:
         argv = ["squeue", "--noheader", "--states=PENDING", "--name=/bin/true", "--format=%i"]
-        wait_until(lambda: sandbox.run(argv).stdout, 20, "scrontab's job")
+        wait_until(lambda: sandbox.run(argv).stdout, 80, "scrontab's job")
         job = sandbox.run(argv).stdout.strip()
         wait_for_cycles(kinds.stage, 2)
         assert fields(sandbox, job).get("AdminComment", "") == ""

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DIRTY, CLEAN = 500.0, 100.0
-DIRTY_FOR = 30  # seconds
-WORK_S = 60
-PROMPT = timedelta(seconds=12)
+DIRTY_FOR = 50  # seconds
+WORK_S = 120
+PROMPT = timedelta(seconds=30)
 FLEX = f"--comment=carbon:flex=2h,length={WORK_S}s"
 CHECKPOINT = f"{FLEX},checkpoint=USR1@3,restart=1s"
 SCRIPT = f"""#!/bin/bash
@@ -123,8 +123,8 @@ def kinds(lasting_stage: Stage) -> Kinds:
     found = Kinds(stage)
     found.submit()
     for name in JOBS:
-        wait_for_state(stage.sandbox, found.jobs[name], "RUNNING", timeout=40)
-    wait_until(lambda: "RUNNING" in found.show_tasks().values(), 20, "a task of the array")
+        wait_for_state(stage.sandbox, found.jobs[name], "RUNNING", timeout=80)
+    wait_until(lambda: "RUNNING" in found.show_tasks().values(), 80, "a task of the array")
     found.control("suspend", found.jobs["suspended"], admin=True)
     turn = now_s() + timedelta(seconds=2)
     found.clean_again = turn + timedelta(seconds=DIRTY_FOR)
@@ -138,7 +138,7 @@ def kinds(lasting_stage: Stage) -> Kinds:
                 lambda name=name: (
                     found.has_restarted(name) and begin(stage, found.jobs[name]) == found.clean_again
                 ),
-                25,
+                45,
                 lambda name=name: f"{name} to wait for the clean hour: {found.show(name)}",
             )
         found.dirty = {name: found.show(name) for name in JOBS}
@@ -210,7 +210,7 @@ def test_a_federated_job_is_left_alone(short_directory: Path) -> None:
     try:
         sandbox.run(["sacctmgr", "--immediate", "add", "federation", "f", f"clusters={sandbox.cluster}"])
         active = lambda: "ACTIVE" in sandbox.run(["scontrol", "show", "federation"]).stdout  # noqa: E731
-        wait_until(active, 20, "slurmctld to know of its federation")
+        wait_until(active, 80, "slurmctld to know of its federation")
         stage = Stage(
             sandbox, {"cycle": {"interval": "2s", "fetch": "2s", "reconcile": "3s", "stop_step": "1s"}}
         )

@@ -58,7 +58,7 @@ def as_owner(stage: Stage, *words: str) -> None:
 def wait_for_reason(stage: Stage, job: str, reason: str) -> None:
     wait_until(
         lambda: fields(stage.sandbox, job)["Reason"] == reason,
-        30,
+        80,
         lambda: f"job {job} to wait for {reason}: {fields(stage.sandbox, job)['Reason']}",
     )
 
@@ -89,7 +89,7 @@ def test_a_job_is_held_as_its_owner_could_hold_it_and_released_in_the_clean_hour
     held = fields(stage.sandbox, job)
     assert "carbon:held=" in held["Comment"]
     words = [str(COMMAND.with_name("carbon-squeue")), "--config", str(config_path(stage.sandbox)), "--json"]
-    wait_until(lambda: actions(stage, job)[-1].state == "confirmed", 20, "the hold to be confirmed")
+    wait_until(lambda: actions(stage, job)[-1].state == "confirmed", 80, "the hold to be confirmed")
     (shown,) = json.loads(stage.sandbox.run(words).stdout)
     assert (shown["start"], shown["means"]) == (iso(clean), "hold")
     assert "g/kWh" in shown["reason"]
@@ -106,7 +106,7 @@ def test_an_owner_releases_a_held_job_and_it_is_his(stage: Stage) -> None:
     wait_for_reason(stage, job, "JobHeldUser")
     as_owner(stage, "release", job)
     wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED")
-    wait_until(lambda: verbs(stage, job) == ["withhold", "leave"], 30, "the owner's word to be recorded")
+    wait_until(lambda: verbs(stage, job) == ["withhold", "leave"], 80, "the owner's word to be recorded")
 
 
 def test_what_a_dead_daemon_holds_the_rescue_releases_and_nothing_else(stage: Stage) -> None:
@@ -170,7 +170,7 @@ def test_where_the_hook_marks_no_hold_nobody_stays_held(stage: Stage) -> None:
         )
         assert fields(stage.sandbox, job)["Priority"] != "0"
         other = hand_in(stage)
-        wait_until(lambda: begin(stage, other) == clean, 40, "a begin time in place of the hold")
+        wait_until(lambda: begin(stage, other) == clean, 80, "a begin time in place of the hold")
         well, said = doctor(stage)["hook"]
         assert not well
         assert "carbonslurm_modify.lua" in said
@@ -218,7 +218,7 @@ def test_doctor_and_the_daemon_refuse_a_gate_that_would_do_harm(stage: Stage) ->
         assert not well
         assert "bf_licenses" in said
         job = hand_in(stage)
-        wait_until(lambda: begin(stage, job) == clean, 40, "a begin time in place of the gate")
+        wait_until(lambda: begin(stage, job) == clean, 80, "a begin time in place of the gate")
 
 
 def test_a_job_does_not_wait_through_the_maintenance_of_its_whole_partition(stage: Stage) -> None:
@@ -228,7 +228,7 @@ def test_a_job_does_not_wait_through_the_maintenance_of_its_whole_partition(stag
     try:
         begin_site(stage, by="begin")
         job = hand_in(stage)
-        wait_until(lambda: actions(stage, job), 40, "the job to be planned")
+        wait_until(lambda: actions(stage, job), 80, "the job to be planned")
         words = ["scontrol", "show", "reservation", "upkeep"]
         shown = stage.sandbox.run(words, env={"SLURM_TIME_FORMAT": "%s"}).stdout
         starts = int(shown.partition("StartTime=")[2].split()[0])
@@ -272,7 +272,7 @@ def test_an_owner_takes_the_licence_off_and_his_job_starts(stage: Stage) -> None
         wait_for_reason(stage, number, "Licenses")
     as_owner(stage, "update", f"JobId={job}", "Licenses=")
     wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED")
-    wait_until(lambda: verbs(stage, job) == ["withhold", "leave"], 30, "the owner's word to be recorded")
+    wait_until(lambda: verbs(stage, job) == ["withhold", "leave"], 80, "the owner's word to be recorded")
     assert fields(stage.sandbox, other)["Reason"] == "Licenses"
 
 
@@ -281,7 +281,7 @@ def test_a_few_may_run_although_the_gate_is_shut(stage: Stage) -> None:
     jobs = [hand_in(stage, "--time=1"), hand_in(stage, "--time=1")]
     wait_until(
         lambda: sorted(fields(stage.sandbox, job)["JobState"] for job in jobs) == ["PENDING", "RUNNING"],
-        40,
+        80,
         "one of two to run",
     )
 
@@ -298,7 +298,7 @@ def test_a_change_of_means_takes_over_what_the_old_one_did(stage: Stage, old: Me
     stage.changes = {**stage.changes, "withhold": {"by": new.value}}
     stage.write_site()
     stage.start()
-    wait_until(lambda: verbs(stage, job)[-1] == "release", 40, "the old means to be undone")
+    wait_until(lambda: verbs(stage, job)[-1] == "release", 80, "the old means to be undone")
     wait_for_cycles(stage, 2)
     shown = fields(stage.sandbox, job)
     assert shown["JobState"] == "PENDING"

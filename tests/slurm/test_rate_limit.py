@@ -82,7 +82,7 @@ def limited(stage: Stage) -> list[str]:
 def test_all_jobs_are_told_within_a_few_cycles_and_no_call_is_sent_away(stage: Stage) -> None:
     stage.start()
     wait_until(lambda: states(stage).total() == JOBS, 60, lambda: f"{JOBS} actions: {states(stage)}")
-    wait_until(lambda: states(stage)["confirmed"] == JOBS, 30, lambda: f"all confirmed: {states(stage)}")
+    wait_until(lambda: states(stage)["confirmed"] == JOBS, 80, lambda: f"all confirmed: {states(stage)}")
     found = cycles(stage)
     assert {error for _, error in found} == {None}
     assert len([actions for actions, _ in found if actions]) <= 5

@@ -71,7 +71,7 @@ finally:
 def test_a_gpu_job_of_a_plain_user_is_accounted_for(sandbox: Sandbox) -> None:
     job = submit(sandbox, "--gres=gpu:2", "--output=/dev/null", "--wrap=true", user=sandbox.users[0])
     wait_for_state(sandbox, job, "COMPLETED")
-    tres = wait_until(lambda: sacct(sandbox, job, "AllocTRES"), 20, "the job to reach sacct")
+    tres = wait_until(lambda: sacct(sandbox, job, "AllocTRES"), 80, "the job to reach sacct")
     assert "gres/gpu=2" in tres
     assert "gres/gpu:a100=2" in tres
 
@@ -115,7 +115,7 @@ def test_a_job_starts_soon_after_its_begin_time(sandbox: Sandbox) -> None:
 def test_the_agreed_exit_code_requeues(sandbox: Sandbox) -> None:
     script = f"test $SLURM_RESTART_COUNT || exit {texts.REQUEUE_EXIT_CODE}"
     job = submit(sandbox, "--output=/dev/null", f"--wrap={script}", user=sandbox.users[0])
-    known = wait_until(lambda: (now := fields(sandbox, job))["Restarts"] == "1" and now, 30, "the requeue")
+    known = wait_until(lambda: (now := fields(sandbox, job))["Restarts"] == "1" and now, 80, "the requeue")
     assert known
     wait_for_state(sandbox, job, "COMPLETED")
 

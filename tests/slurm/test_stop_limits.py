@@ -41,7 +41,7 @@ class Limits:
 
     def runs(self, name: str) -> datetime:
         """Wait until it runs; when that began."""
-        shown = wait_for_state(self.stage.sandbox, self.jobs[name], "RUNNING", timeout=40)
+        shown = wait_for_state(self.stage.sandbox, self.jobs[name], "RUNNING", timeout=80)
         return datetime.fromtimestamp(int(shown["StartTime"]), tz=now_s().tzinfo)
 
     def stops(self, name: str) -> int:
@@ -72,7 +72,7 @@ def limits(lasting_stage: Stage) -> Limits:
     stage.start()
     found.submit("stopped once", 4)
     old_enough = found.runs("stopped once") + timedelta(seconds=MIN_RUN_S)
-    wait_until(lambda: now_s() >= old_enough, 40, "the first job to have run for a while")
+    wait_until(lambda: now_s() >= old_enough, 80, "the first job to have run for a while")
     found.submit("young", 4)
     found.runs("young")
     found.turn_dirty()

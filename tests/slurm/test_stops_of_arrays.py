@@ -48,7 +48,7 @@ def test_each_task_is_signalled_and_requeued_by_its_own_stop_alone(stage: Stage)
     script.write_text(SCRIPT)
     tag = "--comment=carbon:flex=2h,length=90s,checkpoint=USR1@3,restart=1s"
     array = submit(stage.sandbox, "--array=1-2", "--gres=gpu:1", tag, str(script), user=stage.user)
-    wait_until(lambda: list(states(stage, array).values()) == [["RUNNING"], ["RUNNING"]], 40, "both tasks")
+    wait_until(lambda: list(states(stage, array).values()) == [["RUNNING"], ["RUNNING"]], 80, "both tasks")
     dirty = (wiring.now() - start + timedelta(seconds=4)).total_seconds()
     publish(grid, start, [(0, CLEAN), (int(dirty), DIRTY), (int(dirty) + 20, CLEAN)])
 

@@ -33,7 +33,7 @@ def hand_in(stage: Stage) -> str:
 def wait_until_withheld(stage: Stage, job: str) -> None:
     wait_until(
         lambda: [row.state for row in actions(stage, job) if row.verb == "withhold"][-1:] == ["confirmed"],
-        40,
+        80,
         lambda: f"job {job} to be withheld: {actions(stage, job)}",
     )
 
@@ -50,11 +50,11 @@ def test_pause_lets_go_of_all_and_resume_goes_on(stage: Stage, means: str) -> No
     job = hand_in(stage)
     wait_until_withheld(stage, job)
     reason = WAITS_BY[means]
-    wait_until(lambda: fields(stage.sandbox, job)["Reason"] == reason, 40, f"the job to wait for {reason}")
+    wait_until(lambda: fields(stage.sandbox, job)["Reason"] == reason, 80, f"the job to wait for {reason}")
     assert "in its next cycle" in as_daemon(stage, "pause", "--reason", "moving racks")
-    wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED", timeout=40)
+    wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED", timeout=80)
     new = hand_in(stage)
-    wait_for_state(stage.sandbox, new, "RUNNING", "COMPLETED", timeout=40)
+    wait_for_state(stage.sandbox, new, "RUNNING", "COMPLETED", timeout=80)
     assert not any(row.verb == "withhold" for row in actions(stage, new))
     assert ": moving racks; no job is made to wait" in stage.command("carbon-squeue").stderr
     assert as_daemon(stage, "resume") == "resumed\n"
@@ -70,10 +70,10 @@ def test_pause_while_the_daemon_is_dead_says_how_to_let_go_at_once(stage: Stage)
     stage.kill()
     stale = timedelta(seconds=12)  # five cycles
     since = now_s()
-    wait_until(lambda: now_s() - since > stale, 30, "the daemon to count as dead")
+    wait_until(lambda: now_s() - since > stale, 80, "the daemon to count as dead")
     assert "carbonslurm release --all" in as_daemon(stage, "pause")
     as_daemon(stage, "release", "--all")
-    wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED", timeout=40)
+    wait_for_state(stage.sandbox, job, "RUNNING", "COMPLETED", timeout=80)
     stage.start()
     new = hand_in(stage)
-    wait_for_state(stage.sandbox, new, "RUNNING", "COMPLETED", timeout=40)
+    wait_for_state(stage.sandbox, new, "RUNNING", "COMPLETED", timeout=80)
