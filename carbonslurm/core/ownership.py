@@ -85,6 +85,7 @@ UNKNOWN = Known()
 SAVED_EVERY = timedelta(seconds=10)  # slurmctld saves its state this often, or a little less
 CLOCKS = timedelta(seconds=5)  # how far apart slurmctld's clock and ours may be
 STARTED = "started by its owner or an admin"
+HELD = "held by its owner or an admin"
 OTHER_TIME = "given another begin time by its owner or an admin"
 
 

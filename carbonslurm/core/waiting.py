@@ -18,6 +18,7 @@ from carbonslurm.core.job import QueuedJob
 from carbonslurm.core.length import predicted_length
 from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import (
+    HELD,
     UNKNOWN,
     Claim,
     Known,
@@ -111,7 +112,7 @@ class Waiting:
         if job.obstacle or known.hands_off or known.stopping:
             return self._free(job, known)
         if job.held and not is_held_by_us(job, known, self.situation.controller_started):
-            return None
+            return self._taken_over(job, known)
         word = overridden(job, known, self.situation.now, self.situation.controller_started)
         if word is not None:
             return self._leave(job, known, word)
@@ -138,6 +139,16 @@ class Waiting:
         if choice.start <= soon:
             return replace(go, reason=choice.reason)
         return replace(go, start=choice.start, reason=choice.reason, question=question)
+
+    def _taken_over(self, job: QueuedJob, known: Known) -> Action | None:
+        """Record that somebody else holds a job that we made wait: it is theirs, once they release it, too.
+
+        Not where we hold jobs ourselves: what Slurm shows of a hold does not always tell whose it is.
+        """
+        claims = [claim for claim in known.claims if claim.restarts == job.restarts]
+        if any(claim.means is Means.HOLD for claim in claims) or not standing(job, known):
+            return None
+        return self._leave(job, known, HELD)
 
     def _leave(self, job: QueuedJob, known: Known, word: str) -> Action:
         """Record that somebody else decided; what of ours still keeps the job is taken away before."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from carbonslurm.core.action import Verb
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
@@ -11,6 +11,8 @@ from carbonslurm.ledger.database import Room
 from carbonslurm.ledger.deeds import Deed, claims, compensation, deeds_of
 from carbonslurm.ledger.jobs import current_jobs
 from carbonslurm.ports import OutcomeState
+
+SECOND = timedelta(seconds=1)
 
 
 class Memory(Room):
@@ -43,12 +45,13 @@ def _its_array(job: QueuedJob) -> QueuedJob:
 def _as_task(own: Known, array: Known, job: QueuedJob) -> Known:
     """What is known of a task with a record of its own, which waited with its array before.
 
-    A change of the array from after the task had started was none of the task.
+    A change of the array from after the task had started was none of the task. Slurm says when only to the
+    second: of the same second it is taken for one from before, so that no owner's word is lost.
     """
     before = [
         claim
         for claim in array.claims
-        if job.started is None or (claim.at is not None and claim.at < job.started)
+        if job.started is None or (claim.at is not None and claim.at < job.started + SECOND)
     ]
     mine = {claim.means for claim in own.claims}
     return replace(

@@ -203,6 +203,21 @@ def test_a_held_job_is_left_alone_until_it_is_let_go(world: Any) -> None:
     assert world.job(job).started is not None
 
 
+def test_a_waiting_job_that_somebody_held_and_let_go_starts_in_the_dirty_hour_too(world: Any) -> None:
+    """They took it over: it is not made to wait for the next clean hour."""
+    world.forecast(500, 500, 500, 50, 500, 500, 500, 500, 100, 500)
+    job = world.submit()
+    world.live(HOUR)
+    world.owner.hold(job)
+    world.live(4 * HOUR)
+    assert world.job(job).started is None
+    world.owner.hold(job, held=False)
+    world.cycle()
+    world.live(HOUR)
+    assert world.verbs() == ["withhold", "leave"]
+    assert at(5) <= world.job(job).started <= at(6)
+
+
 def requeued_and_seen(world: Any, job: int) -> None:
     """A node failed; the next cycle comes before Slurm's two minutes are over."""
     world.owner.requeue(job)
@@ -616,7 +631,7 @@ def test_a_task_that_starts_just_before_the_update_does_not_make_the_rest_somebo
     assert world.cycle(actuator=Late()).refused == 1
     world.live(4 * HOUR)
     assert [world.job(first + task).started for task in range(4)] == [at(3), at(3), NOON, at(3)]
-    assert "leave" not in world.verbs()
+    assert [row.spec for row in world.actions() if row.verb == "leave"] == [f"{first}_2"]
 
 
 def test_a_job_that_can_run_before_a_maintenance_is_not_made_to_wait_until_after_it(world: Any) -> None:

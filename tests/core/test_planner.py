@@ -14,7 +14,7 @@ from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import HELD_BY_USER, JobKey, JobState, Queue, QueuedJob
 from carbonslurm.core.means import GateRules, Means, MeansRules
-from carbonslurm.core.ownership import UNKNOWN, Claim, Known, first_eligible
+from carbonslurm.core.ownership import HELD, UNKNOWN, Claim, Known, first_eligible
 from carbonslurm.core.planner import plan
 from carbonslurm.core.policies import POLICIES
 from carbonslurm.core.situation import PlanRules, Situation, Zones
@@ -122,6 +122,21 @@ def test_jobs_that_were_overridden_or_are_being_stopped_never_appear(known: Know
 def test_a_job_that_its_owner_started_is_left_for_good() -> None:
     actions = planned(facing(pending(), known={1: claimed(NOW + 3 * HOUR, before=NOW - HOUR)}), RULES)
     assert [(action.verb, action.final) for action in actions] == [(Verb.LEAVE, True)]
+
+
+def test_a_job_that_somebody_holds_while_it_waits_for_us_is_left_for_good() -> None:
+    waiting = pending(held=True, eligible=NOW + 3 * HOUR)
+    (action,) = planned(facing(waiting, known={1: claimed(NOW + 3 * HOUR)}), RULES)
+    assert (action.verb, action.final, action.reason) == (Verb.LEAVE, True, HELD)
+
+
+def test_where_we_hold_jobs_ourselves_a_hold_is_no_word() -> None:
+    """Slurm may show another reason than the hold, as an unmet dependency, and the hold be ours."""
+    held = Claim(0, NOW + 3 * HOUR, NOW, action=2, means=Means.HOLD)
+    known = claimed(NOW + 3 * HOUR)
+    both = replace(known, claims=(*known.claims, held))
+    waiting = pending(held=True, reason="Dependency", eligible=NOW + 3 * HOUR)
+    assert planned(facing(waiting, known={1: both}), RULES) == []
 
 
 def test_a_job_that_its_owner_started_is_left_for_good_although_it_runs_already() -> None:

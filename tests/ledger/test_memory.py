@@ -1,7 +1,7 @@
 """What is ours: the intent log read back."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -183,6 +183,16 @@ def test_a_task_with_a_record_of_its_own_had_what_its_array_had_before_it_starte
     known = ledger.known(Queue(clock(3), (task,)))[task.key]
     assert bool(known.claims) == is_its
     assert not known.hands_off
+
+
+def test_a_change_in_the_second_in_which_a_task_started_was_its(
+    ledger: Ledger, make_job: Any, clock: Hours
+) -> None:
+    """Slurm says when it started to the second, and its owner may have started it just after our change."""
+    told = clock(0) + timedelta(milliseconds=200)
+    _do(ledger, Verb.WITHHOLD, make_job(spec="7_[1-4]"), told, OutcomeState.APPLIED, until=clock(5))
+    task = make_job(9, spec="7_3", started=clock(0))
+    assert ledger.known(Queue(clock(1), (task,)))[task.key].claims
 
 
 def test_what_we_did_to_a_task_is_none_of_its_array(ledger: Ledger, make_job: Any, clock: Hours) -> None:

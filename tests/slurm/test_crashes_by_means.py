@@ -202,6 +202,11 @@ class Told(Lives):
         shown = int(fields(self.stage.sandbox, job)["Priority"])
         return given is not None and given.factor > AGE.weight // 200 and shown >= given.factor
 
+    def story(self, job: str) -> str:
+        """All that was meant for a job and said of it, for whoever looks at a failure."""
+        said = [line for line in self.stage.log.read_text().splitlines() if f"job {job} " in line]
+        return "\n".join([f"job {job} of {self}", *map(str, self.actions(job)), *said])
+
     def note(self, job: str) -> None:
         """Write down what a job that is free has been left, once that is less than it was given."""
 
@@ -237,7 +242,7 @@ def test_no_crash_makes_a_held_or_gated_job_foreign(told: Told) -> None:
     for job in told.all:
         words = [row.reason for row in told.actions(job) if row.verb == "leave"]
         theirs = [word for word in words if word != NOT_ITS_DUE]
-        assert theirs == ([STARTED] if job == told.owned else []), job
+        assert theirs == ([STARTED] if job == told.owned else []), told.story(job)
 
 
 def test_what_a_dead_daemon_did_not_take_back_the_next_one_does(told: Told) -> None:
