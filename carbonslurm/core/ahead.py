@@ -1,10 +1,16 @@
-"""A forecast as slots from now on: means over each slot, and how far they may err."""
+"""A forecast as slots from now on: means over each slot, and between which values they are expected.
+
+Where nobody says how sure it is, ``doubt.by_nature`` does.
+"""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from carbonslurm.core.doubt import by_nature
 from carbonslurm.core.forecast import Band, Floats, Series
+
+HOUR = 3600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,12 +20,19 @@ class Ahead:
     Attributes:
         intensity: shape (t,), g/kWh; the first is the mean of what is left of its slot.
         first: what is left of the first slot, as a share of a slot.
-        doubt: g/kWh by which the difference between now and later may err, zero where nobody says.
+        low: shape (t,), g/kWh, what each may be at best.
+        high: shape (t,), likewise at worst.
     """
 
     intensity: Floats
     first: float
-    doubt: float
+    low: Floats
+    high: Floats
+
+    @property
+    def certain(self) -> bool:
+        """Whether nothing of it is in doubt."""
+        return bool(np.array_equal(self.low, self.high))
 
 
 def ahead(series: Series, band: Band | None, now: float, slot: float, slots: int) -> Ahead | None:
@@ -27,7 +40,7 @@ def ahead(series: Series, band: Band | None, now: float, slot: float, slots: int
 
     Args:
         series: the forecast.
-        band: aligned with it, None where nobody says how sure it is.
+        band: aligned with it, None where nobody says how sure it is; of no width where it is certain.
         now: Unix seconds.
         slot: seconds; slots begin at whole multiples of it.
         slots: at most so many.
@@ -43,8 +56,14 @@ def ahead(series: Series, band: Band | None, now: float, slot: float, slots: int
     count = int(unknown[0]) if len(unknown) else len(intensity)
     if count < 2:
         return None
-    doubt = 0.0 if band is None else _doubt(series, band, edges[: count + 1])
-    return Ahead(intensity[:count], float((edges[1] - edges[0]) / slot), doubt)
+    intensity, edges, first = intensity[:count], edges[: count + 1], float((edges[1] - edges[0]) / slot)
+    if band is None:
+        told = by_nature(intensity, (edges[:-1] - now) / HOUR)
+        return Ahead(intensity, first, told.low, told.high)
+    if band.low is band.high:
+        return Ahead(intensity, first, intensity, intensity)
+    low, high = (_means(replace(series, values=values), edges) for values in (band.low, band.high))
+    return Ahead(intensity, first, np.minimum(low, intensity), np.maximum(high, intensity))
 
 
 def _means(series: Series, edges: Floats) -> Floats:
@@ -53,12 +72,3 @@ def _means(series: Series, edges: Floats) -> Floats:
         rest = series.means(edges[1:-1], float(lengths[1]))
         return np.concatenate((series.means(edges[:1], float(lengths[0])), rest))
     return np.array([series.means(edges[i : i + 1], float(lengths[i]))[0] for i in range(len(lengths))])
-
-
-def _doubt(series: Series, band: Band, edges: Floats) -> float:
-    """Half of the band now plus half of the band at the cleanest slot: by so much may the two come closer."""
-    low = _means(replace(series, values=band.low), edges)
-    high = _means(replace(series, values=band.high), edges)
-    middle = _means(series, edges)
-    best = int(np.argmin(middle))
-    return float(max(middle[0] - low[0], 0.0) + max(high[best] - middle[best], 0.0))

@@ -93,6 +93,7 @@ class StopCost:
 
     Attributes:
         lost: work that was done and is done again.
+        checkpoint: writing the checkpoint, before the units are given back.
         restart: loading the checkpoint, before work goes on.
         min_run: no run is stopped before it has lasted so long, nor when less than that is left.
         max_stops: for each job.
@@ -102,6 +103,12 @@ class StopCost:
     restart: float = 0.0
     min_run: float = 0.0
     max_stops: int = 1_000_000
+    checkpoint: float = 0.0
+
+    @property
+    def again(self) -> float:
+        """All that is run and is no work."""
+        return self.lost + self.checkpoint + self.restart
 
 
 @dataclass(frozen=True, eq=False)

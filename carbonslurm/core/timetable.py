@@ -14,56 +14,25 @@ Among equals the owner with less in the pool goes first. What was answered last 
 less than a threshold. The same scene gives the same placement.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from carbonslurm.core.ahead import Ahead, ahead
 from carbonslurm.core.crowd import Crowd
-from carbonslurm.core.dates import start_slots
+from carbonslurm.core.dates import emitted, start_slots
+from carbonslurm.core.demand import jobs_of, market_of
 from carbonslurm.core.forecast import Floats
 from carbonslurm.core.line import Flags, Jobs, fitting, turn
-from carbonslurm.core.patience import MUST, Patience, Shape
-from carbonslurm.core.prices import Market, Search, settle
+from carbonslurm.core.patience import MUST, Patience
+from carbonslurm.core.prices import Market, settle
 from carbonslurm.core.reasons import reasons
-from carbonslurm.core.scene import Arrivals, Ints, Placement, Scarcity, Scene, Stop
+from carbonslurm.core.scene import Ints, Placement, Scarcity, Scene, Stop
+from carbonslurm.core.terms import Joint
 
+__all__ = ["Joint", "joint"]
 ONE_SECOND = 1.0
 NO_FORECAST = "no usable forecast"
-
-
-@dataclass(frozen=True, slots=True)
-class Joint:
-    """How joint plans.
-
-    Attributes:
-        search: for the prices; ``again`` iterations where those of the last search still hold.
-        again: see there.
-        every: seconds; prices are searched for anew when so much has passed.
-        slot: seconds.
-        slots: at most so many are looked at.
-        slack: slots; the longest slack that is told from longer ones.
-        rest: slots; the longest rest likewise.
-        usual: jobs to come are expected to need at most this share of a pool: no rush lasts.
-        caution: how much more where lengths are not known, for each standard deviation that equals the mean.
-        full: a pool is taken for full when what cannot wait needs this share of it.
-        keep: g/kWh as a share of the mean; what a change must gain.
-        equal: likewise; advantages that differ by less are equals.
-        explain: whether to say why, job by job.
-    """
-
-    search: Search = field(default_factory=Search)
-    every: float = 3600.0
-    slot: float = 3600.0
-    slots: int = 48
-    slack: int = 48
-    rest: int = 48
-    usual: float = 0.75
-    caution: float = 0.25
-    full: float = 0.85
-    keep: float = 0.005
-    equal: float = 0.001
-    explain: bool = False
 
 
 def joint(scene: Scene, rules: Joint) -> Placement:
@@ -116,16 +85,20 @@ class _Pool:
     known: Ahead
 
     def planned(self) -> _Planned:
-        jobs = self._jobs()
-        market = self._market(jobs)
+        jobs = jobs_of(self.scene, self.pool, self.rules.slot)
+        market = market_of(self.scene, self.pool, self.known, jobs, self.rules)
         scarcity, found_at = self._scarcity(market)
         table = self._table(market, scarcity, found_at)
-        gain = self._gain(jobs, table, scarcity, market.crowd)
+        gain = self._gain(jobs, table, scarcity, market)
         full = self._full(market)
         if full:
             gain = np.maximum(gain, self._equal)
         chosen = self._chosen(jobs, gain, market.units, full=full)
         slots = start_slots(jobs, chosen, table, scarcity, market.units, self._equal)
+        if not full and np.isfinite(market.units) and self._is_worse(jobs, chosen, slots, table, market):
+            gain = np.where(jobs.runs == 1, MUST, np.maximum(gain, self._equal))
+            chosen = self._chosen(jobs, gain, market.units, full=False)
+            slots = start_slots(jobs, chosen, table, scarcity, market.units, np.inf)
         waiting = jobs.runs == 0
         starts = np.where(chosen, self.scene.now, self._later(jobs, gain, slots))[waiting]
         why: tuple[str, ...] = ()
@@ -136,64 +109,6 @@ class _Pool:
         resume = self.scene.now + max(self.scene.cycle, ONE_SECOND)
         stops = [Stop(int(jobs.ids[index]), resume) for index in stopped]
         return _Planned(jobs.place[waiting], starts, stops, scarcity, found_at, table, why)
-
-    def _jobs(self) -> Jobs:
-        scene, slot, stop = self.scene, self.rules.slot, self.scene.stop
-        wait, run = scene.waiting, scene.running
-        here, there = np.flatnonzero(wait.pool == self.pool), np.flatnonzero(run.pool == self.pool)
-        count = (len(here), len(there))
-        again = (stop.lost + stop.restart) / slot
-        rests = np.concatenate((_wide(wait.rests[here], run.rests), _wide(run.rests[there], wait.rests)))
-        slack = np.concatenate(
-            (wait.latest[here] - np.maximum(wait.earliest[here], scene.now), run.latest[there] - scene.now)
-        )
-        stops = np.concatenate((wait.stops[here], run.stops[there]))
-        runs = np.repeat(np.array([0, 1]), count)
-        return Jobs(
-            place=np.concatenate((here, there)),
-            runs=runs,
-            kind=(stops >= stop.max_stops).astype(np.int64),
-            free=np.concatenate((wait.earliest[here] <= scene.now, run.can_stop[there])).astype(bool),
-            fresh=stops == 0,
-            slack=np.maximum(slack / slot - again * runs, 0.0),
-            rests=rests / slot,
-            units=np.concatenate((wait.units[here], run.units[there])),
-            owner=np.concatenate((wait.owner[here], run.owner[there])),
-            planned=np.concatenate((wait.planned[here], np.full(len(there), np.nan))),
-            ids=np.concatenate((wait.ids[here], run.ids[there])),
-        )
-
-    def _market(self, jobs: Jobs) -> Market:
-        rules, stop, intensity = self.rules, self.scene.stop, self.known.intensity
-        again = (stop.lost + stop.restart) / rules.slot * float(intensity.mean())
-        arrivals = self.scene.arrivals
-        slack, rest = jobs.slack.max(initial=1.0), jobs.rests.max(initial=1.0)
-        if arrivals is not None:
-            slack = max(slack, arrivals.slack.max(initial=0.0) / rules.slot)
-            rest = max(rest, arrivals.rests.max(initial=0.0) / rules.slot)
-        shape = Shape(_up_to(slack, rules.slack), _up_to(rest, rules.rest))
-        stops = np.array([again, np.inf])[np.unique(jobs.kind)]
-        kinds = len(stops)
-        crowd = jobs.crowd() if kinds > 1 else _of_one_kind(jobs.crowd())
-        room = float(self.scene.room[self.pool])
-        inflow = np.zeros((kinds, 2, shape.slack + 1, shape.rest + 1))
-        if arrivals is not None and np.isfinite(room):
-            inflow = self._inflow(arrivals, kinds, shape, room)
-        return Market(intensity, self.known.first, stops, shape, room, crowd, inflow)
-
-    def _inflow(self, arrivals: Arrivals, kinds: int, shape: Shape, room: float) -> Floats:
-        """Units that arrive in each slot, half a slot of waiting behind them on average."""
-        here, slot = arrivals.pool == self.pool, self.rules.slot
-        rests = arrivals.rests[here] / slot
-        parts = rests.shape[1]
-        units = np.repeat(arrivals.units[here] / parts, parts) * (slot / max(arrivals.span, slot))
-        work = float(units @ rests.ravel())
-        unsure = float(units @ np.repeat(rests.std(axis=1), parts)) / max(work, ONE_SECOND)
-        most = min(self.rules.usual * (1 + self.rules.caution * unsure), 1.0)
-        units *= min(1.0, most * room / work) if work > 0 else 1.0
-        slack = np.repeat(np.maximum(arrivals.slack[here] / slot - 0.5, 0.0), parts)
-        none = np.zeros(len(units), dtype=np.int64)
-        return Crowd(none, none, slack, rests.ravel(), units).poured(kinds, shape)
 
     def _scarcity(self, market: Market) -> tuple[Floats, float]:
         """The last prices, moved on to this slot; searched for anew once they are old."""
@@ -224,18 +139,18 @@ class _Pool:
                 return replace(kept, price=price, first=market.first)
         return market.table(scarcity)
 
-    def _gain(self, jobs: Jobs, table: Patience, scarcity: Floats, crowd: Crowd) -> Floats:
-        """Shape (n,), g/kWh: the advantage of running now, the scarcity of this very slot left out.
+    def _gain(self, jobs: Jobs, table: Patience, scarcity: Floats, market: Market) -> Floats:
+        """Shape (n,), g/kWh: the advantage of running now.
 
-        A place that nobody else wants now is worth nothing, whatever was expected of the slot.
+        A run that goes on counts with what it would gain if now were as clean, and all later slots as dirty,
+        as the band allows, where that is more: no stop that the band does not support.
         """
-        parts = jobs.rests.shape[1]
-        each = table.now(crowd.kind, crowd.runs, crowd.slack, crowd.rest).reshape(-1, parts).mean(axis=1)
-        gain = each / table.first + scarcity[0]
-        gain = np.where(each >= MUST / 2, MUST, gain)
-        floor = self.known.doubt
-        # A stop has to gain more than the forecast may err by; so has a change of what was answered last.
-        gain = gain + np.where(jobs.runs == 1, floor, 0.0)
+        gain = _advantage(jobs, table, scarcity, market.crowd)
+        stoppable = (jobs.runs == 1) & jobs.free
+        if not self.known.certain and bool(stoppable.any()):
+            shifted = np.concatenate((self.known.low[:1], self.known.high[1:]))
+            firm = replace(market, intensity=shifted).table(scarcity)
+            gain = np.where(stoppable, np.maximum(gain, _advantage(jobs, firm, scarcity, market.crowd)), gain)
         keep = self.rules.keep * float(self.known.intensity.mean())
         told_to_go = np.isfinite(jobs.planned) & (jobs.planned <= self.scene.now)
         told_to_wait = jobs.planned > self.scene.now + self.scene.cycle
@@ -270,6 +185,22 @@ class _Pool:
         chosen[order[fitting(jobs.units[order], room)]] = True
         return np.asarray(chosen | (running & ~jobs.free))
 
+    def _is_worse(self, jobs: Jobs, chosen: Flags, slots: Ints, table: Patience, market: Market) -> bool:
+        """Whether these starts together emit more than those of jobs that do not wait, by the forecast.
+
+        Each start that was named may be the best for its job, and yet lead to a queue in a dirty hour.
+        """
+        if bool(chosen[jobs.runs == 0].all()):
+            return False
+        # Earliest latest start first; a run that may not be stopped, or goes on, keeps its place.
+        order = np.lexsort((jobs.ids, jobs.slack, 1 - jobs.runs))
+        at_once = np.zeros_like(chosen)
+        at_once[order[fitting(jobs.units[order], market.units)]] = True
+        none = np.zeros(len(market.intensity))
+        then = start_slots(jobs, at_once, table, none, market.units, np.inf)
+        ours, theirs = (emitted(jobs, named, self.known, market.stop[0]) for named in (slots, then))
+        return ours > theirs + self._equal * float(jobs.units.sum())
+
     def _later(self, jobs: Jobs, gain: Floats, slots: Ints) -> Floats:
         """Shape (n,), Unix seconds: who would gain now goes into the queue behind those that were chosen."""
         soon = self.scene.now + ONE_SECOND
@@ -283,21 +214,15 @@ class _Pool:
         return self.rules.equal * float(self.known.intensity.mean())
 
 
-def _up_to(longest: float, most: int) -> int:
-    """Whole slots that hold the longest there is, at most so many: no table is larger than its jobs need."""
-    return int(np.clip(np.ceil(longest), 1, most))
+def _advantage(jobs: Jobs, table: Patience, scarcity: Floats, crowd: Crowd) -> Floats:
+    """Shape (n,), g/kWh: of running now, the scarcity of this very slot left out.
+
+    A place that nobody else wants now is worth nothing, whatever was expected of the slot.
+    """
+    parts = jobs.rests.shape[1]
+    each = table.now(crowd.kind, crowd.runs, crowd.slack, crowd.rest).reshape(-1, parts).mean(axis=1)
+    return np.where(each >= MUST / 2, MUST, each / table.first + scarcity[0])
 
 
 def _has_jobs(scene: Scene, pool: int) -> bool:
     return bool((scene.waiting.pool == pool).any() or (scene.running.pool == pool).any())
-
-
-def _wide(rests: Floats, other: Floats) -> Floats:
-    """Repeat columns where the other table has more of them."""
-    if rests.shape[1] == other.shape[1] or other.shape[1] < rests.shape[1]:
-        return rests
-    return np.repeat(rests, other.shape[1] // rests.shape[1], axis=1)
-
-
-def _of_one_kind(crowd: Crowd) -> Crowd:
-    return Crowd(np.zeros_like(crowd.kind), crowd.runs, crowd.slack, crowd.rest, crowd.units)

@@ -7,23 +7,27 @@
 - *issues*: forecasts as they were published, one replacing the other.
 
 ``Measured`` adds what a live source adds to a forecast: the intensity of the step that is running now.
+``Judged`` adds what the forecasts before it tell of its worth (``core.doubt``).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
+from carbonslurm.core.doubt import MEMORY_DAYS, Past, believed
 from carbonslurm.core.forecast import Band, Floats, Issue, Series
 from carbonslurm.core.forecaster import FEWEST, Model, forecast, train
-from carbonslurm.core.hourly import hourly, start_of
+from carbonslurm.core.hourly import Hourly, hourly, start_of
 from carbonslurm.errors import DataError
 
 DAY = 86_400.0
 HOUR = 3600.0
 DAYS_AHEAD = 4  # as the issues in data/forecasts
 AHEAD_HOURS = 24 * DAYS_AHEAD
+EVERY = 3  # hours: of so many forecasts one is asked what it was worth; it divides what they are learned over
 
 
 class Foresight(Protocol):
@@ -51,8 +55,12 @@ class Perfect:
         return np.array([-np.inf])
 
     def at(self, now: float) -> tuple[Series, Band | None] | None:  # noqa: ARG002 - it is always the same
-        """Return the truth."""
-        return self.truth, None
+        """Return the truth, with a band that has no width."""
+        return self.truth, self._certain
+
+    @cached_property
+    def _certain(self) -> Band:
+        return Band(self.truth.values, self.truth.values)
 
 
 class Issued:
@@ -186,3 +194,49 @@ class Measured:
             values[place] = self._truth.values[index]
             self._last = (index, series, replace(series, values=values))
         return self._last[2], band
+
+
+class Judged:
+    """A forecast as far as the ones before it let it be believed; as it is where nothing is known of them."""
+
+    def __init__(self, forecast: Foresight, truth: Series) -> None:
+        self._forecast, self._truth, self._hours = forecast, truth, hourly(truth)
+        self._earlier: dict[int, Floats] = {}
+        self._last: tuple[int, Series, tuple[Series, Band | None]] | None = None
+
+    @property
+    def moments(self) -> Floats:
+        """Those of the forecast."""
+        return self._forecast.moments
+
+    def at(self, now: float) -> tuple[Series, Band | None] | None:
+        """Return what is to be believed of the forecast that is visible; the truth is."""
+        found, hour = self._forecast.at(now), int(now // HOUR)
+        if found is None or isinstance(self._forecast, Perfect):
+            return found
+        if self._last is None or self._last[0] != hour or self._last[1] is not found[0]:
+            self._last = (hour, found[0], self._judged(found, hour))
+        return self._last[2]
+
+    def _judged(self, found: tuple[Series, Band | None], hour: int) -> tuple[Series, Band | None]:
+        said = found[0]
+        origins = np.arange(hour - 24 * MEMORY_DAYS, hour, EVERY)
+        earlier = np.array([self._said(origin) for origin in origins.tolist()])
+        past = Past(origins, earlier, self._hours.until(hour))
+        judged = believed(Hourly(hour, _hours(said, hour)), past)
+        if judged is None:
+            return found
+        values, band = judged
+        return values.series(said.zone, said.source, said.nature), band
+
+    def _said(self, hour: int) -> Floats:
+        """Shape (AHEAD_HOURS,): what the forecast of an hour said of it and of those after it."""
+        if hour not in self._earlier:
+            found = self._forecast.at(hour * HOUR)
+            self._earlier[hour] = np.full(AHEAD_HOURS, np.nan) if found is None else _hours(found[0], hour)
+        return self._earlier[hour]
+
+
+def _hours(series: Series, hour: int) -> Floats:
+    """Shape (AHEAD_HOURS,): what is said from an hour on; NaN where nothing is."""
+    return hourly(series).between(hour, hour + AHEAD_HOURS)

@@ -15,7 +15,7 @@ from carbonslurm.core.pausing import allowed_units, pieces
 from carbonslurm.core.prices import Search
 from carbonslurm.core.scene import Planner, StopCost
 from carbonslurm.core.timetable import Joint, joint
-from carbonslurm.sim.foresight import Foresight, Measured, Perfect
+from carbonslurm.sim.foresight import Foresight, Judged, Measured, Perfect
 from carbonslurm.sim.lengths import Known, Lengths
 from carbonslurm.sim.pacing import DoubleThreshold, PercentileSuspend, Starting, StartRules, WaitAwhile
 from carbonslurm.sim.parameters import Parameters
@@ -157,7 +157,7 @@ def _joint(world: World) -> Strategy:
     cost = stop_cost(given, lost_work=300.0)
     return Strategy(
         name="joint",
-        foresight=world.foresight,
+        foresight=Judged(world.foresight, world.truth),
         discipline=given.word("queue", "latest-start"),
         planner=lambda scene: joint(scene, rules),
         cycle=given.seconds("cycle", 600.0) or 600.0,

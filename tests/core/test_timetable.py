@@ -1,5 +1,7 @@
 """joint: what its placements promise, by hand and for any scene."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -110,6 +112,11 @@ def test_pools_do_not_mix() -> None:
     assert goes(joint(planned, Joint()), planned) == [True, False, True]
 
 
+def sure(values: Sequence[float]) -> Band:
+    """A band of no width."""
+    return Band(np.array(values), np.array(values))
+
+
 job_rows = st.builds(
     Job,
     slack=st.floats(0, 30),
@@ -197,3 +204,60 @@ def test_each_choice_is_explained_in_a_line() -> None:
     assert said[0].startswith("100 g/kWh then, 300 now")
     assert said[1:] == ("it may wait no longer",) * 3
     assert joint(scene(None, jobs), Joint(explain=True)).reasons == ("no usable forecast",) * 4
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    values=intensities,
+    width=st.floats(0, 300),
+    growth=st.floats(0, 20),
+    running=st.lists(job_rows, min_size=1, max_size=4),
+    waiting=st.lists(job_rows, max_size=4),
+)
+def test_every_stop_is_one_that_the_band_supports(
+    values: list[float], width: float, growth: float, running: list[Job], waiting: list[Job]
+) -> None:
+    """Where there is room, some hour ahead is surely cleaner than now, unlucky as both may be."""
+    middle = np.array(values)
+    miss = width + growth * np.arange(len(middle))
+    band = Band(np.maximum(middle - miss, 0.0), middle + miss)
+    stops = joint(scene(values, waiting, running, band=band), QUICK).stops
+    assert not stops or band.high[1:].min() < band.low[0]
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    values=st.lists(st.integers(10, 900).map(float), min_size=30, max_size=40),
+    length=st.integers(1, 6),
+    count=st.integers(1, 8),
+    slack=st.integers(0, 12),
+    room=st.sampled_from([2.0, 4.0, float("inf")]),
+)
+def test_a_plan_is_never_worse_than_not_to_wait_under_the_forecast_it_used(
+    values: list[float], length: int, count: int, slack: int, room: float
+) -> None:
+    """All starts that it names together, against everybody at once, in one queue with so many places.
+
+    All of one length, for else it matters who is first in the queue. Whole hours, and starts that are named
+    where there will be no room, may cost a twentieth.
+    """
+    lengths = [length] * count
+    jobs = [Job(float(slack), (float(length),)) for length in lengths]
+    planned = scene(values, jobs, room=[room], stop=NO_STOPS, band=sure(values))
+    starts = [round(hour) for hour in hours(joint(planned, QUICK), planned)]
+    ours, theirs = (
+        carbon(values, lengths, taken, int(min(room, len(jobs)))) for taken in (starts, [0] * len(jobs))
+    )
+    assert not np.isfinite(ours + theirs) or ours <= (1.05 if np.isfinite(room) else 1.01) * theirs
+
+
+def carbon(values: list[float], lengths: list[int], starts: list[int], places: int) -> float:
+    """Of jobs that go into the queue at these hours, in g/kWh x h; infinite beyond the forecast."""
+    so_far = np.concatenate((np.cumsum([0.0, *values]), [np.inf] * 400))
+    free, total = [0] * places, 0.0
+    for job in np.argsort(starts, kind="stable").tolist():
+        place = int(np.argmin(free))
+        begin = max(starts[job], free[place])
+        free[place] = begin + lengths[job]
+        total += float(so_far[free[place]] - so_far[begin])
+    return total
