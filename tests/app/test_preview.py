@@ -15,7 +15,7 @@ from carbonslurm.core.bound import BoundRules
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Tres
-from carbonslurm.core.policies import POLICIES
+from carbonslurm.core.policies import NAMES
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.situation import PlanRules, Zones
 from carbonslurm.core.tag import Declaration
@@ -137,7 +137,7 @@ offsets = st.integers(-20, 200).map(lambda quarters: NOON + quarters * timedelta
     begin=st.none() | offsets,
     limit=st.none() | st.integers(1, 30).map(lambda n: n * HOUR),
     values=st.none() | st.lists(st.integers(0, 500), min_size=1, max_size=30),
-    policy=st.sampled_from(sorted(POLICIES)),
+    policy=st.sampled_from(NAMES),
 )
 def test_no_start_is_before_its_begin_or_behind_its_bound(
     declared: Declaration,
