@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from carbonslurm.app.pacing import Pace
 from carbonslurm.core.budget import CAPACITY
 from carbonslurm.core.capacity import Node
-from carbonslurm.errors import CarbonslurmError, UnavailableError
+from carbonslurm.errors import CarbonslurmError
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +35,12 @@ class Room:
     asked: datetime | None = None
 
     def recent(self, ask: Callable[[], Sequence[Node]], pace: Pace, now: datetime) -> Sequence[Node] | None:
-        """Return what the nodes leave, None where nobody has said so lately.
-
-        Raises:
-            UnavailableError: Slurm is away, and so is this cycle.
-        """
+        """Return what the nodes leave, None where nobody has said so lately."""
         if self.asked is None or now - self.asked >= ASK_AGAIN:
             self.asked = now
             pace.other_reads += CAPACITY
             try:
                 self.nodes, self.heard = ask(), now
-            except UnavailableError:
-                raise
             except CarbonslurmError as error:
                 logger.warning("the room on the nodes is as last heard: %s", error)
         return self.nodes if self.heard is not None and now - self.heard < OLD_AFTER else None

@@ -2,8 +2,9 @@
 
 The owner's own word (``length=`` in the tag) counts first. Else, where past runs are looked at, what they
 teach (``Past``, by ``core.runtime``): the owner's runs, judged by those of the account, those by those of the
-partition, and those by a share of the limit. Else the time limit. None may exceed the limit, since Slurm ends
-the run there. Where there is no limit at all the site's assumption stands in.
+partition, those by the shares of their limits that runs have lasted, and those by the limit. Else the time
+limit. None may exceed the limit, since Slurm ends the run there. Where there is no limit at all the site's
+assumption stands in.
 """
 
 from collections import defaultdict
@@ -16,7 +17,7 @@ import numpy as np
 
 from carbonslurm.core.forecast import Floats
 from carbonslurm.core.job import QueuedJob, Tres
-from carbonslurm.core.runtime import SHORTEST, TRUST, Runs, Survival, assumed, learned
+from carbonslurm.core.runtime import SHORTEST, Runs, Survival, learned
 
 QUANTILES = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 MEDIAN = 2  # of them
@@ -66,22 +67,28 @@ class Past:
         self._circles.update({name: _together(found) for name, found in members.items()})
 
     @cached_property
-    def share(self) -> float:
-        """The share of its limit that a run lasts on average; with few runs, nearly all of it."""
+    def _shares(self) -> Runs:
+        """Shares of their limits that runs have lasted."""
+        limited = [run for run in self.runs if run.time_limit][:REMEMBERED]
         shares = [
-            min(run.seconds / run.time_limit.total_seconds(), 1.0)
-            for run in self.runs[:REMEMBERED]
-            if run.ended and run.time_limit
+            (run.seconds / run.time_limit.total_seconds(), run.ended) for run in limited if run.time_limit
         ]
-        return (sum(shares) + TRUST) / (len(shares) + TRUST)
+        ended = np.array([share for share, over in shares if over], dtype=float)
+        return Runs(ended, np.array([share for share, over in shares if not over], dtype=float))
 
     def curve(self, job: QueuedJob, longest: timedelta) -> Survival:
-        """Return the survival curve of a job, given its limit or what stands in for it."""
-        key = (job.user, job.account, job.partition, longest.total_seconds())
+        """Return the survival curve of a job, given its limit or what stands in for it.
+
+        Where nothing was learned yet it is the limit itself: whoever knows less must not expect less.
+        """
+        seconds = longest.total_seconds()
+        key = (job.user, job.account, job.partition, seconds)
         if key not in self._curves:
             names = (("partition", job.partition), ("account", job.account), ("user", job.user))
-            circles = [self._circles[name] for name in names if name in self._circles]
-            self._curves[key] = learned(circles, assumed(self.share * longest.total_seconds()))
+            shares = Runs(self._shares.ended * seconds, self._shares.lasting * seconds)
+            circles = [shares, *(self._circles[name] for name in names if name in self._circles)]
+            limit = Survival(np.array([seconds]), np.zeros(1), OUTLIVED * seconds)
+            self._curves[key] = learned([it for it in circles if len(it.ended) or len(it.lasting)], limit)
         return self._curves[key]
 
 

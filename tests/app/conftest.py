@@ -206,6 +206,7 @@ class World:
             actions=self.ledger,
             jobs=self.ledger,
             cycles=self.ledger,
+            past=self.ledger,
             rules=self.rules,
             clock=self.clock,
             memory=self.memory,
@@ -312,7 +313,7 @@ def new_world(tmp_path: Path, empty_ledger: Path) -> Iterator[Callable[[], World
             power=PowerModel(gpu_watts={"a100": 1000}, gpu_utilisation=1, cpu_watts=0, node_watts=0, pue=1),
             stop=StopRules(restart=timedelta(minutes=1)),
         )
-        return World(path, opened[-1], SimulatedCluster(NOON), CycleRules(plan))
+        return World(path, opened[-1], SimulatedCluster(NOON), CycleRules(plan, cluster="toy"))
 
     yield make
     for ledger in opened:
