@@ -22,6 +22,7 @@ from carbonslurm.core.runtime import SHORTEST, Runs, Survival, learned
 QUANTILES = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 MEDIAN = 2  # of them
 OUTLIVED = 0.1  # of what it has lasted: the rest of a run that outlived its prediction
+_Key = tuple[str, str, str, float]  # owner, account, partition, limit in seconds
 REMEMBERED = 1000  # runs of a circle, the newest: what a survival curve is made of
 
 
@@ -56,7 +57,8 @@ class Past:
 
     runs: Sequence[PastRun]
     _circles: dict[tuple[str, str], Runs] = field(init=False, default_factory=dict)
-    _curves: dict[tuple[str, str, str, float], Survival] = field(init=False, default_factory=dict)
+    _curves: dict[_Key, Survival] = field(init=False, default_factory=dict)
+    _whole: dict[_Key, Floats] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         members: defaultdict[tuple[str, str], list[PastRun]] = defaultdict(list)
@@ -76,13 +78,21 @@ class Past:
         ended = np.array([share for share, over in shares if over], dtype=float)
         return Runs(ended, np.array([share for share, over in shares if not over], dtype=float))
 
+    def rests(self, job: QueuedJob, longest: timedelta, done: float) -> Floats:
+        """Return what is left of a run that has lasted so many seconds, shape (5,); most have not begun."""
+        if done > 0:
+            return np.asarray(self.curve(job, longest).rests(np.array([done]), QUANTILES)[0])
+        key = _key(job, longest)
+        if key not in self._whole:
+            self._whole[key] = self.curve(job, longest).rests(np.zeros(1), QUANTILES)[0]
+        return self._whole[key]
+
     def curve(self, job: QueuedJob, longest: timedelta) -> Survival:
         """Return the survival curve of a job, given its limit or what stands in for it.
 
         Where nothing was learned yet it is the limit itself: whoever knows less must not expect less.
         """
-        seconds = longest.total_seconds()
-        key = (job.user, job.account, job.partition, seconds)
+        seconds, key = longest.total_seconds(), _key(job, longest)
         if key not in self._curves:
             names = (("partition", job.partition), ("account", job.account), ("user", job.user))
             shares = Runs(self._shares.ended * seconds, self._shares.lasting * seconds)
@@ -90,6 +100,10 @@ class Past:
             limit = Survival(np.array([seconds]), np.zeros(1), OUTLIVED * seconds)
             self._curves[key] = learned([it for it in circles if len(it.ended) or len(it.lasting)], limit)
         return self._curves[key]
+
+
+def _key(job: QueuedJob, longest: timedelta) -> _Key:
+    return job.user, job.account, job.partition, longest.total_seconds()
 
 
 def _together(runs: Sequence[PastRun]) -> Runs:
@@ -135,7 +149,7 @@ def rests(job: QueuedJob, lasted: timedelta, assumed: timedelta, past: Past | No
     if past is None or declared is not None:
         whole = (declared or longest).total_seconds()
         return np.full(len(QUANTILES), max(whole - done, OUTLIVED * done, min(SHORTEST, whole)))
-    found = past.curve(job, longest).rests(np.array([done]), QUANTILES)[0]
+    found = past.rests(job, longest, done)
     most = np.inf if job.time_limit is None else max(job.time_limit.total_seconds() - done, 1.0)
     return np.asarray(np.minimum(found, most), dtype=float)
 

@@ -4,12 +4,16 @@ The same ``joint(scene)`` as the simulator's places them (``core.timetable``); `
 scene. A job whose dependencies are unmet, whose pool nobody knows or which is larger than it, or whose
 forecast reaches too short is placed alone, as by lowest-window, and the reason says so.
 
+One that was let go stays so for an hour, even if joint would have it wait again: whether a pool is full may
+change from cycle to cycle, and each change of mind costs calls.
+
 A running job is stopped only where both agree: joint, which has something better for its place, and
 ``core.stop``, for which the stop has to pay by itself.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from carbonslurm.core.forecast import Series
 
 RULES = Joint(explain=True)
+STAYS = timedelta(hours=1)
+LET_GO = "it was let go within the last hour: it starts as soon as there is room"
 NO_ROOM_KNOWN = "placed alone: nobody knows how much room there is"
 TOO_LARGE = "placed alone: it asks for more than its nodes have now"
 DEPENDS = "placed alone, until the jobs are done that it waits for"
@@ -67,16 +73,24 @@ def placed_together(
     known = pools(situation.capacity or (), situation.queue.jobs)
     asked = [prospect for prospect in prospects if prospect.question is not None]
     alone = {prospect.job.key: why for prospect in asked if (why := _why_alone(prospect, known))}
-    scene = _scene(situation, rules, prospects, alone, known, stoppable)
+    choices = {
+        prospect.job.key: Choice(prospect.earliest, LET_GO)
+        for prospect in asked
+        if prospect.job.key not in alone and _was_just_let_go(prospect, situation.now)
+    }
+    asked = [prospect for prospect in asked if prospect.job.key not in choices]
+    going = {prospect.job.key for prospect in prospects} - {prospect.job.key for prospect in asked}
+    places = _places([prospect for prospect in asked if prospect.job.key not in alone], known)
+    scene = _scene(situation, rules, known, places, frozenset(going), stoppable)
     placement = joint(scene.scene(_kept(situation.found, known)), RULES)
-    choices = _choices(scene, placement)
+    choices |= _choices(scene, placement)
     for prospect in asked:
         if prospect.job.key not in choices:
             choices[prospect.job.key] = _alone(prospect, alone.get(prospect.job.key, TOO_SHORT))
     stopped = {stop.job for stop in placement.stops}
     return Placed(
         choices,
-        frozenset(choices) - frozenset(alone),
+        frozenset(prospect.job.key for prospect in asked) - frozenset(alone),
         frozenset(_spared(scene, stopped)),
         None if placement.scarcity is None else Found(_signature(known), placement.scarcity),
     )
@@ -91,12 +105,24 @@ def _why_alone(prospect: Prospect, known: Pools) -> str | None:
     return TOO_LARGE if units_of(prospect.job.tres) > known.units[pool] else None
 
 
+def _was_just_let_go(prospect: Prospect, now: datetime) -> bool:
+    claims = prospect.known.claims
+    mine = [claim for claim in claims if claim.restarts == prospect.job.restarts and claim.at is not None]
+    last = max(mine, key=lambda claim: claim.at or now, default=None)
+    return last is not None and last.set_to is None and last.at is not None and now - last.at < STAYS
+
+
+def _places(asked: Sequence[Prospect], known: Pools) -> list[tuple[Prospect, int]]:
+    """Return jobs with the pools that they wait for."""
+    return [(prospect, pool) for prospect in asked if (pool := known.of(prospect.job)) is not None]
+
+
 def _scene(
     situation: Situation,
     rules: PlanRules,
-    prospects: Sequence[Prospect],
-    alone: Mapping[JobKey, str],
     known: Pools,
+    placed: Sequence[tuple[Prospect, int]],
+    going: frozenset[JobKey],
     stoppable: Mapping[JobKey, Stoppable],
 ) -> QueueScene:
     """Return the scene of the pools in which somebody is to be placed, or may be stopped.
@@ -104,18 +130,13 @@ def _scene(
     A pool has one forecast: of partitions that share nodes and stand in two zones, that of the first job.
     """
     forecasts: dict[int, Series] = {}
-    placed: list[tuple[Prospect, int]] = []
-    for prospect in prospects:
-        pool = known.of(prospect.job)
-        if prospect.question is None or prospect.job.key in alone or pool is None:
-            continue
-        forecasts.setdefault(pool, prospect.question.series)
-        placed.append((prospect, pool))
+    for prospect, pool in placed:
+        if prospect.question is not None:
+            forecasts.setdefault(pool, prospect.question.series)
     for stop in stoppable.values():
-        pool, series = known.of(stop.job), situation.forecasts.get(rules.zones.of(stop.job))
-        if pool is not None and series is not None:
-            forecasts.setdefault(pool, series)
-    going = frozenset(prospect.job.key for prospect in prospects if prospect.question is None)
+        own, series = known.of(stop.job), situation.forecasts.get(rules.zones.of(stop.job))
+        if own is not None and series is not None:
+            forecasts.setdefault(own, series)
     return QueueScene(situation, rules, known, forecasts, placed, going, stoppable)
 
 

@@ -116,7 +116,6 @@ class QueueScene:
         left = rests(job, timedelta(), self.rules.assumed_length, self.situation.past) * waves
         length = float(left[MEDIAN])
         last = latest.timestamp() - length * (1 - 1 / waves)
-        claim = next((it for it in standing(job, prospect.known) if it.set_to is not None), None)
         return (
             job,
             prospect.earliest.timestamp(),
@@ -124,10 +123,19 @@ class QueueScene:
             length,
             units,
             pool,
-            np.nan if claim is None or claim.set_to is None else claim.set_to.timestamp(),
+            self._planned(prospect),
             prospect.known.stops if self._may_pause(job) else self._most_stops,
             left,
         )
+
+    def _planned(self, prospect: Prospect) -> float:
+        """When a job is to start as things stand, now if it was let go; NaN where nothing was said of it."""
+        job, known = prospect.job, prospect.known
+        stands = next((it.set_to for it in standing(job, known) if it.set_to is not None), None)
+        if stands is not None:
+            return stands.timestamp()
+        mine = [claim for claim in known.claims if claim.restarts == job.restarts]
+        return self.situation.now.timestamp() if mine else np.nan
 
     def _inflexible(self, job: QueuedJob, pool: int) -> tuple[Any, ...]:
         now = self.situation.now.timestamp()

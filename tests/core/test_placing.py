@@ -199,6 +199,13 @@ def test_a_plan_that_stands_keeps_its_time_until_that_comes_near() -> None:
     assert starts(plan(facing(*both, known=known, now=soon), RULES)) == {4: 1}
 
 
+@pytest.mark.parametrize(("minutes", "waits"), [(59, 0), (61, 1)])
+def test_a_job_that_was_let_go_stays_so_for_an_hour(minutes: int, waits: int) -> None:
+    job = pending(1)
+    known = {job.key: Known(NOW, claims=(Claim(0, None, NOW, 1, at=NOW - minutes * MINUTE),))}
+    assert starts(plan(facing(job, known=known), RULES)).total() == waits
+
+
 def test_a_pool_that_has_changed_is_searched_anew() -> None:
     herd = [pending(number) for number in range(1, 9)]
     first = plan(facing(*herd), RULES)
