@@ -57,6 +57,7 @@ def test_jobs_that_would_meet_in_one_hour_are_spread_and_start_when_it_turns_cle
     reasons = {row["reason"] for row in shown if str(row["job_id"]) in jobs}
     assert reasons
     assert all("100 g/kWh then, 500 now" in reason and "room" in reason for reason in reasons)
+    assert "placed together: debug/a100 16" in joint.command("carbonslurm", "doctor", check=False).stdout
     foretell(joint, [(0, 50), (1, 500)])
     for job in jobs:
         wait_for_state(joint.sandbox, job, "COMPLETED", timeout=PATIENCE_S)
