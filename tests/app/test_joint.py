@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carbonslurm.core.placing import NO_ROOM_KNOWN
+from carbonslurm.sim.job import OnSignal
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -66,13 +67,21 @@ def test_a_herd_that_would_meet_in_one_hour_is_spread_and_all_start_by_their_bou
     assert together == {3: 16, 4: 16, 5: 16, 6: 2}
 
 
-def test_a_herd_that_can_be_stopped_is_not_stopped_twice_without_gain(placed: Any) -> None:
-    placed.forecast(*[100] * 3, *[500] * 4, *[50] * 9)
-    jobs = [placed.submit(4 * HOUR, flex=12 * HOUR, grace=MINUTE, gpus=2) for _ in range(8)]
-    live(placed, 16 * HOUR)
+def test_a_herd_that_runs_when_it_turns_dirty_is_stopped_once_and_goes_on_in_the_clean_hours(
+    placed: Any,
+) -> None:
+    """Eight jobs fill the pool; what comes after is not worth a second stop."""
+    placed.forecast(100)
+    kind = {"grace": MINUTE, "gpus": 2, "on_signal": OnSignal.SAVE}
+    jobs = [placed.submit(5 * HOUR, flex=12 * HOUR, time_limit=9 * HOUR, **kind) for _ in range(8)]
+    live(placed, HOUR)
+    placed.forecast(*[600] * 4, *[50] * 3, 60, 50, 60, 50)
+    live(placed, 12 * HOUR)
     stops = Counter(row.key.job_id for row in placed.actions() if str(row.verb) == "stop")
-    assert all(count == 1 for count in stops.values())
-    assert all(placed.job(job).started <= at(12) for job in jobs)
+    assert stops == Counter(jobs)
+    assert {world_job.restarts for world_job in map(placed.job, jobs)} == {1}
+    assert {placed.job(job).finished for job in jobs} == {1}
+    assert all(at(5) <= placed.job(job).started <= at(12) for job in jobs)
 
 
 # --- the room
