@@ -123,7 +123,7 @@ def test_a_configuration_cannot_be_changed() -> None:
             "greenest",
             (
                 "policy.name: expected one of no-wait, threshold, lowest-slot, lowest-window, carbon-time, "
-                'got "greenest"'
+                'joint, got "greenest"'
             ),
         ),
         ("zone", "FR", 'zone: no source gives zone "FR"'),

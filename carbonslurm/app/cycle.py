@@ -14,8 +14,10 @@ from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.app.telling import Intent, Memory, Telling, describe
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.budget import OUTAGE
+from carbonslurm.core.capacity import Node
 from carbonslurm.core.choice import ForecastRules
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
+from carbonslurm.core.length import Past
 from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import (
     UNKNOWN,
@@ -29,6 +31,7 @@ from carbonslurm.core.ownership import (
     with_before,
 )
 from carbonslurm.core.planner import Plan, plan
+from carbonslurm.core.policies import JOINT
 from carbonslurm.core.priority import AgeWeight
 from carbonslurm.core.situation import PlanRules, Situation
 from carbonslurm.core.stop import ControllerFacts, controller_settled
@@ -41,6 +44,7 @@ from carbonslurm.ports import (
     JobBook,
     Outcome,
     OutcomeState,
+    PastReader,
     QueueReader,
 )
 
@@ -62,6 +66,8 @@ class CycleRules:
         updates: the most jobs that one cycle changes; fewer where slurmctld limits rates.
         observe: the partitions for which is written what would be done, and nothing is done; ``*`` is all.
         compensate: give jobs back what waiting cost them in priority.
+        cluster: whose past runs say how long jobs run.
+        learn: whether they are asked.
     """
 
     plan: PlanRules
@@ -69,6 +75,8 @@ class CycleRules:
     updates: int = 500
     observe: frozenset[str] = frozenset()
     compensate: bool = False
+    cluster: str = ""
+    learn: bool = False
 
     def watches(self, job: QueuedJob) -> bool:
         """Whether nothing is to be done to a job: one of its partitions is only watched."""
@@ -85,6 +93,7 @@ class Cycle:
     actions: ActionLog
     jobs: JobBook
     cycles: CycleLog
+    past: PastReader
     rules: CycleRules
     clock: Callable[[], datetime]
     memory: Memory = field(default_factory=Memory)
@@ -201,9 +210,26 @@ class Cycle:
             paused=self._is_paused(),
             age=self._age(queue),
             watched=frozenset(job.key for job in queue.pending() if self.rules.watches(job)),
+            capacity=self._capacity(queue),
+            bands={zone: state.band for zone, state in states.items()},
+            past=self._past(queue),
+            found=self.memory.found,
         )
         rules, unfit = self.rules.plan, self._unfit(queue.taken_at)
-        return plan(situation, replace(rules, means=rules.means.without(unfit)) if unfit else rules)
+        found = plan(situation, replace(rules, means=rules.means.without(unfit)) if unfit else rules)
+        self.memory.found = found.found
+        return found
+
+    def _capacity(self, queue: Queue) -> Sequence[Node] | None:
+        """Asked now and then, and only where somebody is to be placed by it."""
+        if self.rules.plan.policy != JOINT or not _has_flexible(queue):
+            return None
+        return self.memory.room.recent(self.queue.capacity, self.memory.pace, queue.taken_at)
+
+    def _past(self, queue: Queue) -> Past | None:
+        if not self.rules.learn or not _has_flexible(queue):
+            return None
+        return self.memory.learning.recent(self.past, self.rules.cluster, queue.taken_at)
 
     def _unfit(self, now: datetime) -> list[Means]:
         """Means that did not work here lately; later they are tried again, since a site may mend it."""
@@ -349,6 +375,10 @@ class Cycle:
             if claim is not None and number is not None and lost:
                 gone[claim.action] = Outcome(OutcomeState.FORGOTTEN, at)
         self._settle(gone)
+
+
+def _has_flexible(queue: Queue) -> bool:
+    return any(job.tag is not None for job in queue.jobs)
 
 
 def _releases(wanted: Sequence[Action], error: LedgerError) -> tuple[list[Intent], tuple[str, ...]]:

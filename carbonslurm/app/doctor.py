@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 
 from carbonslurm.app.forecasts import ForecastState
 from carbonslurm.app.telling import UNMARKED
+from carbonslurm.core.capacity import pools
 from carbonslurm.core.interval import iso
 from carbonslurm.core.job import Queue
 from carbonslurm.core.ownership import UNKNOWN, is_held_by_us
 from carbonslurm.core.rest import NEVER, Asked
 from carbonslurm.errors import CarbonslurmError, RefusedError, UnavailableError
-from carbonslurm.ports import CarbonSource, HoldReader, JobMemory, LedgerReader
+from carbonslurm.ports import CarbonSource, HoldReader, JobMemory, LedgerReader, QueueReader
 
 STALE_CYCLES = 5  # a daemon whose last cycle began longer ago than this many intervals does not run
 
@@ -91,6 +92,19 @@ def look_at_holds(queue: Queue, book: JobMemory, holds: HoldReader) -> str:
         else "no job is held now; whether the hook marks shows then"
     )
     return f"{marks}; carbonslurm-rescue.timer must run on slurmctld's host"
+
+
+def look_at_room(queue: QueueReader) -> str:
+    """Say which pools joint places jobs in, by a partition of each; fail where no node takes any.
+
+    Raises:
+        UnavailableError: none does.
+    """
+    found = pools(queue.capacity(), queue.snapshot().jobs)
+    known = [f"{name} {units}" for name, units in zip(found.names, found.units, strict=True) if units]
+    if not known:
+        raise UnavailableError("no node takes jobs: each is placed alone")
+    return f"placed together: {', '.join(known)}"
 
 
 def look_at_source(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from carbonslurm.core.choice import CLOCK_TOLERANCE, LOOK_BACK, OWN, ForecastRules, choose
-from carbonslurm.core.forecast import Issue, Series
+from carbonslurm.core.forecast import Band, Issue, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.joint import bridged
 from carbonslurm.ports import ForecastReader
@@ -32,6 +32,7 @@ class ForecastState:
         data_age: of the newest measured value that it knew, None where its source does not say.
         source: of that issue, likewise; ``own`` is our own forecaster.
         reason: why there is no series, in one line; None where there is one.
+        band: how sure the series is; None where its source does not say.
         passed_over: the sources before this one in the site's order, each with the reason why it is not used.
     """
 
@@ -42,6 +43,7 @@ class ForecastState:
     reason: str | None = None
     passed_over: tuple[str, ...] = ()
     data_age: timedelta | None = None
+    band: Band | None = None
 
     def __str__(self) -> str:
         if self.series is None or self.age is None:
@@ -93,6 +95,7 @@ def _state(archive: ForecastReader, zone: str, now: datetime, rules: ForecastRul
         source,
         passed_over=chosen.passed_over,
         data_age=None if known is None else now - known,
+        band=issue.band,
     )
 
 

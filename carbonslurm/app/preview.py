@@ -8,9 +8,10 @@ from carbonslurm.core.action import Action
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob, Tres
-from carbonslurm.core.length import predicted_length
+from carbonslurm.core.length import Past, predicted_length
 from carbonslurm.core.ownership import Known
 from carbonslurm.core.planner import plan
+from carbonslurm.core.policies import JOINT
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.situation import PlanRules, Situation
 from carbonslurm.core.tag import Declaration, FlexibleBy, Tag
@@ -25,6 +26,7 @@ class Basis(StrEnum):
     """Where a predicted length comes from."""
 
     DECLARED = "declared"
+    PAST = "past"
     LIMIT = "limit"
     ASSUMED = "assumed"
 
@@ -68,8 +70,12 @@ def preview(
     rules: PlanRules,
     now: datetime,
     begin: datetime | None = None,
+    user: str = "",
+    past: Past | None = None,
 ) -> Preview:
-    """Return what the planner would do with such a job, were it submitted now.
+    """Return what the planner would do with such a job, were it submitted now and alone.
+
+    How much room others leave is not looked at: under joint it may start at another time.
 
     Args:
         declared: its tag, with ``flex`` or ``finish``.
@@ -80,14 +86,18 @@ def preview(
         rules: the site's.
         now: the moment of submission.
         begin: its own begin time.
+        user: who submits it.
+        past: what past runs teach of lengths; None where the site does not look at them.
     """
-    job = _job(declared, limit, partition, tres, rules, now, begin)
+    if rules.policy == JOINT:
+        rules = replace(rules, policy="lowest-window")
+    job = replace(_job(declared, limit, partition, tres, rules, now, begin), user=user)
     queue = Queue(now, (job,))
     known = {job.key: Known(first_eligible=_earliest(job, now))}
     # A lead of nothing: planned to the second, as the daemon does from its next cycle on.
-    situation = Situation(now, queue, {rules.zones.of(job): series}, known)
+    situation = Situation(now, queue, {rules.zones.of(job): series}, known, past=past)
     (action,) = plan(situation, replace(rules, lead=timedelta())).actions
-    return _preview(job, action, series, rules, now)
+    return _preview(job, action, situation, rules)
 
 
 def _earliest(job: QueuedJob, now: datetime) -> datetime:
@@ -138,10 +148,9 @@ def _job(
     )
 
 
-def _preview(
-    job: QueuedJob, action: Action, series: Series | None, rules: PlanRules, now: datetime
-) -> Preview:
-    length = predicted_length(job, rules.assumed_length)
+def _preview(job: QueuedJob, action: Action, situation: Situation, rules: PlanRules) -> Preview:
+    now, series = situation.now, situation.forecasts[rules.zones.of(job)]
+    length = predicted_length(job, rules.assumed_length, situation.past)
     earliest = _earliest(job, now)
     start = action.until or earliest
     bound = max(action.bound or earliest, earliest)
@@ -151,7 +160,7 @@ def _preview(
         start=start,
         bound=bound,
         length=length,
-        basis=_basis(job),
+        basis=_basis(job, situation.past),
         g_now=_grams(rules.power, job.tres, length, mean_now),
         g_then=_grams(rules.power, job.tres, length, mean_then),
         mean_now=mean_now,
@@ -166,10 +175,12 @@ def _reason(action: Action, now: datetime, earliest: datetime, bound: datetime) 
     return NO_ROOM if earliest <= now else NO_ROOM_BEHIND_BEGIN
 
 
-def _basis(job: QueuedJob) -> Basis:
+def _basis(job: QueuedJob, past: Past | None) -> Basis:
     declared = job.tag.length if job.tag else None
     if declared is not None and (job.time_limit is None or declared <= job.time_limit):
         return Basis.DECLARED
+    if declared is None and past is not None and past.runs:
+        return Basis.PAST
     return Basis.ASSUMED if job.time_limit is None else Basis.LIMIT
 
 

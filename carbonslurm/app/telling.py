@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm.app.ageing import Ageing
+from carbonslurm.app.learning import Learning
 from carbonslurm.app.pacing import Pace
+from carbonslurm.app.room import Room
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.interval import iso
 from carbonslurm.core.means import Means
+from carbonslurm.core.situation import Found
 from carbonslurm.errors import DataError, LedgerError, RefusedError, UnavailableError
 from carbonslurm.ports import (
     ActionLog,
@@ -53,6 +56,9 @@ class Memory:
         paused: an admin's switch, as last read.
         ageing: whether something limits how many jobs age at once, as last heard.
         pace: what slurmctld's rate limit leaves us.
+        room: what the nodes leave to jobs, as last heard.
+        learning: what past runs teach of lengths, as last read.
+        found: what joint found last.
         forecasts: whose forecast each zone was last planned by, None where there was no usable one.
     """
 
@@ -68,6 +74,9 @@ class Memory:
     paused: bool = False
     ageing: Ageing = field(default_factory=Ageing)
     pace: Pace = field(default_factory=Pace)
+    room: Room = field(default_factory=Room)
+    learning: Learning = field(default_factory=Learning)
+    found: Found | None = None
     forecasts: dict[str, str | None] = field(default_factory=dict)
 
 

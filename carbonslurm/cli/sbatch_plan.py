@@ -6,6 +6,7 @@ far as it can be seen in sbatch's words.
 
 from __future__ import annotations
 
+import getpass
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.app.preview import Basis, Preview, preview
 from carbonslurm.cli.program import load_config, say
 from carbonslurm.core.interval import iso
+from carbonslurm.core.length import Past
 from carbonslurm.core.tag import Declaration, parse_declaration
 from carbonslurm.errors import UsageError
 from carbonslurm.formats.terminal import columns, grams_text
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 BASIS = {
     Basis.DECLARED: "as declared",
+    Basis.PAST: "from past runs: half of such runs are longer",
     Basis.LIMIT: "the time limit",
     Basis.ASSUMED: "assumed: no --time was given",
 }
@@ -60,6 +63,7 @@ def _preview(config: Any, declared: Declaration, request: Request) -> tuple[Prev
     zone = rules.zones.partitions.get(partition, rules.zones.default)
     with wiring.reading(config) as book:
         state = usable_forecasts(book, [zone], now, wiring.forecast_rules(config))[zone]
+        past = Past(book.past_runs(config.cluster, now)) if wiring.learns(config) else None
     found = preview(
         declared,
         limit=request.time,
@@ -69,6 +73,8 @@ def _preview(config: Any, declared: Declaration, request: Request) -> tuple[Prev
         rules=rules,
         now=now,
         begin=_begin(request.begin, now),
+        user=getpass.getuser(),
+        past=past,
     )
     return found, state
 

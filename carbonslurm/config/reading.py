@@ -79,10 +79,10 @@ def _decode(kind: type, value: Any) -> Any:
 
 
 def _check(config: Config) -> None:
-    from carbonslurm.core.policies import POLICIES  # noqa: PLC0415 - pulls in numpy
+    from carbonslurm.core.policies import NAMES  # noqa: PLC0415 - pulls in numpy
 
-    if config.policy.name not in POLICIES:
-        raise wrong(f'policy.name: expected one of {", ".join(POLICIES)}, got "{config.policy.name}"')
+    if config.policy.name not in NAMES:
+        raise wrong(f'policy.name: expected one of {", ".join(NAMES)}, got "{config.policy.name}"')
     known = {source.zone for source in config.sources}
     for path, zone in (
         ("zone", config.zone),

@@ -149,6 +149,7 @@ class PolicyConfig(Section, frozen=True):
     margin: Duration = duration(minutes=5)
     queue_wait: dict[str, Duration] = {}
     min_gain: Share = 0.02
+    length: Literal["limit", "past"] = "limit"
     assumed_length: Duration = duration(hours=4)
     forecast_age: Duration = duration(hours=12)
     own_forecast: Literal["fallback", "always", "never"] = "fallback"

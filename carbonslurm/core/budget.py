@@ -19,6 +19,7 @@ from carbonslurm.core.action import Action
 # RPCs of our reads, counted by sdiag on 22.05, 24.11 and 26.05.
 SNAPSHOT = 2  # text squeue: jobs, and partitions whatever it is asked
 OUTAGE = 2  # scontrol show reservation: reservations, and a ping
+CAPACITY = 2  # sinfo: nodes, and partitions
 CONTROLLER = 2  # scontrol show config: the settings, and a ping
 WHOLE = 1_000_000  # a batch without a limit
 

@@ -82,6 +82,7 @@ class QueuedJob:
         partitions: all that it may start in, its first one ahead.
         gated: whether it carries the gate's licence.
         other_licences: the rest of its licences, as Slurm takes them; empty where it has none.
+        tasks: how many of an array's tasks it stands for; each asks for its ``tres``.
     """
 
     key: JobKey
@@ -108,6 +109,7 @@ class QueuedJob:
     partitions: tuple[str, ...] = ()
     gated: bool = False
     other_licences: str = ""
+    tasks: int = 1
 
     @property
     def held_by_user(self) -> bool:

@@ -1,21 +1,159 @@
 """How long a run is predicted to take.
 
-The owner's own word (``length=`` in the tag) counts first, then the time limit; neither may exceed the limit,
-since Slurm ends the run there. Where there is no limit at all the site's assumption stands in.
+The owner's own word (``length=`` in the tag) counts first. Else, where past runs are looked at, what they
+teach (``Past``, by ``core.runtime``): the owner's runs, judged by those of the account, those by those of the
+partition, those by the shares of their limits that runs have lasted, and those by the limit. Else the time
+limit. None may exceed the limit, since Slurm ends the run there. Where there is no limit at all the site's
+assumption stands in.
 """
 
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
 
-from carbonslurm.core.job import QueuedJob
+import numpy as np
+
+from carbonslurm.core.forecast import Floats
+from carbonslurm.core.job import QueuedJob, Tres
+from carbonslurm.core.runtime import SHORTEST, Runs, Survival, learned
+
+QUANTILES = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+MEDIAN = 2  # of them
+OUTLIVED = 0.1  # of what it has lasted: the rest of a run that outlived its prediction
+_Key = tuple[str, str, str, float]  # owner, account, partition, limit in seconds
+REMEMBERED = 1000  # runs of a circle, the newest: what a survival curve is made of
 
 
-def predicted_length(job: QueuedJob, assumed: timedelta) -> timedelta:
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One attempt of a job, for what it says of others.
+
+    Attributes:
+        seconds: how long it has lasted, above zero.
+        ended: whether it came to its own end; one that was requeued, or runs still, lasts longer.
+        flex: how long its job could wait; None where it was not flexible.
+    """
+
+    user: str
+    account: str
+    partition: str
+    submitted: datetime
+    seconds: float
+    ended: bool
+    time_limit: timedelta | None
+    tres: Tres
+    flex: timedelta | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What past runs teach of lengths.
+
+    Attributes:
+        runs: the newest first.
+    """
+
+    runs: Sequence[PastRun]
+    _circles: dict[tuple[str, str], Runs] = field(init=False, default_factory=dict)
+    _curves: dict[_Key, Survival] = field(init=False, default_factory=dict)
+    _whole: dict[_Key, Floats] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        members: defaultdict[tuple[str, str], list[PastRun]] = defaultdict(list)
+        for run in self.runs:
+            for circle in (("user", run.user), ("account", run.account), ("partition", run.partition)):
+                if len(members[circle]) < REMEMBERED:
+                    members[circle].append(run)
+        self._circles.update({name: _together(found) for name, found in members.items()})
+
+    @cached_property
+    def _shares(self) -> Runs:
+        """Shares of their limits that runs have lasted."""
+        limited = [run for run in self.runs if run.time_limit][:REMEMBERED]
+        shares = [
+            (run.seconds / run.time_limit.total_seconds(), run.ended) for run in limited if run.time_limit
+        ]
+        ended = np.array([share for share, over in shares if over], dtype=float)
+        return Runs(ended, np.array([share for share, over in shares if not over], dtype=float))
+
+    def rests(self, job: QueuedJob, longest: timedelta, done: float) -> Floats:
+        """Return what is left of a run that has lasted so many seconds, shape (5,); most have not begun."""
+        if done > 0:
+            return np.asarray(self.curve(job, longest).rests(np.array([done]), QUANTILES)[0])
+        key = _key(job, longest)
+        if key not in self._whole:
+            self._whole[key] = self.curve(job, longest).rests(np.zeros(1), QUANTILES)[0]
+        return self._whole[key]
+
+    def curve(self, job: QueuedJob, longest: timedelta) -> Survival:
+        """Return the survival curve of a job, given its limit or what stands in for it.
+
+        Where nothing was learned yet it is the limit itself: whoever knows less must not expect less.
+        """
+        seconds, key = longest.total_seconds(), _key(job, longest)
+        if key not in self._curves:
+            names = (("partition", job.partition), ("account", job.account), ("user", job.user))
+            shares = Runs(self._shares.ended * seconds, self._shares.lasting * seconds)
+            circles = [shares, *(self._circles[name] for name in names if name in self._circles)]
+            limit = Survival(np.array([seconds]), np.zeros(1), OUTLIVED * seconds)
+            self._curves[key] = learned([it for it in circles if len(it.ended) or len(it.lasting)], limit)
+        return self._curves[key]
+
+
+def _key(job: QueuedJob, longest: timedelta) -> _Key:
+    return job.user, job.account, job.partition, longest.total_seconds()
+
+
+def _together(runs: Sequence[PastRun]) -> Runs:
+    ended = np.array([run.seconds for run in runs if run.ended], dtype=float)
+    return Runs(ended, np.array([run.seconds for run in runs if not run.ended], dtype=float))
+
+
+def predicted_length(job: QueuedJob, assumed: timedelta, past: Past | None = None) -> timedelta:
     """Return the predicted length of a whole run.
 
     Args:
         job: pending or running.
         assumed: for a job without a limit that says nothing of itself.
+        past: of which the median is taken; None where past runs are not looked at.
     """
-    declared = job.tag.length if job.tag else None
-    candidates = [length for length in (declared, job.time_limit) if length is not None]
-    return min(candidates, default=assumed)
+    if past is None:
+        declared = job.tag.length if job.tag else None
+        return min((it for it in (declared, job.time_limit) if it is not None), default=assumed)
+    return timedelta(seconds=max(round(float(rests(job, timedelta(), assumed, past)[MEDIAN])), 1))
+
+
+def predicted_rest(
+    job: QueuedJob, lasted: timedelta, assumed: timedelta, past: Past | None = None
+) -> timedelta:
+    """Return what is left of a run as predicted; zero or less where nothing is known of one that is over."""
+    if past is None or _declared(job) is not None:
+        return predicted_length(job, assumed) - lasted
+    return timedelta(seconds=round(float(rests(job, lasted, assumed, past)[MEDIAN])))
+
+
+def rests(job: QueuedJob, lasted: timedelta, assumed: timedelta, past: Past | None) -> Floats:
+    """Return what is left of a run as equally likely lengths, shape (5,), seconds, above zero.
+
+    Args:
+        job: pending or running.
+        lasted: how long it has run.
+        assumed: for a job without a limit that says nothing of itself.
+        past: None where past runs are not looked at.
+    """
+    done = lasted.total_seconds()
+    longest = assumed if job.time_limit is None else job.time_limit
+    declared = _declared(job)
+    if past is None or declared is not None:
+        whole = (declared or longest).total_seconds()
+        return np.full(len(QUANTILES), max(whole - done, OUTLIVED * done, min(SHORTEST, whole)))
+    found = past.rests(job, longest, done)
+    most = np.inf if job.time_limit is None else max(job.time_limit.total_seconds() - done, 1.0)
+    return np.asarray(np.minimum(found, most), dtype=float)
+
+
+def _declared(job: QueuedJob) -> timedelta | None:
+    length = job.tag.length if job.tag else None
+    return length if length is None or job.time_limit is None else min(length, job.time_limit)

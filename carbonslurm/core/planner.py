@@ -4,25 +4,21 @@ The daemon, observe mode, replay and the simulator call this one function. It is
 the same list, and planning again after the list was carried out gives an empty one.
 
 For a pending flexible job: is it still ours to plan? Is there a forecast to plan by? When would the policy
-start it, within its bound? Is that worth another change (core.waiting)? For a running one that can
-checkpoint: does a stop pay? Jobs of others (held, reserved, overridden) never appear in the list, but for one
-``leave`` that records that somebody else decided.
+start it, within its bound: by itself, or all of them together (core.placing)? Is that worth another change
+(core.waiting)? For a running one that can checkpoint: does a stop pay (core.running)? Jobs of others (held,
+reserved, overridden) never appear in the list, but for one ``leave`` that records that somebody else decided.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.bound import latest_by_deadlines
-from carbonslurm.core.interval import iso
-from carbonslurm.core.job import QueuedJob
-from carbonslurm.core.length import predicted_length
-from carbonslurm.core.means import Means
-from carbonslurm.core.ownership import STARTED, UNKNOWN, Known, overridden
-from carbonslurm.core.situation import PlanRules, Situation
-from carbonslurm.core.stop import worth_stopping
-from carbonslurm.core.waiting import Prospect, Waiting, bound, gate_shut
+from carbonslurm.core.placing import Placed, placed_together
+from carbonslurm.core.policies import JOINT, POLICIES
+from carbonslurm.core.running import Running
+from carbonslurm.core.situation import Found, PlanRules, Situation
+from carbonslurm.core.waiting import Prospect, Waiting, gate_shut
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +28,21 @@ class Plan:
     Attributes:
         actions: the most urgent first: what must be let go, then what would start soonest.
         shut: whether the gate is to be shut; None where no job is behind it.
+        found: what joint found, for the next cycle; None where it was not asked.
     """
 
     actions: list[Action]
     shut: bool | None = None
+    found: Found | None = None
 
 
 def plan(situation: Situation, rules: PlanRules) -> Plan:
     """Return what to do now."""
     latest = latest_by_deadlines(situation.queue.jobs, rules.bound, situation.now)
-    waiting, running = Waiting(situation, rules, latest), _Running(situation, rules, latest)
-    prospects = [waiting.prospect(job) for job in situation.queue.pending()]
+    waiting, running = Waiting(situation, rules, latest), Running(situation, rules, latest)
+    wishes = [waiting.prospect(job) for job in situation.queue.pending()]
+    placed = _answers(situation, rules, wishes, running)
+    prospects = [_answered(waiting, wish, placed) for wish in wishes]
     asked = [prospect for prospect in prospects if isinstance(prospect, Prospect)]
     shut = gate_shut([prospect for prospect in asked if prospect.job.key not in situation.watched])
     # Those that are only watched have no say; for them is written what the gate would do, had they one.
@@ -55,10 +55,28 @@ def plan(situation: Situation, rules: PlanRules) -> Plan:
     ]
     pending = zip(situation.queue.pending(), found, strict=True)
     found = [action or waiting.take_back(job) for job, action in pending]
-    found += [running.act(job) for job in situation.queue.running()]
+    found += [running.act(job, placed.spared) for job in situation.queue.running()]
     actions = [action for action in found if action is not None]
     room = rules.stop.per_hour - situation.stops_begun
-    return Plan(sorted(_within_budget(actions, room), key=_urgency), shut)
+    return Plan(sorted(_within_budget(actions, room), key=_urgency), shut, placed.found)
+
+
+def _answers(
+    situation: Situation, rules: PlanRules, wishes: Sequence[Prospect | Action | None], running: Running
+) -> Placed:
+    """Ask the policy for each job of which there is a question."""
+    prospects = [wish for wish in wishes if isinstance(wish, Prospect)]
+    if rules.policy == JOINT:
+        return placed_together(situation, rules, prospects, running.stoppable())
+    policy = POLICIES[rules.policy]
+    return Placed({it.job.key: policy(it.question) for it in prospects if it.question is not None})
+
+
+def _answered(waiting: Waiting, wish: Prospect | Action | None, placed: Placed) -> Prospect | Action | None:
+    if not isinstance(wish, Prospect) or wish.question is None:
+        return wish
+    key = wish.job.key
+    return waiting.answered(wish, placed.choices[key], together=key in placed.together)
 
 
 def _within_budget(actions: list[Action], stops: int) -> list[Action]:
@@ -78,81 +96,3 @@ def _urgency(action: Action) -> tuple[int, float, int]:
     if action.verb is Verb.RELEASE and action.bound is not None:
         starts = action.bound
     return order.index(action.verb), starts.timestamp(), action.job.key.job_id
-
-
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """One call of plan(), for each running job's own short story."""
-
-    situation: Situation
-    rules: PlanRules
-    latest: Mapping[int, datetime]
-
-    def act(self, job: QueuedJob) -> Action | None:
-        known = self.situation.known.get(job.key, UNKNOWN)
-        if job.tag is None or known.hands_off or known.stopping:
-            return None
-        word = STARTED if _started_in_window(job, known) else None
-        if _started_early(job, known):
-            word = overridden(job, known, self.situation.now, self.situation.controller_started)
-        if word is not None:
-            return Action(Verb.LEAVE, job, word, final=True)
-        if self.situation.paused or not self._may_stop(job, known):
-            return None
-        return self._stop(job, known)
-
-    def _may_stop(self, job: QueuedJob, known: Known) -> bool:
-        rules = self.rules.stop
-        return (
-            rules.enabled
-            and self.situation.may_stop
-            and job.tag is not None
-            and job.tag.checkpoint is not None
-            and job.requeueable
-            and job.obstacle is None
-            and not job.held
-            and known.stops < rules.max_stops
-            and job.started is not None
-            and self.situation.now - job.started >= rules.min_run
-        )
-
-    def _stop(self, job: QueuedJob, known: Known) -> Action | None:
-        now = self.situation.now
-        series = self.situation.forecasts.get(self.rules.zones.of(job))
-        if series is None or job.started is None:
-            return None
-        rest = predicted_length(job, self.rules.assumed_length) - (now - job.started)
-        last = bound(job, known, self.latest, self.situation, self.rules)
-        worth = worth_stopping(job, rest, last, series, now, self.rules.stop)
-        if worth is None:
-            return None
-        then, on = f"{worth.g_per_kwh_then:.0f} g/kWh", f"{worth.g_per_kwh_now:.0f} if it runs on"
-        return Action(
-            Verb.STOP,
-            job,
-            f"{then} from {iso(worth.restart_at)}, {on} ({series.source})",
-            until=worth.restart_at,
-            bound=last,
-            g_per_kwh_now=worth.g_per_kwh_now,
-            g_per_kwh_then=worth.g_per_kwh_then,
-            saving_g=worth.saved_g_per_w * self.rules.power.watts(job.tres),
-        )
-
-
-def _started_in_window(job: QueuedJob, known: Known) -> bool:
-    """Whether its owner started a job before we had seen it: within the window that the hook had set."""
-    window = job.tag.window if job.tag else None
-    if window is None or job.started is None or known.claims:
-        return False
-    first_run = job.restarts == 0 and "_" not in job.spec  # a task's claim is its array's
-    return first_run and job.started < window
-
-
-def _started_early(job: QueuedJob, known: Known) -> bool:
-    """Whether a job that we withheld runs before the time that we set, or without our letting it go."""
-    waits = [claim for claim in known.claims if claim.restarts == job.restarts and claim.set_to is not None]
-    return any(
-        claim.means is not Means.BEGIN
-        or (job.started is not None and claim.set_to is not None and job.started < claim.set_to)
-        for claim in waits
-    )

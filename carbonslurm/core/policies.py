@@ -202,3 +202,5 @@ POLICIES: Mapping[str, Policy] = {
     "lowest-window": lowest_window,
     "carbon-time": carbon_time,
 }
+JOINT = "joint"  # places all jobs together: core.placing
+NAMES = (*POLICIES, JOINT)

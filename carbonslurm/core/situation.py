@@ -1,16 +1,19 @@
 """What plan() is given: the site's choices, and the situation at one moment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm.core.bound import BoundRules
-from carbonslurm.core.forecast import Series
+from carbonslurm.core.capacity import Node
+from carbonslurm.core.forecast import Band, Series
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
+from carbonslurm.core.length import Past
 from carbonslurm.core.means import MeansRules
 from carbonslurm.core.ownership import Known
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.priority import AgeWeight
+from carbonslurm.core.scene import Scarcity
 from carbonslurm.core.stop import StopRules
 
 
@@ -36,7 +39,7 @@ class PlanRules:
 
     Attributes:
         zones: which grid zone each partition is in.
-        policy: a name in policies.POLICIES.
+        policy: a name in policies.NAMES.
         threshold: g/kWh, for the policy of that name.
         assumed_length: of a job without a time limit.
         lead: a job that may start is not made to wait for less than this; one cycle of the daemon.
@@ -59,6 +62,19 @@ class PlanRules:
     means: MeansRules = field(default_factory=MeansRules)
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What joint found in one cycle, for the next; a plan without it is as good, and takes longer.
+
+    Attributes:
+        pools: their names and units.
+        scarcity: of each.
+    """
+
+    pools: tuple[tuple[str, int], ...]
+    scarcity: Scarcity
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """All that a plan may know.
@@ -75,6 +91,10 @@ class Situation:
         paused: an admin's switch: let go of all that is ours, and touch nothing else.
         watched: jobs to which nothing is done: the gate is not turned for them.
         age: what age counts here, where the site gives back what waiting costs; None where it does not.
+        capacity: what the nodes leave to jobs; None where nobody knows.
+        bands: by zone, how sure its forecast is; None, or missing, where nobody says.
+        past: what past runs teach of lengths; None where they are not looked at.
+        found: what joint found last; None before.
     """
 
     now: datetime
@@ -88,6 +108,10 @@ class Situation:
     paused: bool = False
     age: AgeWeight | None = None
     watched: frozenset[JobKey] = frozenset()
+    capacity: Sequence[Node] | None = None
+    bands: Mapping[str, Band | None] = field(default_factory=dict)
+    past: Past | None = None
+    found: Found | None = None
 
     def outage(self, job: QueuedJob) -> datetime | None:
         """Return when the last of a job's partitions goes into maintenance; None where one does not."""

@@ -28,7 +28,7 @@ from carbonslurm.core.ownership import (
     overridden,
     standing,
 )
-from carbonslurm.core.policies import POLICIES, Question, judged_length
+from carbonslurm.core.policies import Choice, Question, judged_length
 from carbonslurm.core.priority import earned, is_overpaid, lost_from, site_factor
 from carbonslurm.core.situation import PlanRules, Situation
 from carbonslurm.core.units import kwh_from_watts
@@ -50,7 +50,8 @@ class Prospect:
         bound: the last.
         start: when it is to start; None for as soon as it may.
         reason: why.
-        question: what the policy was asked, None where it was not.
+        question: what the policy is asked, None where it is not, or wishes no waiting.
+        together: whether it was placed with others, whose starts depend on its own.
     """
 
     job: QueuedJob
@@ -61,6 +62,7 @@ class Prospect:
     start: datetime | None
     reason: str
     question: Question | None = None
+    together: bool = False
 
 
 def gate_shut(prospects: Sequence[Prospect]) -> bool | None:
@@ -105,7 +107,10 @@ class Waiting:
     # --- wishing ---
 
     def prospect(self, job: QueuedJob) -> Prospect | Action | None:
-        """Return what a job's policy wishes; an Action where it is not asked, None where nothing is ours."""
+        """Return what there is to wish for one; an Action where it is not asked, None where nothing is ours.
+
+        A policy is to be asked where there is a question; ``answered`` takes in what it says.
+        """
         known = self.situation.known.get(job.key, UNKNOWN)
         if job.tag is None:
             return None
@@ -132,13 +137,17 @@ class Waiting:
         early = timedelta() if means is Means.BEGIN else EARLY_CYCLES * self.rules.lead
         if last - early <= earliest:
             return replace(go, reason="its bound is reached")
-        length = predicted_length(job, self.rules.assumed_length)
-        question = Question(earliest, last - early, length, series, self.rules.threshold)
-        choice = POLICIES[self.rules.policy](question)
-        soon = earliest if means is Means.BEGIN else earliest + self.rules.lead
+        length = predicted_length(job, self.rules.assumed_length, self.situation.past)
+        return replace(go, question=Question(earliest, last - early, length, series, self.rules.threshold))
+
+    def answered(self, prospect: Prospect, choice: Choice, *, together: bool = False) -> Prospect:
+        """Return the prospect with what its policy chose."""
+        soon = prospect.earliest
+        if prospect.means is not Means.BEGIN:
+            soon += self.rules.lead
         if choice.start <= soon:
-            return replace(go, reason=choice.reason)
-        return replace(go, start=choice.start, reason=choice.reason, question=question)
+            return replace(prospect, reason=choice.reason, question=None)
+        return replace(prospect, start=choice.start, reason=choice.reason, together=together)
 
     def _taken_over(self, job: QueuedJob, known: Known) -> Action | None:
         """Record that somebody else holds a job that we made wait: it is theirs, once they release it, too.
@@ -267,7 +276,7 @@ class Waiting:
         """Whether the plan that stands is good enough: no flapping for a few grams.
 
         A begin time serves whatever the means: it needs nobody to end. Another means than the wanted one is
-        replaced.
+        replaced. Of jobs that were placed together one keeps its time, too, until that comes near.
         """
         fitting = [claim for claim in stands if claim.means in {prospect.means, Means.BEGIN}]
         claim = next((it for it in fitting if it.means is prospect.means), next(iter(fitting), None))
@@ -278,7 +287,9 @@ class Waiting:
             return False
         if claim.set_to == start:
             return True
-        if not self.situation.now < claim.set_to <= question.bound:
+        # The place of one that was placed with others may be another's by now: it starts in its own.
+        first = self.situation.now + (EARLY_CYCLES * self.rules.lead if prospect.together else timedelta())
+        if not first < claim.set_to <= question.bound:
             return False
         old, new = _mean(question, claim.set_to), _mean(question, start)
         if old is None or new is None:

@@ -19,8 +19,9 @@ from carbonslurm.core.interval import from_epoch
 from carbonslurm.core.job import JobState
 from carbonslurm.core.stop import Sight
 from carbonslurm.errors import DataError
+from carbonslurm.formats.marks import Marks
 from carbonslurm.formats.slurm_text import read_number, read_time
-from carbonslurm.formats.squeue import STATES, Marks
+from carbonslurm.formats.squeue import STATES
 
 SAVED = "carbon:saved"
 # (from this release on, before that one) -> the schema that squeue can be held to in all of them.
@@ -46,9 +47,8 @@ def look_argv(job_ids: Sequence[int], form: str | Marks) -> list[str]:
     jobs = f"--jobs={','.join(map(str, job_ids))}"
     if isinstance(form, str):
         return ["squeue", f"--json={form}", "--all", "--states=all", jobs]
-    ends = [form.field] * (len(FIELDS) - 1) + [form.end]
-    wanted = ",".join(f"{name}:{end}" for name, end in zip(FIELDS, ends, strict=True))
-    return ["squeue", "--noheader", "--array", "--all", "--states=all", f"--Format={wanted}", jobs]
+    columns = f"--Format={form.wanted(FIELDS)}"
+    return ["squeue", "--noheader", "--array", "--all", "--states=all", columns, jobs]
 
 
 def read_look(raw: bytes, job_ids: Sequence[int], form: str | Marks) -> dict[int, Sight]:

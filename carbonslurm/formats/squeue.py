@@ -17,6 +17,7 @@ from datetime import datetime
 from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob
 from carbonslurm.core.tag import Tag, parse_tag
 from carbonslurm.errors import DataError
+from carbonslurm.formats.marks import Marks, read_fields
 from carbonslurm.formats.slurm_text import (
     read_dependency,
     read_licences,
@@ -75,19 +76,9 @@ STATES = {
 _NONE = frozenset({"", "N/A", "(null)", "None"})
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What separates fields and ends rows in one call: random, so that no content can imitate it."""
-
-    field: str
-    end: str
-
-
 def snapshot_argv(marks: Marks) -> list[str]:
     """Return the command that prints the queue, in all states, for read_snapshot."""
-    ends = [marks.field] * (len(FIELDS) - 1) + [marks.end]
-    wanted = ",".join(f"{name}:{end}" for name, end in zip(FIELDS, ends, strict=True))
-    return ["squeue", "--noheader", "--array", "--all", "--states=all", f"--Format={wanted}"]
+    return ["squeue", "--noheader", "--array", "--all", "--states=all", f"--Format={marks.wanted(FIELDS)}"]
 
 
 def read_snapshot(
@@ -107,14 +98,8 @@ def read_snapshot(
     Raises:
         DataError: the output breaks off, or a row has not exactly the fields that were asked for.
     """
-    *rows, rest = text.split(f"{marks.end}\n")
-    if rest.strip():
-        raise DataError(f'squeue: output ends without its end mark: "{rest[:80]}"')
-    split = [row.split(marks.field) for row in rows]
-    wrong = next((len(values) for values in split if len(values) != len(FIELDS)), None)
-    if wrong is not None:
-        raise DataError(f"squeue: a row has {wrong} fields instead of {len(FIELDS)}")
-    named = (dict(zip(FIELDS, (value.strip() for value in values), strict=True)) for values in split)
+    rows = read_fields(text, marks, FIELDS, "squeue")
+    named = (dict(zip(FIELDS, values, strict=True)) for values in rows)
     return read_rows(named, cluster, taken_at, gate)
 
 
@@ -259,7 +244,7 @@ def gather_arrays(rows: Iterable[Row]) -> list[QueuedJob]:
 def _fold_array(array_id: int, rows: list[Row]) -> QueuedJob:
     first = rows[0].job
     spec = f"{array_id}_{write_id_ranges([row.task for row in rows if row.task is not None])}"
-    whole = replace(first, spec=spec)
+    whole = replace(first, spec=spec, tasks=len(rows))
     alike = {
         (job.submitted, job.eligible, job.held, job.restarts, job.needs, job.tag, job.obstacle, job.gated)
         for job in (row.job for row in rows)

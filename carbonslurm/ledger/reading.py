@@ -9,14 +9,15 @@ from carbonslurm.ledger.archive import ArchiveReader
 from carbonslurm.ledger.asked import AskedReader
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.memory import Memory
+from carbonslurm.ledger.past import PastReader
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
-class Reading(Reports, ArchiveReader, AskedReader, Memory, SwitchReader):
-    """A ledger that cannot be written: LedgerReader and ArchiveReader of ``ports``, and what is ours."""
+class Reading(Reports, ArchiveReader, AskedReader, Memory, PastReader, SwitchReader):
+    """A ledger that cannot be written: LedgerReader, ArchiveReader and PastReader of ``ports``, and more."""
 
     @classmethod
     def open(cls, where: Path | Place) -> Self:

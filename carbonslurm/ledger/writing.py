@@ -16,6 +16,7 @@ from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.jobs import JobBook
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.migrating import migrate
+from carbonslurm.ledger.past import PastReader
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
@@ -26,11 +27,11 @@ from carbonslurm.ports import Lease
 PATIENCE = timedelta(seconds=10)
 
 
-class Ledger(Archive, AskedBook, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports, Switch):
+class Ledger(Archive, AskedBook, ActionLog, CycleLog, JobBook, Memory, PastReader, RunBook, Reports, Switch):
     """An open ledger; close it, so that others can go on reading it.
 
-    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook and
-    LedgerReader of ``ports``.
+    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, PastReader,
+    RunBook and LedgerReader of ``ports``.
     """
 
     @classmethod

@@ -9,6 +9,7 @@ from typing import Protocol
 from carbonslurm.core.action import Action
 from carbonslurm.core.footprint import BeginChange, Figure
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
+from carbonslurm.core.length import PastRun
 from carbonslurm.core.ownership import Known
 from carbonslurm.core.stop import Phase, StopInFlight
 
@@ -68,6 +69,13 @@ class ActionLog(JobMemory, Protocol):
 
     def settle(self, outcomes: Mapping[int, Outcome]) -> None:
         """Add what became of actions, by their numbers. All or none."""
+
+
+class PastReader(Protocol):
+    """Runs that were, for what they say of the lengths of others."""
+
+    def past_runs(self, cluster: str, at: datetime) -> Sequence[PastRun]:
+        """Return the newest runs that had started by some moment, those that run still ahead."""
 
 
 class StopLog(Protocol):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from carbonslurm.core.capacity import Node
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, Queue
 from carbonslurm.core.means import MarkedHold
@@ -22,6 +23,9 @@ class QueueReader(Protocol):
 
     def outages(self) -> Mapping[str, datetime]:
         """Return when the next maintenance of all of a partition's nodes begins, for those that have one."""
+
+    def capacity(self) -> Sequence[Node]:
+        """Return what the nodes leave to jobs."""
 
     def limit_of_ageing(self) -> str | None:
         """Return what limits how many jobs age at once (MaxJobsAccrue and the like), None where nothing does.

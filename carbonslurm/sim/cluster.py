@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from carbonslurm.core.capacity import Node
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, Queue, QueuedJob
 from carbonslurm.core.stop import ControllerFacts, Sight
-from carbonslurm.errors import RefusedError, UnavailableError
+from carbonslurm.errors import DataError, RefusedError, UnavailableError
 from carbonslurm.formats.look import SAVED
 from carbonslurm.formats.squeue import Row, gather_arrays
 from carbonslurm.ports import Setting
 from carbonslurm.sim.forgetting import Journal
-from carbonslurm.sim.job import REQUEUE_DELAY, OnSignal, SimulatedJob, Submission
+from carbonslurm.sim.job import CPUS_PER_GPU, REQUEUE_DELAY, OnSignal, SimulatedJob, Submission
 
 if TYPE_CHECKING:
     from carbonslurm.core.budget import RateLimit
@@ -48,6 +49,7 @@ class SimulatedCluster:
         accrue_limit: what limits how many jobs age at once, None where nothing does.
         slurmdbd_away: whether nobody can tell that just now.
         planned_outages: when all nodes of partitions go into maintenance; it keeps nothing from running here.
+        sinfo_fails: whether nobody can read what the nodes leave just now.
         gate_refusal: with what words Slurm refuses a gate, none where it takes one.
         hold_refusal: likewise a hold.
         gate_shut_until: until when jobs that carry the gate's licence do not start.
@@ -63,6 +65,7 @@ class SimulatedCluster:
         self.gate_shut_until = start
         self.gate_refusal = self.hold_refusal = ""
         self.planned_outages: dict[str, datetime] = {}
+        self.sinfo_fails = False
         self._pools = dict(gpus or {"gpu": 16})
         self._ids = itertools.count(first_id)
         self._jobs: dict[int, SimulatedJob] = {}
@@ -188,6 +191,16 @@ class SimulatedCluster:
         """Show the maintenance that was planned."""
         self.answer()
         return self.planned_outages
+
+    def capacity(self) -> Sequence[Node]:
+        """Show the nodes: one for each partition, with all of its GPUs."""
+        self.answer()
+        if self.sinfo_fails:
+            raise DataError("sinfo: a row has 3 fields instead of 6")
+        return [
+            Node(f"{name}1", frozenset({name}), CPUS_PER_GPU * size, {"a100": size})
+            for name, size in self._pools.items()
+        ]
 
     def controller(self) -> ControllerFacts:
         """Show when slurmctld was started."""

@@ -14,6 +14,7 @@ from carbonslurm.core.tag import Tag
 from carbonslurm.formats.look import says_saved
 
 COMPLETING = timedelta(seconds=5)  # from the kill until the epilog is done
+CPUS_PER_GPU = 4
 REQUEUE_DELAY = timedelta(seconds=121)  # Slurm's: the default life of a credential (120 s), and one more
 
 
@@ -161,7 +162,7 @@ class SimulatedJob:
     @property
     def tres(self) -> Tres:
         """What it asks for."""
-        return Tres(cpus=4 * self.wants.gpus, nodes=1, gpus={"a100": self.wants.gpus})
+        return Tres(cpus=CPUS_PER_GPU * self.wants.gpus, nodes=1, gpus={"a100": self.wants.gpus})
 
     def queued(self) -> QueuedJob:
         """Return its row in the queue."""

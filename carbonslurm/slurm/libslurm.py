@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from importlib.util import find_spec
 
+from carbonslurm.core.capacity import Node
 from carbonslurm.core.interval import to_epoch
 from carbonslurm.core.job import Queue
 from carbonslurm.core.stop import ControllerFacts
@@ -79,6 +80,10 @@ class LibraryQueue:
     def outages(self) -> Mapping[str, datetime]:
         """Return when the next maintenance of all nodes begins, None where none is planned."""
         return self.commands.outages()
+
+    def capacity(self) -> Sequence[Node]:
+        """Return what the nodes leave to jobs."""
+        return self.commands.capacity()
 
     def limit_of_ageing(self) -> str | None:
         """Return what limits how many jobs age at once, None where nothing does."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from carbonslurm.core.capacity import Node
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, Queue
 from carbonslurm.core.stop import ControllerFacts, Sight
@@ -22,9 +23,11 @@ from carbonslurm.formats.maintenance import (
     read_outages,
     reservations_argv,
 )
+from carbonslurm.formats.marks import Marks
+from carbonslurm.formats.nodes import nodes_argv, read_nodes
 from carbonslurm.formats.sacct import read_runs, runs_argv
 from carbonslurm.formats.scontrol import config_argv, read_controller
-from carbonslurm.formats.squeue import Marks, read_snapshot, snapshot_argv
+from carbonslurm.formats.squeue import read_snapshot, snapshot_argv
 from carbonslurm.slurm.wire import Wire, failure, is_away
 
 
@@ -84,6 +87,15 @@ class SlurmQueue:
         """Return when the next maintenance of all of a partition's nodes begins, for those that have one."""
         ahead = read_maintenance(self.wire.read(reservations_argv()).text, self.clock())
         return read_outages(ahead, self.wire.read(partitions_argv()).text) if ahead else {}
+
+    def capacity(self) -> Sequence[Node]:
+        """Return what the nodes leave to jobs, by one command.
+
+        Raises:
+            DataError: it prints something else.
+        """
+        marks = _marks()
+        return read_nodes(self.wire.read(nodes_argv(marks)).text, marks)
 
     def limit_of_ageing(self) -> str | None:
         """Return what limits how many jobs age at once, None where nothing does."""

@@ -40,6 +40,7 @@ def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cyc
         actions=book,
         jobs=book,
         cycles=book,
+        past=book,
         rules=cycle_rules(config, observe=observe),
         clock=now,
         memory=memory,

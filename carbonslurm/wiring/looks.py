@@ -23,8 +23,9 @@ def doctor(config: Config) -> Doctor:
     import pwd
     from functools import partial
 
-    from carbonslurm.app.doctor import Doctor, Look
+    from carbonslurm.app.doctor import Doctor, Look, look_at_room
     from carbonslurm.core.means import Means
+    from carbonslurm.core.policies import JOINT
     from carbonslurm.formats.hook import render_hook_settings
     from carbonslurm.slurm import looks
 
@@ -33,6 +34,7 @@ def doctor(config: Config) -> Doctor:
     taken = [
         Look("slurmctld", partial(looks.controller, slurm, config.cluster)),
         Look("queue", partial(looks.snapshot, queue(config).snapshot)),
+        *([Look("room", partial(look_at_room, queue(config)))] if config.policy.name == JOINT else []),
         Look("rights", partial(looks.account_rights, slurm, user, uid)),
         Look("hook", partial(looks.hook, slurm, render_hook_settings(hook_settings(config)))),
         Look("accounting", partial(looks.accounting, slurm)),

@@ -82,7 +82,16 @@ def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
         config.cycle.updates,
         frozenset({"*"}) if observe else frozenset(config.observe),
         compensates(config),
+        config.cluster,
+        learns(config),
     )
+
+
+def learns(config: Config) -> bool:
+    """Tell whether past runs say how long jobs run."""
+    from carbonslurm.core.policies import JOINT
+
+    return config.policy.length == "past" or config.policy.name == JOINT
 
 
 def forecast_rules(config: Config) -> ForecastRules:

@@ -6,7 +6,7 @@ five seconds. ``owner`` is the cluster itself: what a story calls there, a perso
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from carbonslurm.app.cycle import Cycle, CycleRules
 from carbonslurm.app.ingest import Ingest, IngestReport
 from carbonslurm.app.stopping import Stopping
 from carbonslurm.app.telling import Memory, Telling
+from carbonslurm.core.capacity import Node
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Queue
@@ -83,6 +84,9 @@ class _Dated:
 
     def outages(self) -> Mapping[str, datetime]:
         return self.world.owner.outages()
+
+    def capacity(self) -> Sequence[Node]:
+        return self.world.owner.capacity()
 
     def limit_of_ageing(self) -> str | None:
         return self.world.owner.limit_of_ageing()
@@ -202,6 +206,7 @@ class World:
             actions=self.ledger,
             jobs=self.ledger,
             cycles=self.ledger,
+            past=self.ledger,
             rules=self.rules,
             clock=self.clock,
             memory=self.memory,
@@ -308,7 +313,7 @@ def new_world(tmp_path: Path, empty_ledger: Path) -> Iterator[Callable[[], World
             power=PowerModel(gpu_watts={"a100": 1000}, gpu_utilisation=1, cpu_watts=0, node_watts=0, pue=1),
             stop=StopRules(restart=timedelta(minutes=1)),
         )
-        return World(path, opened[-1], SimulatedCluster(NOON), CycleRules(plan))
+        return World(path, opened[-1], SimulatedCluster(NOON), CycleRules(plan, cluster="toy"))
 
     yield make
     for ledger in opened:

@@ -8,7 +8,7 @@ and some calls only read: so just after each of the others, and before the first
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -25,8 +25,10 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 TASKS = 3  # of the array
-# The gate, holds, watching and ageing (test_ageing.py), which no partition of this story has.
+# The gate, holds, watching and ageing (test_ageing.py), which no partition of this story has; and what only
+# joint asks (test_joint.py).
 NOT_CALLED = {"shut", "open", "observe", "marked", "calls_of", "set_factor", "limit_of_ageing"}
+NOT_CALLED |= {"capacity", "past_runs"}
 # (state in words, held, times it came to its own end, restarts, last start)
 End = tuple[str, bool, int, int, datetime]
 
@@ -169,6 +171,7 @@ class Blow:
     size: int
 
 
+POLICIES = ("lowest-window", "joint")
 BLOWS = st.builds(Blow, after=st.integers(1, 40), kind=st.sampled_from(list(Kind)), size=st.integers(0, 15))
 
 
@@ -225,12 +228,16 @@ class Fate:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     database=None,
 )
-@given(blows=st.lists(BLOWS, max_size=5), dead_for=st.integers(0, 20))
-@example(blows=[*[Blow(36, Kind.LOCKED, 10)] * 3, Blow(19, Kind.DIES, 12)], dead_for=0)
+@given(blows=st.lists(BLOWS, max_size=5), dead_for=st.integers(0, 20), policy=st.sampled_from(POLICIES))
+@example(
+    blows=[*[Blow(36, Kind.LOCKED, 10)] * 3, Blow(19, Kind.DIES, 12)], dead_for=0, policy="lowest-window"
+)
 def test_no_misfortune_strands_a_job_or_runs_it_twice_or_past_its_bound(
-    new_world: Any, killed: Any, blows: list[Blow], dead_for: int
+    new_world: Any, killed: Any, blows: list[Blow], dead_for: int, policy: str
 ) -> None:
     story = Story(new_world())
+    rules = story.world.rules.plan
+    story.world.with_rules(plan=replace(rules, policy=policy), learn=policy == "joint")
     story.begin()
     fate = story.world.watch = Fate(story.world, killed, blows)
     tell(story, killed, dead_for * MINUTE)

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from carbonslurm.app.doctor import look_at_forecast, look_at_source
+from carbonslurm.app.doctor import look_at_forecast, look_at_room, look_at_source
 from carbonslurm.app.forecasts import ForecastState
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.rest import Asked, Terms
 from carbonslurm.errors import UnavailableError
 from carbonslurm.ports import CarbonAnswer
+from carbonslurm.sim.cluster import SimulatedCluster
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -59,3 +60,10 @@ def test_whose_forecast_counts_is_told_or_why_none_does() -> None:
     assert look_at_forecast(own) == told
     with pytest.raises(UnavailableError, match="a: the forecast is stale"):
         look_at_forecast(ForecastState("GB", reason="a: the forecast is stale"))
+
+
+def test_the_room_is_told_pool_by_pool() -> None:
+    cluster = SimulatedCluster(NOON, {"gpu": 16, "old": 4})
+    assert look_at_room(cluster) == "placed together: gpu/a100 16, gpu/cpu 64, old/a100 4, old/cpu 16"
+    with pytest.raises(UnavailableError, match="each is placed alone"):
+        look_at_room(SimulatedCluster(NOON, {"gpu": 0}))

@@ -15,7 +15,8 @@ from carbonslurm.core.bound import BoundRules
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Tres
-from carbonslurm.core.policies import POLICIES
+from carbonslurm.core.length import Past, PastRun
+from carbonslurm.core.policies import NAMES
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.situation import PlanRules, Zones
 from carbonslurm.core.tag import Declaration
@@ -137,7 +138,7 @@ offsets = st.integers(-20, 200).map(lambda quarters: NOON + quarters * timedelta
     begin=st.none() | offsets,
     limit=st.none() | st.integers(1, 30).map(lambda n: n * HOUR),
     values=st.none() | st.lists(st.integers(0, 500), min_size=1, max_size=30),
-    policy=st.sampled_from(sorted(POLICIES)),
+    policy=st.sampled_from(NAMES),
 )
 def test_no_start_is_before_its_begin_or_behind_its_bound(
     declared: Declaration,
@@ -150,3 +151,17 @@ def test_no_start_is_before_its_begin_or_behind_its_bound(
     rules = replace(RULES, policy=policy)
     found = foretold(declared, begin=begin, limit=limit, series=known, rules=rules)
     assert max(NOON, begin or NOON) <= found.start <= found.bound
+
+
+def test_past_runs_say_how_long_it_is_expected_to_run() -> None:
+    runs = [PastRun("ada", "science", "gpu", NOON, 1800.0, True, 2 * HOUR, Tres(4, 1, {"a100": 1}))] * 30
+    found = foretold(limit=2 * HOUR, past=Past(runs))
+    assert (found.length, found.basis) == (HOUR / 2, Basis.PAST)
+    declared = foretold(replace(FLEX, length=HOUR), limit=2 * HOUR, past=Past(runs))
+    assert (declared.length, declared.basis) == (HOUR, Basis.DECLARED)
+    assert foretold(limit=2 * HOUR, past=Past([])).basis is Basis.LIMIT
+
+
+def test_under_joint_it_is_shown_when_it_would_start_alone() -> None:
+    alone = foretold(rules=replace(RULES, policy="lowest-window"))
+    assert foretold(rules=replace(RULES, policy="joint")) == alone

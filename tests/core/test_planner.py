@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.bound import BoundRules, bound_of, latest_by_deadlines
+from carbonslurm.core.capacity import Node
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import HELD_BY_USER, JobKey, JobState, Queue, QueuedJob
 from carbonslurm.core.means import GateRules, Means, MeansRules
 from carbonslurm.core.ownership import HELD, UNKNOWN, Claim, Known, first_eligible
 from carbonslurm.core.planner import plan
-from carbonslurm.core.policies import POLICIES
+from carbonslurm.core.policies import NAMES
 from carbonslurm.core.situation import PlanRules, Situation, Zones
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
 from carbonslurm.sim.job import SimulatedJob, Submission
@@ -371,12 +372,15 @@ def situations(draw: st.DrawFn) -> Situation:
     drawn = draw(st.lists(jobs(), min_size=1, max_size=5, unique_by=lambda item: item[0].key))
     values = draw(st.lists(st.floats(0, 900), min_size=1, max_size=40))
     series = draw(st.sampled_from([None, hourly(*values), hourly(*values, start=NOW - 5 * HOUR)]))
-    return facing(
+    situation = facing(
         *(job for job, _ in drawn),
         series=series,
         known={job.key.job_id: known for job, known in drawn},
         may_stop=draw(st.booleans()),
     )
+    room = draw(st.none() | st.integers(0, 6))
+    nodes = None if room is None else [Node("n1", frozenset({"gpu"}), 4 * room, {"a100": room})]
+    return replace(situation, capacity=nodes)
 
 
 all_rules = st.builds(
@@ -386,7 +390,7 @@ all_rules = st.builds(
         means=MeansRules(means, gate=GateRules() if means is Means.GATE else None),
         bound=BoundRules(max_wait=max_wait * HOUR, queue_wait={"gpu": queue_wait * MINUTE}),
     ),
-    policy=st.sampled_from(sorted(POLICIES)),
+    policy=st.sampled_from(NAMES),
     means=st.sampled_from(Means),
     max_wait=st.integers(1, 48),
     queue_wait=st.integers(0, 90),

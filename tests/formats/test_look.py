@@ -14,7 +14,7 @@ from carbonslurm.core.job import JobState
 from carbonslurm.core.stop import Sight
 from carbonslurm.errors import DataError
 from carbonslurm.formats.look import FIELDS, PINS, look_argv, pin_for, read_look
-from carbonslurm.formats.squeue import Marks
+from carbonslurm.formats.marks import Marks
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob, Tres
 from carbonslurm.core.tag import FlexibleBy, Tag
 from carbonslurm.errors import DataError
-from carbonslurm.formats.squeue import FIELDS, Marks, read_snapshot, snapshot_argv
+from carbonslurm.formats.marks import Marks
+from carbonslurm.formats.squeue import FIELDS, read_snapshot, snapshot_argv
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())

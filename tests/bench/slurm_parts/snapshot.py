@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from carbonslurm.formats.squeue import Marks, snapshot_argv
+from carbonslurm.formats.marks import Marks
+from carbonslurm.formats.squeue import snapshot_argv
 from slurm_parts.place import meter
 
 if TYPE_CHECKING:
