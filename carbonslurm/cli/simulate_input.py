@@ -76,8 +76,8 @@ def setting(wanted: Wanted) -> tuple[Setting, str]:
         shape = _cluster(wanted.cluster)
         trace, pool_of = on_cluster(trace, shape)
         moved = elsewhere(trace, shape)
-        partitions = list(shape.partitions.values())
-        pool_units = [units_of(size, wanted.unit) for size in partitions]
+        partitions = shape.pools
+        pool_units = [units_of(groups, wanted.unit) for groups in partitions]
     else:
         trace = on_units(trace, pool_units[0])
         pool_of = [0] * len(trace)

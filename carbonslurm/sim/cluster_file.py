@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from carbonslurm.errors import DataError
-from carbonslurm.sim.pools import ClusterShape, PartitionSize
+from carbonslurm.sim.pools import ClusterShape, NodeGroup, PartitionSize
 
 _FIELD = re.compile(r"(?P<what>missing required|unknown) field `(?P<key>[^`]*)`")
 _EXPECTED = re.compile(r"Expected `(?P<kinds>[^`]*)`")
@@ -61,7 +61,8 @@ def read_cluster(text: str, name: str) -> ClusterShape:
     sizes = {
         key: _size(each, f"{name}:1: partitions.{key[:40]}") for key, each in document.partitions.items()
     }
-    return ClusterShape(sizes, document.default)
+    pools = [(NodeGroup(size, frozenset({key})),) for key, size in sizes.items()]
+    return ClusterShape(pools, {key: index for index, key in enumerate(sizes)}, document.default)
 
 
 def _size(raw: object, where: str) -> PartitionSize:

@@ -13,11 +13,12 @@ import numpy as np
 
 from carbonslurm.core.forecast import Floats, Series
 from carbonslurm.errors import UsageError
-from carbonslurm.sim.engine import Engine, Outcome
+from carbonslurm.sim.engine import Engine
 from carbonslurm.sim.foresight import Foresight
 from carbonslurm.sim.lengths import lengths
+from carbonslurm.sim.outcome import Outcome
 from carbonslurm.sim.parameters import Parameters
-from carbonslurm.sim.pools import NodePool, PartitionSize, Pool, UnitPool
+from carbonslurm.sim.pools import NodeGroup, NodePool, Pool, UnitPool
 from carbonslurm.sim.registry import POLICIES, World
 from carbonslurm.sim.trace import Trace
 
@@ -56,8 +57,8 @@ class Setting:
         foresight: the forecasts, and what they are called.
         forecast: the latter.
         length: which estimate.
-        partitions: the cluster by partition; None for plain units.
-        pool_of: for each job, the index of its partition; zeros for plain units.
+        partitions: the pools of the cluster, with their nodes; None for plain units.
+        pool_of: for each job, the index of its pool; zeros for plain units.
         units: of the whole cluster, infinite where nothing limits them.
         watts: of one unit.
         parameters: of all policies.
@@ -68,7 +69,7 @@ class Setting:
     foresight: Foresight
     forecast: str
     length: str
-    partitions: Sequence[PartitionSize] | None
+    partitions: Sequence[Sequence[NodeGroup]] | None
     pool_units: Sequence[float]
     pool_of: Sequence[int]
     watts: float
@@ -83,7 +84,9 @@ class Setting:
         """Return an empty cluster."""
         if self.partitions is None:
             return [UnitPool(self.pool_units[0])]
-        return [NodePool(size, units) for size, units in zip(self.partitions, self.pool_units, strict=True)]
+        return [
+            NodePool(groups, units) for groups, units in zip(self.partitions, self.pool_units, strict=True)
+        ]
 
 
 @dataclass(frozen=True, eq=False)

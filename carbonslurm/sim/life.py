@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from carbonslurm.sim.pools import Place
-
 NEVER = float("inf")
 
 
@@ -27,7 +25,6 @@ class Life:
         state: where it is.
         started: this run's start, or the last one's.
         run: how many runs have begun or ended: an end that was foreseen for another run is none.
-        place: what it occupies.
         wake_at: when its policy is asked next.
         planned: the start that a planner answered last; NaN before.
         first_start: NaN before.
@@ -42,7 +39,6 @@ class Life:
     state: State = State.AHEAD
     started: float = 0.0
     run: int = 0
-    place: Place = ()
     wake_at: float = NEVER
     planned: float = float("nan")
     first_start: float = float("nan")

@@ -29,9 +29,10 @@ Fits = Callable[[Need], Place | None]
 
 @dataclass(slots=True)
 class Running:
-    """Where a job runs, and when it is expected to end."""
+    """Where a job runs, since when, and when it is expected to end."""
 
     place: Place
+    started: float
     expected_end: float
 
 

@@ -11,7 +11,7 @@ from carbonslurm.errors import DataError
 from carbonslurm.formats.issues import WrittenIssue
 from carbonslurm.formats.traces import TracedJob
 from carbonslurm.sim.foresight import Foresight, Issued, Own, Perfect, Persistence
-from carbonslurm.sim.pools import ClusterShape, NodePool, PartitionSize
+from carbonslurm.sim.pools import ClusterShape, NodeGroup, NodePool
 from carbonslurm.sim.trace import Trace
 
 TOO_LARGE = "larger than the cluster"
@@ -78,12 +78,11 @@ def on_units(trace: Trace, units: float) -> Trace:
 
 def on_cluster(trace: Trace, shape: ClusterShape) -> tuple[Trace, list[int]]:
     """Return the jobs that fit into their partitions, and the index of each one's partition."""
-    names = list(shape.partitions)
-    pools = [NodePool(size, 0.0) for size in shape.partitions.values()]
+    pools = [NodePool(groups, 0.0) for groups in shape.pools]
 
     def index(job: TracedJob) -> int:
         name = job.partition if job.partition in shape.partitions else shape.default
-        return -1 if name is None else names.index(name)
+        return -1 if name is None else shape.partitions[name]
 
     chosen = np.array([index(job) for job in trace.jobs], dtype=np.int64)
     trace, chosen = trace.only(chosen >= 0, NO_PARTITION), chosen[chosen >= 0]
@@ -102,9 +101,10 @@ def elsewhere(trace: Trace, shape: ClusterShape) -> int:
     return sum(bool(job.partition) and job.partition not in shape.partitions for job in trace.jobs)
 
 
-def units_of(size: PartitionSize, unit: str) -> float:
-    """Return how many units a partition has; one without GPUs has none of those."""
-    return float(size.nodes) if unit == "nodes" else size.nodes * float(getattr(size, unit))
+def units_of(groups: Sequence[NodeGroup], unit: str) -> float:
+    """Return how many units a pool has; one without GPUs has none of those."""
+    sizes = [group.size for group in groups]
+    return float(sum(size.nodes * (1 if unit == "nodes" else getattr(size, unit)) for size in sizes))
 
 
 def _some(trace: Trace) -> Trace:
