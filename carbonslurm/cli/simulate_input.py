@@ -67,13 +67,13 @@ def setting(wanted: Wanted) -> tuple[Setting, str]:
     from carbonslurm.sim.setting import elsewhere, on_cluster, on_units, units_of, within
     from carbonslurm.sim.trace import Reading, lay_out
 
-    truth = _truth(wanted.carbon, wanted.column)
-    traced = read_trace(_text(wanted.jobs), str(wanted.jobs))
+    truth = truth_of(wanted.carbon, wanted.column)
+    traced = read_trace(text_of(wanted.jobs), str(wanted.jobs))
     reading = Reading(wanted.unit, wanted.wait, wanted.anchor, wanted.shift)
     trace = within(lay_out(traced, reading), truth)
     moved, partitions, pool_units = 0, None, [float("inf") if wanted.capacity is None else wanted.capacity]
     if wanted.cluster is not None:
-        shape = _cluster(wanted.cluster)
+        shape = cluster_of(wanted.cluster)
         trace, pool_of = on_cluster(trace, shape)
         moved = elsewhere(trace, shape)
         partitions = shape.pools
@@ -84,7 +84,7 @@ def setting(wanted: Wanted) -> tuple[Setting, str]:
     laid_out = Setting(
         trace=trace,
         truth=truth,
-        foresight=_foresight(wanted.forecast, truth),
+        foresight=foresight_of(wanted.forecast, truth),
         forecast=wanted.forecast,
         length=wanted.length,
         partitions=partitions,
@@ -105,13 +105,23 @@ def _told(laid_out: Setting, moved: int) -> str:
     return "; ".join([*words, *([f"left out: {', '.join(out)}"] if out else [])])
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return what is in a file, unpacked.
+
+    Raises:
+        CarbonslurmError: it cannot be read.
+    """
     from carbonslurm.carbon.file import load
 
     return load(path)[0]
 
 
-def _truth(paths: Sequence[Path], column: str | None) -> Series:
+def truth_of(paths: Sequence[Path], column: str | None) -> Series:
+    """Return the intensities of files that follow each other in time.
+
+    Raises:
+        CarbonslurmError: one cannot be read, or two speak of the same time.
+    """
     from carbonslurm.carbon.file import CSV_SUFFIXES, YAML_SUFFIXES, read
     from carbonslurm.carbon.written import Profile
     from carbonslurm.core.forecast import Kind, Nature, Scope, Series
@@ -122,7 +132,7 @@ def _truth(paths: Sequence[Path], column: str | None) -> Series:
     for path in paths:
         if not path.name.endswith(CSV_SUFFIXES + YAML_SUFFIXES):
             raise UsageError(f"--carbon: expected .csv or .yaml, with or without .gz, got {path.name}")
-        written = read(_text(path), str(path), column)
+        written = read(text_of(path), str(path), column)
         if isinstance(written.content, Profile):
             raise DataError(f"{path}:1: expected a series of dated intensities, not a profile or a constant")
         nature = Nature(written.kind or Kind.AVERAGE, written.scope or scope)
@@ -130,15 +140,25 @@ def _truth(paths: Sequence[Path], column: str | None) -> Series:
     return joined(parts)
 
 
-def _cluster(path: Path) -> ClusterShape:
+def cluster_of(path: Path) -> ClusterShape:
+    """Return the cluster that a file describes.
+
+    Raises:
+        CarbonslurmError: it cannot be read.
+    """
     from carbonslurm.sim.cluster_file import read_cluster
 
-    return read_cluster(_text(path), str(path))
+    return read_cluster(text_of(path), str(path))
 
 
-def _foresight(name: str, truth: Series) -> Foresight:
+def foresight_of(name: str, truth: Series) -> Foresight:
+    """Return the forecasts of a name, or of the file of that name.
+
+    Raises:
+        CarbonslurmError: the file cannot be read.
+    """
     from carbonslurm.formats.issues import read_issues
     from carbonslurm.sim.setting import foresight
 
-    written = [] if name in FORECASTS else read_issues(_text(Path(name)), name)
+    written = [] if name in FORECASTS else read_issues(text_of(Path(name)), name)
     return foresight(name, truth, written)

@@ -22,6 +22,7 @@ from carbonslurm.ports.carbon import (
     MixSource,
     Offer,
     OwnArchive,
+    PastReader,
     Revision,
 )
 from carbonslurm.ports.ledger import (
@@ -87,6 +88,7 @@ __all__ = [
     "Outcome",
     "OutcomeState",
     "OwnArchive",
+    "PastReader",
     "Pause",
     "PlanRow",
     "QueueReader",

@@ -9,16 +9,15 @@ The engine knows true lengths and true intensity has no part in it: what a polic
 ``Foresight`` and ``Lengths``. Emissions are worked out afterwards, from the runs.
 """
 
-import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from math import isnan
 
 import numpy as np
 
 from carbonslurm.core.scene import Placement
 from carbonslurm.errors import DataError
+from carbonslurm.sim.events import Events, Kind
 from carbonslurm.sim.lengths import Lengths
 from carbonslurm.sim.life import NEVER, Life, State
 from carbonslurm.sim.outcome import Outcome, outcome_of
@@ -31,16 +30,6 @@ from carbonslurm.sim.trace import Trace
 
 INSTANT = 1e-3  # seconds: what rounding may differ by; nobody is asked twice within one
 TOLD_EVERY = 100  # jobs
-
-
-class Kind(IntEnum):
-    """Events, in the order in which they happen at one instant."""
-
-    END = 0
-    ARRIVAL = 1
-    NEWS = 2
-    WAKE = 3
-    CYCLE = 4
 
 
 @dataclass(eq=False)
@@ -70,12 +59,12 @@ class Engine:
         self._limit: list[float] = np.nan_to_num(self.trace.limit, nan=NEVER).tolist()
         self._units: list[float] = self.trace.units.tolist()
         self._wait: list[float] = self.trace.wait.tolist()
+        self._flexible: list[bool] = self.trace.flexible.tolist()
         self._pool_of = list(self.pool_of)
         self.lives = [Life(length) for length in self._length]
         self._needs = [self._need(job) for job in range(len(self.trace))]
         self._rooms = Rooms(self.pools, self.strategy, self._lasting)
-        self._sequence = 0
-        self._heap: list[tuple[float, int, int, int, int]] = []
+        self._events = Events()
         self._alive: set[int] = set()
         self._runs: list[tuple[int, float, float]] = []
         self._ended = 0
@@ -94,29 +83,24 @@ class Engine:
         need = self.pools[self._pool_of[job]].need(self.trace.jobs[job], self._units[job])
         if need is None:
             raise DataError(f"job {self.trace.jobs[job].job_id} does not fit into the empty cluster")
-        return need._replace(urgent=self.strategy.ceiling is not None and not self._wait[job])
+        return need._replace(urgent=not self._flexible[job])
 
-    # --- the heap
+    # --- the events
 
     def run(self) -> Outcome:
         """Live through the whole trace."""
         for job, arrival in enumerate(self._arrival):
-            self._push(arrival, Kind.ARRIVAL, job)
+            self._events.push(arrival, Kind.ARRIVAL, job)
         for moment in self.strategy.news(self._arrival[0] if self._arrival else NEVER).tolist():
-            self._push(moment, Kind.NEWS)
-        while self._heap and self._ended < len(self.lives):
+            self._events.push(moment, Kind.NEWS)
+        while self._events and self._ended < len(self.lives):
             self._instant()
         return outcome_of(self.lives, self._runs, self._pool_of)
 
-    def _push(self, moment: float, kind: Kind, job: int = -1, run: int = 0) -> None:
-        self._sequence += 1
-        heapq.heappush(self._heap, (moment, kind, self._sequence, job, run))
-
     def _instant(self) -> None:
         """Let everything happen that happens at the next instant, then start whom there is room for."""
-        self.now = self._heap[0][0]
-        while self._heap and self._heap[0][0] <= self.now:
-            _, kind, _, job, run = heapq.heappop(self._heap)
+        self.now = self._events.next_at()
+        for kind, job, run in self._events.until(self.now):
             if kind is Kind.ARRIVAL:
                 self._arrive(job)
             elif kind is Kind.NEWS:
@@ -136,16 +120,18 @@ class Engine:
         if moment != life.wake_at:
             life.wake_at = moment
             if moment < NEVER:
-                self._push(moment, Kind.WAKE, job)
+                self._events.push(moment, Kind.WAKE, job)
 
     # --- events
 
     def _arrive(self, job: int) -> None:
         self.lives[job].state = State.WITHHELD
         self._alive.add(job)
-        if self.strategy.planner is None:
+        if not self._flexible[job]:
+            self._let_go(job)
+        elif self.strategy.planner is None:
             self._ask(job)
-        elif self._cycle_at == NEVER:
+        if self.strategy.planner is not None and self._cycle_at == NEVER:
             self._next_cycle(self.now)
 
     def _wake(self, job: int) -> None:
@@ -160,7 +146,7 @@ class Engine:
         if self.strategy.pacing is None:
             return
         for job in sorted(self._alive):
-            if self.strategy.pauses or self.lives[job].state is State.WITHHELD:
+            if self._flexible[job] and (self.strategy.pauses or self.lives[job].state is State.WITHHELD):
                 self._ask(job)
 
     def _ask(self, job: int) -> None:
@@ -220,8 +206,8 @@ class Engine:
         running = Running(place, self.now, self.now + self._lasting(job))
         self._rooms.take(self._pool_of[job], job, self._units[job], running)
         limit = max(self._limit[job], self._length[job])
-        self._push(self.now + min(life.left, limit), Kind.END, job, life.run)
-        if self.strategy.pauses:
+        self._events.push(self.now + min(life.left, limit), Kind.END, job, life.run)
+        if self.strategy.pauses and self._flexible[job]:
             self._ask(job)
 
     def _stop(self, job: int) -> None:
@@ -270,7 +256,7 @@ class Engine:
         """Ask the planner at the first whole cycle that is not before a moment."""
         cycle = self.strategy.cycle
         self._cycle_at = float(np.ceil(since / cycle) * cycle)
-        self._push(self._cycle_at, Kind.CYCLE)
+        self._events.push(self._cycle_at, Kind.CYCLE)
 
     def _place_together(self) -> None:
         self._cycle_at = NEVER
@@ -289,7 +275,9 @@ class Engine:
             self._next_cycle(self.now + 0.5 * self.strategy.cycle)
 
     def _plan(self, job: int, start: float) -> None:
-        """Withhold a job until its planned start, or let it go."""
+        """Withhold a job until its planned start, or let it go; one that may not wait is let go already."""
+        if not self._flexible[job]:
+            return
         life = self.lives[job]
         life.planned = start
         if not start > self.now + INSTANT:

@@ -120,7 +120,7 @@ class Stage:
             pool=self.pool_of[jobs],
             owner=trace.owner[jobs],
             stops=stops,
-            can_stop=can if self.strategy.stops else np.zeros(len(jobs), dtype=bool),
+            can_stop=can & trace.flexible[jobs] if self.strategy.stops else np.zeros(len(jobs), dtype=bool),
             rests=self._rests(jobs, lives, now - started),
         )
 

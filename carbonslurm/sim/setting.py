@@ -10,6 +10,7 @@ from carbonslurm.core.interval import from_epoch, iso
 from carbonslurm.errors import DataError
 from carbonslurm.formats.issues import WrittenIssue
 from carbonslurm.formats.traces import TracedJob
+from carbonslurm.sim.comparison import Bools, Setting
 from carbonslurm.sim.foresight import Foresight, Issued, Own, Perfect, Persistence
 from carbonslurm.sim.pools import ClusterShape, NodeGroup, NodePool
 from carbonslurm.sim.trace import Trace
@@ -53,6 +54,24 @@ def within(trace: Trace, truth: Series) -> Trace:
             f"no job lies within the intensities ({iso(truth.start)} to {iso(truth.horizon)}): "
             f"{_why_none(trace, truth)}: --shift moves jobs by weeks, --anchor dates a trace of offsets"
         )
+    return kept
+
+
+def covered(setting: Setting) -> Bools:
+    """Shape (n,): whether each job arrives when the intensities of its zone are known at all.
+
+    Raises:
+        DataError: none does.
+    """
+    kept = np.zeros(len(setting.trace), dtype=np.bool_)
+    zone_of = setting.zone_of_pool[np.array(setting.pool_of, dtype=np.int64)]
+    for index, zone in enumerate(setting.zones):
+        first, last = zone.truth.edges[0], zone.truth.edges[-1]
+        arrival = setting.trace.arrival
+        kept |= (zone_of == index) & (arrival >= first) & (arrival < last)
+    if not bool(kept.any()):
+        first, last = (iso(from_epoch(float(setting.trace.arrival[place]))) for place in (0, -1))
+        raise DataError(f"no job lies within the intensities: they arrive from {first} to {last}")
     return kept
 
 
