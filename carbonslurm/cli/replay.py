@@ -74,6 +74,7 @@ LONGEST = "24h"
     "--param", "words", multiple=True, metavar="[POLICY.]NAME=VALUE", help="Of policies; docs/simulate.md."
 )
 @click.option("--anchor", metavar="TIME", help="When a trace of offsets begins, UTC.")
+@click.option("--observed", is_flag=True, help="What observe mode would have done, beside what happened.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects.")
 @click.option(
     "--plot",
@@ -83,7 +84,13 @@ LONGEST = "24h"
     help="Draw load, intensity, waits and savings (.png, .svg).",
 )
 def replay(
-    config_path: Path | None, names: str, picture: Path | None, *, as_json: bool, **given: object
+    config_path: Path | None,
+    names: str,
+    picture: Path | None,
+    *,
+    observed: bool,
+    as_json: bool,
+    **given: object,
 ) -> None:
     """Run this cluster's own past again under policies, and compare what each would have emitted.
 
@@ -95,7 +102,11 @@ def replay(
       carbonslurm replay                                    the last 30 days, all jobs flexible
       carbonslurm replay -S 2026-10-01 -E 2026-11-01 --flexible partition=gpu --flexible limit=4h..2d
       carbonslurm replay --jobs sacct.txt --carbon GB-2026.csv --cluster nodes.yaml --json
+      carbonslurm replay --observed -S now-7days            what observe mode would have done
     """
+    if observed:
+        _observed(config_path, given, as_json=as_json)
+        return
     from carbonslurm.cli import simulate_run as running
     from carbonslurm.cli.replay_input import past
 
@@ -119,6 +130,30 @@ def replay(
 def say(words: str) -> None:
     """Tell the user something on stderr."""
     program.say(words, "carbonslurm")
+
+
+def _observed(config_path: Path | None, given: dict[str, object], *, as_json: bool) -> None:
+    """Report what was observed; of the options only -S, -E and --json belong to it."""
+    from carbonslurm.cli.forecast.asking import ledger_config
+    from carbonslurm.cli.replay_observed import as_json as in_json
+    from carbonslurm.cli.replay_observed import as_table, found
+    from carbonslurm.errors import UsageError
+
+    context = click.get_current_context()
+    own = {"config_path", "starttime", "endtime", "observed", "as_json"}
+    given_too = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name not in own
+        and context.get_parameter_source(str(option.name)) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given_too:
+        raise UsageError(f"--observed is about what was planned: {', '.join(given_too)} say nothing to it")
+    window = _window(given | {"jobs": None})
+    if window is None:
+        raise AssertionError("without a file there is a window")
+    report = found(ledger_config(config_path, "--observed"), window)
+    click.echo(in_json(report) if as_json else as_table(report))
 
 
 def _say_all(rows: Sequence[str]) -> None:
