@@ -26,7 +26,7 @@ FILE = click.Path(path_type=Path, readable=False)
     required=True,
     multiple=True,
     type=FILE,
-    help="Intensities (CSV or YAML, .gz too); give it again for each further year.",
+    help="Intensities (CSV or YAML, .gz too); again for each further year; ZONE=FILE for several zones.",
 )
 @click.option("--column", help="Of the intensities.  [default: gCO2eq_per_kWh, which is lifecycle]")
 @click.option(
@@ -75,6 +75,18 @@ FILE = click.Path(path_type=Path, readable=False)
 @click.option(
     "--param", "words", multiple=True, metavar="[POLICY.]NAME=VALUE", help="Of policies; docs/simulate.md."
 )
+@click.option(
+    "--transfer",
+    default="0g",
+    show_default=True,
+    help="What moving a GB to another zone costs: 20g, 0.06kWh.",
+)
+@click.option(
+    "--data-gb",
+    default=0.0,
+    show_default=True,
+    help="To be moved with a job of which the trace does not say.",
+)
 @click.option("--anchor", metavar="TIME", help="When a trace of offsets begins, UTC.")
 @click.option(
     "--shift",
@@ -106,6 +118,8 @@ def simulate(
     unit: str,
     power_w: float,
     words: tuple[str, ...],
+    transfer: str,
+    data_gb: float,
     anchor: str | None,
     shift: int,
     seed: int | None,  # noqa: ARG001 - nothing draws lots yet
@@ -120,14 +134,17 @@ def simulate(
       carbonslurm simulate --jobs jobs.csv --carbon GB-2024.csv
       carbonslurm simulate --jobs jobs.csv --carbon GB-2024.csv --capacity 24 --length class-mean --json
       carbonslurm simulate --jobs log.swf --carbon DE-2022.csv --shift 600 --policy no-wait,lowest-window
+      carbonslurm simulate --jobs jobs.csv --carbon DE=DE-2024.csv --carbon SE=SE-2024.csv --transfer 5g
     """
     from carbonslurm.cli import simulate_output as output
     from carbonslurm.cli import simulate_run as running
     from carbonslurm.cli.simulate_input import Wanted, setting
+    from carbonslurm.cli.simulate_places import moves
     from carbonslurm.sim.parameters import read_parameters
+    from carbonslurm.sim.placing import PLACING
     from carbonslurm.sim.registry import POLICIES
 
-    chosen = running.chosen_policies(names)
+    chosen = running.chosen_policies(names, several_zones=any("=" in str(path) for path in carbon_paths))
     running.check_size(capacity, cluster_path, power_w)
     if picture is not None:
         from carbonslurm.cli.simulate_pictures import checked
@@ -146,13 +163,15 @@ def simulate(
         watts=power_w,
         anchor=running.read_anchor(anchor),
         shift=timedelta(weeks=shift),
-        parameters=read_parameters(words, list(POLICIES)),
+        parameters=read_parameters(words, [*POLICIES, *PLACING]),
+        transfer=transfer,
+        data_gb=data_gb,
     )
     laid_out, words_of_it = setting(wanted)
     say(words_of_it)
     runs = [running.lived(laid_out, name) for name in chosen]
     for run in runs:
-        for line in output.warnings(run):
+        for line in filter(None, [*output.warnings(run), moves(laid_out, run)]):
             say(line)
     if line := output.distrust(runs):
         say(line)

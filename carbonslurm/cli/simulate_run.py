@@ -14,19 +14,23 @@ if TYPE_CHECKING:
     from carbonslurm.sim.trace import MaxWait
 
 
-def chosen_policies(names: str) -> list[str]:
-    """Read names of policies; ``all`` is every one.
+def chosen_policies(names: str, *, several_zones: bool = False) -> list[str]:
+    """Read names of policies; ``all`` is every one, and those that choose a place where there are several.
 
     Raises:
-        UsageError: there is no such policy.
+        UsageError: there is no such policy, or it is nothing with one zone.
     """
     from carbonslurm.errors import UsageError
+    from carbonslurm.sim.placing import PLACING
     from carbonslurm.sim.registry import POLICIES
 
-    chosen = list(POLICIES) if names == "all" else [name.strip() for name in names.split(",")]
+    known = [*POLICIES, *(PLACING if several_zones else [])]
+    chosen = known if names == "all" else [name.strip() for name in names.split(",")]
     for name in chosen:
-        if name not in POLICIES:
-            raise UsageError(f"--policy: no {name[:40]}; there are {', '.join(POLICIES)}")
+        if name in PLACING and not several_zones:
+            raise UsageError(f"--policy: {name} chooses among zones: give simulate --carbon ZONE=FILE, twice")
+        if name not in known:
+            raise UsageError(f"--policy: no {name[:40]}; there are {', '.join(known)}")
     return chosen
 
 

@@ -25,7 +25,7 @@ from carbonslurm.sim.policy import Asked, Strategy
 from carbonslurm.sim.pools import Need, Place, Pool
 from carbonslurm.sim.queues import Running
 from carbonslurm.sim.rooms import Rooms
-from carbonslurm.sim.scenes import Stage
+from carbonslurm.sim.scenes import Sights, Stage
 from carbonslurm.sim.trace import Trace
 
 INSTANT = 1e-3  # seconds: what rounding may differ by; nobody is asked twice within one
@@ -43,6 +43,7 @@ class Engine:
         strategy: the policy.
         lengths: what may be known of lengths.
         tell: called now and then with how many jobs have ended.
+        sights: for a policy that chooses a place.
     """
 
     trace: Trace
@@ -51,6 +52,7 @@ class Engine:
     strategy: Strategy
     lengths: Lengths
     tell: Callable[[int], None] = lambda _: None
+    sights: Sights | None = None
     lives: list[Life] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class Engine:
             room=np.array([pool.units for pool in self.pools], dtype=float),
             strategy=self.strategy,
             lengths=self.lengths,
+            sights=self.sights,
         )
         self.now = -NEVER
 
@@ -154,6 +157,7 @@ class Engine:
         life = self.lives[job]
         if self.strategy.pacing is None:
             if life.state is State.WITHHELD:
+                self._move(job)
                 self._let_go(job)
             return
         running = life.state is State.RUNNING
@@ -184,6 +188,14 @@ class Engine:
             self.tell(TOLD_EVERY)
 
     # --- a job's ways
+
+    def _move(self, job: int) -> None:
+        """Let a job run where its planner wants it."""
+        pool = self.lives[job].aim
+        if pool not in (-1, self._pool_of[job]):
+            self._pool_of[job] = pool
+            self._stage.pool_of[job] = pool
+            self._needs[job] = self._need(job)
 
     def _let_go(self, job: int) -> None:
         """Put a job into the queue of its pool, at the place of its arrival or of its latest start."""
@@ -222,21 +234,10 @@ class Engine:
             return
         self._leave(job)
         if elapsed <= 0:
-            self._never_ran(job)
-            return
-        again = min(cost.lost, elapsed) + cost.restart
-        life.left += again - elapsed
-        life.lost += again
-        life.stops += 1
-        life.state = State.WITHHELD
-
-    def _never_ran(self, job: int) -> None:
-        """Forget the run that a job has just left."""
-        life = self.lives[job]
-        _, started, _ = self._runs.pop()
-        if life.first_start == started:
-            life.first_start = float("nan")
-        life.state = State.WITHHELD
+            _, started, _ = self._runs.pop()
+            life.never_ran(started)
+        else:
+            life.stop(elapsed, cost.lost, cost.restart)
 
     def _leave(self, job: int) -> None:
         life = self.lives[job]
@@ -266,23 +267,29 @@ class Engine:
         if planner is not None and (waiting or (running and self.strategy.stops)):
             scene = self._stage.scene(self.now, self.lives, waiting, running, self._placed.scarcity)
             self._placed = placement = planner(scene)
-            for job, start in zip(waiting, placement.starts.tolist(), strict=True):
-                self._plan(job, start)
+            starts = placement.starts.tolist()
+            pools = [None] * len(waiting) if placement.pools is None else placement.pools.tolist()
+            for job, start, pool in zip(waiting, starts, pools, strict=True):
+                self._plan(job, start, pool)
             for stop in placement.stops:
                 self._stop(stop.job)
                 self._plan(stop.job, stop.restart_at)
         if waiting or (running and self.strategy.stops):
             self._next_cycle(self.now + 0.5 * self.strategy.cycle)
 
-    def _plan(self, job: int, start: float) -> None:
-        """Withhold a job until its planned start, or let it go; one that may not wait is let go already."""
-        if not self._flexible[job]:
-            return
+    def _plan(self, job: int, start: float, pool: int | None = None) -> None:
+        """Withhold a job until its planned start, or let it go; one that may not wait is let go already.
+
+        Where it was let go it stays: its data are on their way.
+        """
         life = self.lives[job]
-        life.planned = start
+        if not self._flexible[job] or (pool is not None and life.state is State.QUEUED):
+            return
+        life.planned, life.aim = start, -1 if pool is None else pool
         if not start > self.now + INSTANT:
             self._wake_at(job, NEVER)
             if life.state is State.WITHHELD:
+                self._move(job)
                 self._let_go(job)
             return
         if life.state is State.QUEUED:

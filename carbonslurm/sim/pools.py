@@ -221,9 +221,11 @@ class ClusterShape:
         partitions: name -> index of its pool.
         default: where jobs go that name none of them; None leaves those out.
         zones: partition -> the zone that it stands in; the first zone where it is not named.
+        together: partitions of which a job of one may run in any.
     """
 
     pools: Sequence[Sequence[NodeGroup]]
     partitions: Mapping[str, int]
     default: str | None = None
     zones: Mapping[str, str] = field(default_factory=dict)
+    together: Sequence[frozenset[str]] = ()

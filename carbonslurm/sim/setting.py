@@ -115,6 +115,29 @@ def on_cluster(trace: Trace, shape: ClusterShape) -> tuple[Trace, list[int]]:
     return _some(trace.only(fits, TOO_LARGE)), chosen[fits].tolist()
 
 
+def choices_on_cluster(trace: Trace, shape: ClusterShape, pool_of: Sequence[int]) -> Bools:
+    """Shape (n, p): the pools that each job may run in and fits into, its own among them."""
+    pools = [NodePool(groups, 0.0) for groups in shape.pools]
+    others = [
+        {
+            shape.partitions[name]
+            for names in shape.together
+            if names & _partitions_of(shape, pool)
+            for name in names
+        }
+        for pool in range(len(pools))
+    ]
+    found = np.zeros((len(trace), len(pools)), dtype=np.bool_)
+    for index, (job, home) in enumerate(zip(trace.jobs, pool_of, strict=True)):
+        found[index, [pool for pool in others[home] if pools[pool].need(job, 0.0) is not None]] = True
+        found[index, home] = True
+    return found
+
+
+def _partitions_of(shape: ClusterShape, pool: int) -> frozenset[str]:
+    return frozenset(name for name, index in shape.partitions.items() if index == pool)
+
+
 def elsewhere(trace: Trace, shape: ClusterShape) -> int:
     """Return how many jobs name a partition that the cluster does not have, and go to its default."""
     return sum(bool(job.partition) and job.partition not in shape.partitions for job in trace.jobs)
