@@ -98,6 +98,7 @@ class Engine:
             self._events.push(moment, Kind.NEWS)
         while self._events and self._ended < len(self.lives):
             self._instant()
+        self.tell(self._ended % TOLD_EVERY)
         return outcome_of(self.lives, self._runs, self._pool_of)
 
     def _instant(self) -> None:

@@ -10,7 +10,7 @@ together: what does not fit for one of them fits for none.
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -52,12 +52,12 @@ class Pool(Protocol):
         """Return what a job needs here, None where it would not fit into the empty pool."""
         ...
 
-    def place(self, need: Need) -> Place | None:
-        """Return where it fits now, None where it does not."""
+    def place(self, need: Need, then: Self | None = None) -> Place | None:
+        """Return where it fits now, and then, in the pool as it will be; None where it does not."""
         ...
 
-    def holds(self, place: Place) -> bool:
-        """Tell whether these very places are free."""
+    def reserve(self, need: Need, now: Self) -> Place | None:
+        """Return where it fits, on what is not free in the pool as it is now, as far as that goes."""
         ...
 
     def take(self, place: Place) -> None:
@@ -68,7 +68,7 @@ class Pool(Protocol):
         """Free places."""
         ...
 
-    def copy(self) -> "Pool":
+    def copy(self) -> Self:
         """Return a copy, to try things on."""
         ...
 
@@ -84,13 +84,14 @@ class UnitPool:
         """Return its units."""
         return Need(units) if units <= self.units else None
 
-    def place(self, need: Need) -> Place | None:
+    def place(self, need: Need, then: "UnitPool | None" = None) -> Place | None:
         """Return the units, if so many are free."""
-        return ((0, need.units, 0.0),) if need.units <= self.free else None
+        free = self.free if then is None else min(self.free, then.free)
+        return ((0, need.units, 0.0),) if need.units <= free else None
 
-    def holds(self, place: Place) -> bool:
-        """Tell whether so many are free."""
-        return place[0][1] <= self.free
+    def reserve(self, need: Need, now: "UnitPool") -> Place | None:  # noqa: ARG002 - all units are alike
+        """Return the units, if so many are free."""
+        return self.place(need)
 
     def take(self, place: Place) -> None:
         """Occupy units."""
@@ -174,17 +175,23 @@ class NodePool:
         self._sets.append(among)
         return len(self._sets) - 1
 
-    def place(self, need: Need) -> Place | None:
+    def place(self, need: Need, then: "NodePool | None" = None) -> Place | None:
         """Return the first nodes with room."""
-        among = self._sets[need.among]
-        fits = np.flatnonzero(among & (self._cpus >= need.cpus) & (self._gpus >= need.gpus))
-        if len(fits) < need.nodes:
-            return None
-        return tuple((int(node), need.cpus, need.gpus) for node in fits[: need.nodes])
+        fits = self._fits(need) if then is None else self._fits(need) & then._fits(need)  # noqa: SLF001
+        return self._places(need, np.flatnonzero(fits))
 
-    def holds(self, place: Place) -> bool:
-        """Tell whether these nodes have room."""
-        return all(self._cpus[node] >= cpus and self._gpus[node] >= gpus for node, cpus, gpus in place)
+    def reserve(self, need: Need, now: "NodePool") -> Place | None:
+        """Return the nodes with room that have least now: others can have the rest until then."""
+        nodes = np.flatnonzero(self._fits(need))
+        return self._places(need, nodes[np.argsort(now._fits(need)[nodes], kind="stable")])  # noqa: SLF001
+
+    def _fits(self, need: Need) -> npt.NDArray[np.bool_]:
+        return np.asarray(self._sets[need.among] & (self._cpus >= need.cpus) & (self._gpus >= need.gpus))
+
+    def _places(self, need: Need, nodes: npt.NDArray[np.intp]) -> Place | None:
+        if len(nodes) < need.nodes:
+            return None
+        return tuple((int(node), need.cpus, need.gpus) for node in nodes[: need.nodes])
 
     def take(self, place: Place) -> None:
         """Occupy nodes."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from carbonslurm.sim.policy import Strategy
 from carbonslurm.sim.pools import Need, Place, Pool
-from carbonslurm.sim.queues import Ordered, Queue, Running, queue
+from carbonslurm.sim.queues import Fits, Ordered, Queue, Running, queue
 
 TENTH = 0.1  # of what it has lasted: how much longer a run is expected to last that outlived its prediction
 
@@ -74,16 +74,16 @@ class Rooms:
             if run.expected_end <= now:
                 run.expected_end = now + max(TENTH * (now - run.started), 1.0)
 
-    def _fits(self, index: int, now: float) -> Callable[[Need], Place | None]:
+    def _fits(self, index: int, now: float) -> Fits:
         pool = self._pools[index]
         if self._ceiling is None:
             return pool.place
         ceiling = self._ceiling(now)
 
-        def fits(need: Need) -> Place | None:
+        def fits(need: Need, then: Pool | None) -> Place | None:
             # An empty cluster takes anybody: a job larger than the ceiling would wait for ever. So does any
             # for a job that may not wait.
             below = need.urgent or self._busy + need.units <= ceiling or self._busy <= 0
-            return pool.place(need) if below else None
+            return pool.place(need, then) if below else None
 
         return fits

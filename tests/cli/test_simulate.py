@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -260,6 +262,35 @@ def test_two_zones_by_partition(folder: Path) -> None:
     assert "--forecast: with several zones one of perfect" in str(unclear.exception)
     nowhere = CliRunner().invoke(carbonslurm, [*argv[:5], *argv[7:]])
     assert "partition far stands in N: give --carbon N=FILE" in str(nowhere.exception)
+
+
+def test_a_person_sees_how_far_a_run_is(folder: Path) -> None:
+    """A bar for each policy, where stderr is a terminal; stdout is left to the table."""
+    lines = [f"2022-10-19T{hour:02}:{minute:02}:00Z,600,1" for hour in range(10) for minute in range(0, 59, 4)]
+    (folder / "jobs.csv").write_text("\n".join(["submit_time,duration_s,cpus", *lines]))
+    ours, theirs = pty.openpty()
+    argv = [str(BIN / "carbonslurm"), "simulate", "--jobs", str(folder / "jobs.csv")]
+    argv += ["--carbon", str(folder / "carbon.csv"), "--policy", "no-wait,lowest-window"]
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm"}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        said = b""
+        while part := some(ours):
+            said += part
+        assert process.wait(timeout=60) == 0
+        assert process.stdout is not None
+        assert process.stdout.read().startswith(b"POLICY")
+    os.close(ours)
+    assert b"no-wait" in said
+    assert b"lowest-window" in said
+    assert said.count(b"100%") >= 2
+
+
+def some(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other end is closed
+        return b""
 
 
 def test_help_costs_no_numbers() -> None:
