@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.app.telling import Intent, Memory, Telling, describe
+from carbonslurm.app.watching import no_longer_withheld
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.budget import OUTAGE
 from carbonslurm.core.capacity import Node
@@ -133,7 +134,8 @@ class Cycle:
         chosen = pace.choose(ours, self.rules.updates, self.queue.controller, queue.taken_at)
         intents, notes = self._intend(number, chosen) if late is None else _releases(chosen, late)
         if late is None:
-            self._watch(number, [action for action in watched if _is_news(action, known)])
+            freed = no_longer_withheld(queue, known, wanted.actions, self.rules.watches)
+            self._watch(number, [action for action in (*watched, *freed) if _is_news(action, known)])
         self._give_up_forgotten(intents, known, queue.taken_at)
         # A gate that nobody can account for is left to open by itself.
         trouble = self.telling.turn_gate(None if notes and wanted.shut else wanted.shut)

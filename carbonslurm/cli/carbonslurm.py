@@ -19,6 +19,7 @@ from carbonslurm.cli.program import (
     say,
     version_option,
 )
+from carbonslurm.cli.replay import replay
 from carbonslurm.cli.rescue import rescue
 from carbonslurm.cli.sandbox import sandbox
 from carbonslurm.cli.simulate import simulate
@@ -46,6 +47,7 @@ def carbonslurm() -> None:
 carbonslurm.add_command(sandbox)
 carbonslurm.add_command(forecast)
 carbonslurm.add_command(simulate)
+carbonslurm.add_command(replay)
 carbonslurm.add_command(ledger)
 carbonslurm.add_command(rescue)
 carbonslurm.add_command(pause)

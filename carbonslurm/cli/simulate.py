@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from carbonslurm.cli.program import say
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from carbonslurm.sim.comparison import Run, Setting
-    from carbonslurm.sim.trace import MaxWait
 
 FILE = click.Path(path_type=Path, readable=False)
 
@@ -34,7 +26,7 @@ FILE = click.Path(path_type=Path, readable=False)
     required=True,
     multiple=True,
     type=FILE,
-    help="Intensities (CSV or YAML, .gz too); give it again for each further year.",
+    help="Intensities (CSV or YAML, .gz too); again for each further year; ZONE=FILE for several zones.",
 )
 @click.option("--column", help="Of the intensities.  [default: gCO2eq_per_kWh, which is lifecycle]")
 @click.option(
@@ -83,6 +75,18 @@ FILE = click.Path(path_type=Path, readable=False)
 @click.option(
     "--param", "words", multiple=True, metavar="[POLICY.]NAME=VALUE", help="Of policies; docs/simulate.md."
 )
+@click.option(
+    "--transfer",
+    default="0g",
+    show_default=True,
+    help="What moving a GB to another zone costs: 20g, 0.06kWh.",
+)
+@click.option(
+    "--data-gb",
+    default=0.0,
+    show_default=True,
+    help="To be moved with a job of which the trace does not say.",
+)
 @click.option("--anchor", metavar="TIME", help="When a trace of offsets begins, UTC.")
 @click.option(
     "--shift",
@@ -114,6 +118,8 @@ def simulate(
     unit: str,
     power_w: float,
     words: tuple[str, ...],
+    transfer: str,
+    data_gb: float,
     anchor: str | None,
     shift: int,
     seed: int | None,  # noqa: ARG001 - nothing draws lots yet
@@ -128,16 +134,22 @@ def simulate(
       carbonslurm simulate --jobs jobs.csv --carbon GB-2024.csv
       carbonslurm simulate --jobs jobs.csv --carbon GB-2024.csv --capacity 24 --length class-mean --json
       carbonslurm simulate --jobs log.swf --carbon DE-2022.csv --shift 600 --policy no-wait,lowest-window
+      carbonslurm simulate --jobs jobs.csv --carbon DE=DE-2024.csv --carbon SE=SE-2024.csv --transfer 5g
     """
     from carbonslurm.cli import simulate_output as output
+    from carbonslurm.cli import simulate_run as running
     from carbonslurm.cli.simulate_input import Wanted, setting
+    from carbonslurm.cli.simulate_places import moves
     from carbonslurm.sim.parameters import read_parameters
+    from carbonslurm.sim.placing import PLACING
     from carbonslurm.sim.registry import POLICIES
 
-    chosen = _chosen(names)
-    _check_size(capacity, cluster_path, power_w)
+    chosen = running.chosen_policies(names, several_zones=any("=" in str(path) for path in carbon_paths))
+    running.check_size(capacity, cluster_path, power_w)
     if picture is not None:
-        _check_picture(picture)
+        from carbonslurm.cli.simulate_pictures import checked
+
+        checked(picture)
     wanted = Wanted(
         jobs=jobs_path,
         carbon=carbon_paths,
@@ -145,19 +157,21 @@ def simulate(
         forecast=forecast,
         capacity=capacity,
         cluster=cluster_path,
-        wait=read_max_wait(max_wait),
+        wait=running.read_max_wait(max_wait),
         length=length,
         unit=unit,
         watts=power_w,
-        anchor=_moment(anchor),
+        anchor=running.read_anchor(anchor),
         shift=timedelta(weeks=shift),
-        parameters=read_parameters(words, list(POLICIES)),
+        parameters=read_parameters(words, [*POLICIES, *PLACING]),
+        transfer=transfer,
+        data_gb=data_gb,
     )
     laid_out, words_of_it = setting(wanted)
     say(words_of_it)
-    runs = [_run(laid_out, name) for name in chosen]
+    runs = [running.lived(laid_out, name) for name in chosen]
     for run in runs:
-        for line in output.warnings(run):
+        for line in filter(None, [*output.warnings(run), moves(laid_out, run)]):
             say(line)
     if line := output.distrust(runs):
         say(line)
@@ -166,87 +180,3 @@ def simulate(
         from carbonslurm.cli.simulate_pictures import draw
 
         draw(picture, laid_out, runs)
-
-
-def _chosen(names: str) -> list[str]:
-    from carbonslurm.errors import UsageError
-    from carbonslurm.sim.registry import POLICIES
-
-    chosen = list(POLICIES) if names == "all" else [name.strip() for name in names.split(",")]
-    for name in chosen:
-        if name not in POLICIES:
-            raise UsageError(f"--policy: no {name[:40]}; there are {', '.join(POLICIES)}")
-    return chosen
-
-
-def _check_size(capacity: float | None, cluster: Path | None, watts: float) -> None:
-    from carbonslurm.errors import UsageError
-
-    if capacity is not None and cluster is not None:
-        raise UsageError("--capacity and --cluster both say how large the cluster is: give one")
-    if capacity is not None and not capacity > 0:
-        raise UsageError("--capacity: expected more than 0")
-    if not 0 < watts < float("inf"):
-        raise UsageError("--power-w: expected more than 0")
-
-
-def read_max_wait(text: str) -> MaxWait:
-    """Read ``12h``, or ``short=6h,long=24h``.
-
-    Raises:
-        UsageError: neither.
-    """
-    from carbonslurm.errors import UsageError
-    from carbonslurm.sim.parameters import duration
-    from carbonslurm.sim.trace import MaxWait
-
-    if "=" not in text:
-        both = duration(text, "--max-wait")
-        return MaxWait(both, both)
-    parts = dict(part.strip().partition("=")[::2] for part in text.split(","))
-    if set(parts) != {"short", "long"}:
-        raise UsageError(f'--max-wait: expected 12h or short=6h,long=24h, got "{text[:60]}"')
-    return MaxWait(duration(parts["short"], "--max-wait"), duration(parts["long"], "--max-wait"))
-
-
-def _moment(text: str | None) -> datetime | None:
-    from carbonslurm.errors import UsageError
-
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f'--anchor: expected a time such as 2022-01-01T00:00Z, got "{text[:40]}"') from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _check_picture(path: Path) -> None:
-    from carbonslurm.cli.simulate_pictures import checked
-
-    checked(path)
-
-
-def _run(setting: Setting, name: str) -> Run:
-    from time import perf_counter
-
-    from carbonslurm.sim.comparison import run
-
-    with _progress(len(setting.trace), name) as tell:
-        return run(setting, name, perf_counter, tell)
-
-
-def _progress(jobs: int, name: str) -> AbstractContextManager[Callable[[int], None]]:
-    """Show how far a run is, where a person looks."""
-    import sys
-    from contextlib import contextmanager, nullcontext
-
-    if not sys.stderr.isatty():
-        return nullcontext(lambda _: None)
-
-    @contextmanager
-    def shown():  # type: ignore[no-untyped-def]  # noqa: ANN202 - its type is the enclosing function's
-        with click.progressbar(length=jobs, label=name.ljust(18), file=sys.stderr) as bar:
-            yield bar.update
-
-    return shown()

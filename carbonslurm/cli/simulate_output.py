@@ -44,15 +44,16 @@ def as_table(runs: Sequence[Run]) -> str:
     """Write the rows as a table."""
     from carbonslurm.formats.terminal import columns
 
-    return columns(HEADER, [_cells(run) for run in runs], RIGHT)
+    return columns(HEADER, [cells(run) for run in runs], RIGHT)
 
 
-def _cells(run: Run) -> list[str]:
+def cells(run: Run) -> list[str]:
+    """Return a row of the table."""
     row = run.row
     unknown = "unknown"
     return [
         row.policy,
-        row.length,
+        row.length or "",
         unknown if row.carbon_kg is None else f"{row.carbon_kg:.2f}",
         unknown if row.relative is None else f"{row.relative:.4f}",
         unknown if row.saved_percent is None else f"{row.saved_percent:.1f}",

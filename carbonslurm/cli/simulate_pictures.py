@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from carbonslurm.sim.comparison import Run, Setting
 
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#F0E442")
+GREYS = ("#7f7f7f", "#000000", "#bfbfbf")  # of zones
 DASHES = ("-", "--", ":")  # the second and third round through the colours
 SIZE = (11.0, 10.0)  # inches
 DPI = 120
@@ -105,14 +106,18 @@ def _dates(moments: Floats) -> npt.NDArray[np.datetime64]:
 
 def _intensity(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
     start, end = _span(setting, runs)
-    edges, values = setting.truth.edges, setting.truth.values
-    shown = (edges[1:] > start) & (edges[:-1] < end)
-    axes.stairs(
-        values[shown],
-        _dates(np.append(edges[:-1][shown], edges[1:][shown][-1:])),
-        baseline=None,  # else it falls to nought at both ends
-        color="#7f7f7f",
-    )
+    for zone, grey in zip(setting.zones, GREYS * len(setting.zones), strict=False):
+        edges, values = zone.truth.edges, zone.truth.values
+        shown = (edges[1:] > start) & (edges[:-1] < end)
+        axes.stairs(
+            values[shown],
+            _dates(np.append(edges[:-1][shown], edges[1:][shown][-1:])),
+            baseline=None,  # else it falls to nought at both ends
+            color=grey,
+            label=zone.name,
+        )
+    if len(setting.zones) > 1:
+        axes.legend(fontsize=8)
     axes.set_ylim(bottom=0)
     axes.set_ylabel("g/kWh")
     axes.set_title("Intensity")

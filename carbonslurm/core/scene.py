@@ -41,6 +41,10 @@ class WaitingJobs:
         stops: shape (n,), how often it was stopped.
         rests: shape (n, q), what is left of its run as equally likely lengths; one column repeats ``length``
             where nothing more is known.
+        choices: shape (n, p), the pools that each may start in, ``pool`` being where it and its data are;
+            None where each stays there.
+        watts: shape (n,), W of each job, to weigh its run against moving its data; None with ``choices``.
+        data_gb: shape (n,), what has to be moved with it; likewise.
     """
 
     ids: Ints
@@ -55,6 +59,9 @@ class WaitingJobs:
     planned: Floats
     stops: Ints
     rests: Floats
+    choices: npt.NDArray[np.bool_] | None = None
+    watts: Floats | None = None
+    data_gb: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,12 +203,14 @@ class Placement:
         stops: of running jobs.
         scarcity: for the next scene.
         reasons: why each waiting job starts then, one line each; empty where nobody says.
+        pools: shape (n,), where each is to start; None leaves each where it is.
     """
 
     starts: Floats
     stops: tuple[Stop, ...] = field(default=())
     scarcity: Scarcity | None = None
     reasons: tuple[str, ...] = field(default=())
+    pools: Ints | None = None
 
 
 Planner = Callable[[Scene], Placement]

@@ -7,6 +7,7 @@ slurmctld.
 
 A node that is down, drained, reserved or under maintenance takes no new jobs: it counts with what is in
 use on it, which its jobs hold until they end. One that is powered down counts whole, since Slurm wakes it.
+For the past all nodes do: one that is down now was there then. One that is only planned never counts.
 """
 
 import re
@@ -27,6 +28,7 @@ CLOSED = frozenset(
         *("reserved", "resv", "maint", "maintenance", "external", "dynamic_future"),
     }
 )
+PLANNED = frozenset({"future", "dynamic_future"})
 _NONE = frozenset({"", "N/A", "(null)"})
 _BRACKETS = re.compile(r"\([^()]*\)")  # which of them: (S:0-1), (IDX:0,2); and (null) for no type
 
@@ -36,8 +38,13 @@ def nodes_argv(marks: Marks) -> list[str]:
     return ["sinfo", "--noheader", "--all", "--Node", f"--Format={marks.wanted(FIELDS)}"]
 
 
-def read_nodes(text: str, marks: Marks) -> Sequence[Node]:
+def read_nodes(text: str, marks: Marks, *, whole: bool = False) -> Sequence[Node]:
     """Read what nodes_argv printed, in Slurm's order.
+
+    Args:
+        text: the output.
+        marks: those of the call.
+        whole: count every node whole that is not only planned, whether it takes jobs now or not.
 
     Raises:
         DataError: the output breaks off, or a row cannot be read.
@@ -47,14 +54,18 @@ def read_nodes(text: str, marks: Marks) -> Sequence[Node]:
         partitions = frozenset({partition} - _NONE)
         known = found.get(name)
         if known is None:
-            found[name] = _node(name, partitions, *rest)
+            found[name] = _node(name, partitions, *rest, whole=whole)
         else:
             found[name] = replace(known, partitions=known.partitions | partitions)
     return tuple(found.values())
 
 
-def _node(name: str, partitions: frozenset[str], state: str, cpus: str, gres: str, used: str) -> Node:
+def _node(
+    name: str, partitions: frozenset[str], state: str, cpus: str, gres: str, used: str, *, whole: bool
+) -> Node:
     allocated, idle, _, total = _cpus(cpus)
+    if whole and _words(state).isdisjoint(PLANNED):
+        return Node(name, partitions, total, read_gpus(gres))
     if is_closed(state):
         return Node(name, partitions, allocated, read_gpus(used))
     return Node(name, partitions, allocated + idle or total, read_gpus(gres))
@@ -71,8 +82,11 @@ def _cpus(text: str) -> tuple[int, int, int, int]:
 
 def is_closed(state: str) -> bool:
     """Tell whether a node in a state such as ``idle+drain`` takes no new jobs."""
-    words = {word.strip("*~#!%$@^- ") for word in state.lower().split("+")}
-    return not words.isdisjoint(CLOSED) or state.strip().endswith("*")
+    return not _words(state).isdisjoint(CLOSED) or state.strip().endswith("*")
+
+
+def _words(state: str) -> set[str]:
+    return {word.strip("*~#!%$@^- ") for word in state.lower().split("+")}
 
 
 def read_gpus(text: str) -> dict[str, int]:

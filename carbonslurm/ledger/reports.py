@@ -236,4 +236,6 @@ def _action_row(row: RowMapping) -> ActionRow:
         until=row["until"],
         bound=row["bound"],
         reason=row["reason"],
+        submitted=row["submitted"],
+        saving_g=row["saving_g"],
     )

@@ -22,6 +22,7 @@ from carbonslurm.ports.carbon import (
     MixSource,
     Offer,
     OwnArchive,
+    PastIntensities,
     Revision,
 )
 from carbonslurm.ports.ledger import (
@@ -88,6 +89,7 @@ __all__ = [
     "Outcome",
     "OutcomeState",
     "OwnArchive",
+    "PastIntensities",
     "PastReader",
     "Pause",
     "PlanRow",

@@ -172,6 +172,19 @@ class ArchiveReader(ForecastReader, Protocol):
         """Return every measured value of a window, in the order in which they were stored."""
 
 
+class PastIntensities(Protocol):
+    """What running the past again asks of the archive."""
+
+    def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
+        """Return the natures in which a window has any value, the best covered first."""
+
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
+        """Return the newest measured values of a window, None where there is none."""
+
+    def issues(self, zone: str, window: Interval, source: str | None = None) -> Sequence[Issue]:
+        """Return the forecasts published within a window, the earliest first; of one source or of all."""
+
+
 class AskedReader(Protocol):
     """What is remembered of asking the providers."""
 

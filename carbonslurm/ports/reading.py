@@ -67,7 +67,12 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class ActionRow:
-    """One action with its newest outcome, for the event log of demo and release."""
+    """One action with its newest outcome, for the event log of demo and release, and what was only observed.
+
+    Attributes:
+        submitted: of the run that it is about, None where the reader does not say.
+        saving_g: that were expected of it.
+    """
 
     number: int
     key: JobKey
@@ -78,6 +83,8 @@ class ActionRow:
     until: datetime | None
     bound: datetime | None
     reason: str
+    submitted: datetime | None = None
+    saving_g: float | None = None
 
 
 class LedgerReader(Protocol):

@@ -5,7 +5,9 @@
     partitions:
       batch: {nodes: 16, cpus: 64}
       gpu: {nodes: 4, cpus: 64, gpus: 8, gpu_type: a100}
+      north: {nodes: 16, cpus: 64, zone: NORTH}    # elsewhere on the grid: --carbon NORTH=FILE
     default: batch      # for jobs whose partition is not named here; without it they are left out
+    together: [[batch, north]]    # a job of one of them may run in any of them
 """
 
 import re
@@ -16,7 +18,7 @@ import msgspec
 import yaml
 
 from carbonslurm.errors import DataError
-from carbonslurm.sim.pools import ClusterShape, PartitionSize
+from carbonslurm.sim.pools import ClusterShape, NodeGroup, PartitionSize
 
 _FIELD = re.compile(r"(?P<what>missing required|unknown) field `(?P<key>[^`]*)`")
 _EXPECTED = re.compile(r"Expected `(?P<kinds>[^`]*)`")
@@ -33,11 +35,13 @@ class _Partition(msgspec.Struct, forbid_unknown_fields=True):
     cpus: float
     gpus: float = 0.0
     gpu_type: str = ""
+    zone: str = ""
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     partitions: dict[str, object]
     default: str | None = None
+    together: list[list[str]] = []
 
 
 def read_cluster(text: str, name: str) -> ClusterShape:
@@ -58,19 +62,28 @@ def read_cluster(text: str, name: str) -> ClusterShape:
         raise DataError(f"{name}:1: partitions: none")
     if document.default is not None and document.default not in document.partitions:
         raise DataError(f"{name}:1: default: no partition {document.default[:40]}")
-    sizes = {
-        key: _size(each, f"{name}:1: partitions.{key[:40]}") for key, each in document.partitions.items()
-    }
-    return ClusterShape(sizes, document.default)
+    read = {key: _size(each, f"{name}:1: partitions.{key[:40]}") for key, each in document.partitions.items()}
+    sizes = {key: size for key, (size, _) in read.items()}
+    for key in (word for words in document.together for word in words):
+        if key not in sizes:
+            raise DataError(f"{name}:1: together: no partition {key[:40]}")
+    pools = [(NodeGroup(size, frozenset({key})),) for key, size in sizes.items()]
+    return ClusterShape(
+        pools,
+        {key: index for index, key in enumerate(sizes)},
+        document.default,
+        {key: zone for key, (_, zone) in read.items() if zone},
+        [frozenset(words) for words in document.together],
+    )
 
 
-def _size(raw: object, where: str) -> PartitionSize:
+def _size(raw: object, where: str) -> tuple[PartitionSize, str]:
     found = _converted(raw, _Partition, f"{where}.")
     if not 1 <= found.nodes <= _MOST_NODES:
         raise DataError(f"{where}.nodes: expected 1 to {_MOST_NODES}, got {found.nodes}")
     if not (0 < found.cpus < inf and 0 <= found.gpus < inf):
         raise DataError(f"{where}: expected at least one node with CPUs")
-    return PartitionSize(found.nodes, found.cpus, found.gpus, found.gpu_type)
+    return PartitionSize(found.nodes, found.cpus, found.gpus, found.gpu_type), found.zone
 
 
 def _converted(raw: object, kind: type[Read], where: str) -> Read:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
-from carbonslurm.sim.pools import Place
-
 NEVER = float("inf")
 
 
@@ -27,9 +25,9 @@ class Life:
         state: where it is.
         started: this run's start, or the last one's.
         run: how many runs have begun or ended: an end that was foreseen for another run is none.
-        place: what it occupies.
         wake_at: when its policy is asked next.
         planned: the start that a planner answered last; NaN before.
+        aim: the pool that a planner answered last; -1 for its own.
         first_start: NaN before.
         end: NaN before.
         lasted: all its ended runs together.
@@ -42,12 +40,26 @@ class Life:
     state: State = State.AHEAD
     started: float = 0.0
     run: int = 0
-    place: Place = ()
     wake_at: float = NEVER
     planned: float = float("nan")
+    aim: int = -1
     first_start: float = float("nan")
     end: float = float("nan")
     lasted: float = 0.0
     stops: int = 0
     lost: float = 0.0
     timed_out: int = 0
+
+    def stop(self, elapsed: float, lost: float, restart: float) -> None:
+        """Lose what a run did since its last checkpoint, and the time to load that again."""
+        again = min(lost, elapsed) + restart
+        self.left += again - elapsed
+        self.lost += again
+        self.stops += 1
+        self.state = State.WITHHELD
+
+    def never_ran(self, started: float) -> None:
+        """Forget the run that began and ended at one instant."""
+        if self.first_start == started:
+            self.first_start = float("nan")
+        self.state = State.WITHHELD

@@ -24,14 +24,15 @@ DEPTH = 1000  # jobs that a pass of backfill looks at; Slurm's bf_max_job_test i
 DISCIPLINES = ("first-fit", "fcfs", "easy", "latest-start")
 
 Entry = tuple[float, int]  # (order, job)
-Fits = Callable[[Need], Place | None]
+Fits = Callable[[Need, Pool | None], Place | None]  # now, and in the pool as it will be
 
 
 @dataclass(slots=True)
 class Running:
-    """Where a job runs, and when it is expected to end."""
+    """Where a job runs, since when, and when it is expected to end."""
 
     place: Place
+    started: float
     expected_end: float
 
 
@@ -66,7 +67,7 @@ class Passing:
         # What fails for one need fails for it until room is given back, so each head is tried in order once.
         while heads:
             (_, job), need = heapq.heappop(heads)
-            place = fits(need)
+            place = fits(need, None)
             if place is None:
                 continue
             heapq.heappop(self._groups[need])
@@ -117,7 +118,7 @@ class Ordered:
         """Yield who starts where; the caller takes each place before it asks for the next."""
         while self._line:
             job = self._line[0][1]
-            place = fits(self._needs[job][1])
+            place = fits(self._needs[job][1], None)
             if place is None:
                 break
             self.remove(job)
@@ -127,15 +128,14 @@ class Ordered:
 
     def _backfill(self, fits: Fits) -> Iterator[tuple[int, Place]]:
         shadow, then = self._reservation(self._needs[self._line[0][1]][1])
-        failed: set[Need] = set()
+        failed: set[tuple[Need, bool]] = set()
         for _, job in self._line[1 : DEPTH + 1]:
-            need = self._needs[job][1]
-            place = None if need in failed else fits(need)
-            if place is None:
-                failed.add(need)
+            need, beyond = self._needs[job][1], self.now + self._lasting(job) > shadow
+            if (need, beyond) in failed or (need, False) in failed:
                 continue
-            beyond = self.now + self._lasting(job) > shadow
-            if beyond and not then.holds(place):
+            place = fits(need, then if beyond else None)
+            if place is None:
+                failed.add((need, beyond))
                 continue
             if beyond:
                 then.take(place)
@@ -147,7 +147,7 @@ class Ordered:
         then = self._pool.copy()
         for run in sorted(self._running.values(), key=lambda run: run.expected_end):
             then.give(run.place)
-            place = then.place(need)
+            place = then.reserve(need, self._pool)
             if place is not None:
                 then.take(place)
                 return max(run.expected_end, self.now), then

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from carbonslurm.core.forecast import Floats
+from carbonslurm.core.forecast import Band, Floats, Series
 from carbonslurm.core.scene import Arrivals, Ints, RunningJobs, Scarcity, Scene, WaitingJobs
+from carbonslurm.sim.foresight import Foresight
 from carbonslurm.sim.lengths import Lengths
 from carbonslurm.sim.life import Life
 from carbonslurm.sim.policy import Strategy
@@ -19,6 +21,23 @@ ENOUGH = 6 * 3600.0  # fewer say nothing
 
 
 @dataclass(frozen=True, eq=False)
+class Sights:
+    """What a planner may see of places.
+
+    Attributes:
+        foresights: of each pool.
+        choices: shape (n, p), the pools that each job may start in; None where each stays.
+        watts: shape (n,), W of each job.
+        data_gb: shape (n,).
+    """
+
+    foresights: Sequence[Foresight]
+    choices: npt.NDArray[np.bool_] | None
+    watts: Floats
+    data_gb: Floats | None
+
+
+@dataclass(frozen=True, eq=False)
 class Stage:
     """What stays the same from scene to scene.
 
@@ -28,6 +47,7 @@ class Stage:
         room: shape (p,), units of each pool.
         strategy: the policy, its forecasts and what a stop costs.
         lengths: what may be known of lengths.
+        sights: for a policy that chooses a place; None for one that does not.
     """
 
     trace: Trace
@@ -35,6 +55,7 @@ class Stage:
     room: Floats
     strategy: Strategy
     lengths: Lengths
+    sights: Sights | None = None
 
     def scene(
         self,
@@ -53,20 +74,28 @@ class Stage:
             running: indices of those that run, rising.
             scarcity: what the last placement found.
         """
-        found = self.strategy.foresight.at(now)
-        series, band = (None, None) if found is None else found
+        series, bands = self._forecasts(now)
         return Scene(
             now=now,
             waiting=self._waiting(now, lives, waiting),
             running=self._running(now, lives, running),
             room=self.room,
-            forecasts=(series,) * len(self.room),
-            bands=(band,) * len(self.room),
+            forecasts=series,
+            bands=bands,
             stop=self.strategy.stop_cost,
             cycle=self.strategy.cycle,
             arrivals=self._arrivals(now),
             scarcity=scarcity,
         )
+
+    def _forecasts(self, now: float) -> tuple[tuple[Series | None, ...], tuple[Band | None, ...]]:
+        """Return what is forecast for each pool: one forecast for all, unless places are to be seen."""
+        if self.sights is None:
+            found = [self.strategy.foresight.at(now)] * len(self.room)
+        else:
+            found = [foresight.at(now) for foresight in self.sights.foresights]
+        said = [(None, None) if each is None else each for each in found]
+        return tuple(series for series, _ in said), tuple(band for _, band in said)
 
     def _arrivals(self, now: float) -> Arrivals | None:
         """What came within the last days, once there is enough of it to speak of."""
@@ -88,7 +117,7 @@ class Stage:
         trace = self.trace
         elapsed = np.zeros(len(jobs))
         length = self._rest(jobs, lives, elapsed)
-        limit = trace.limit[jobs]
+        limit, sights = trace.limit[jobs], self.sights
         return WaitingJobs(
             ids=np.array(jobs, dtype=np.int64),
             arrived=trace.arrival[jobs],
@@ -102,6 +131,9 @@ class Stage:
             planned=np.array([lives[job].planned for job in jobs], dtype=float),
             stops=np.array([lives[job].stops for job in jobs], dtype=np.int64),
             rests=self._rests(jobs, lives, elapsed),
+            choices=None if sights is None or sights.choices is None else sights.choices[jobs],
+            watts=None if sights is None else sights.watts[jobs],
+            data_gb=None if sights is None or sights.data_gb is None else sights.data_gb[jobs],
         )
 
     def _running(self, now: float, lives: Sequence[Life], jobs: list[int]) -> RunningJobs:
@@ -120,7 +152,7 @@ class Stage:
             pool=self.pool_of[jobs],
             owner=trace.owner[jobs],
             stops=stops,
-            can_stop=can if self.strategy.stops else np.zeros(len(jobs), dtype=bool),
+            can_stop=can & trace.flexible[jobs] if self.strategy.stops else np.zeros(len(jobs), dtype=bool),
             rests=self._rests(jobs, lives, now - started),
         )
 

@@ -10,8 +10,9 @@ from carbonslurm.core.interval import from_epoch, iso
 from carbonslurm.errors import DataError
 from carbonslurm.formats.issues import WrittenIssue
 from carbonslurm.formats.traces import TracedJob
+from carbonslurm.sim.comparison import Bools, Setting
 from carbonslurm.sim.foresight import Foresight, Issued, Own, Perfect, Persistence
-from carbonslurm.sim.pools import ClusterShape, NodePool, PartitionSize
+from carbonslurm.sim.pools import ClusterShape, NodeGroup, NodePool
 from carbonslurm.sim.trace import Trace
 
 TOO_LARGE = "larger than the cluster"
@@ -56,6 +57,24 @@ def within(trace: Trace, truth: Series) -> Trace:
     return kept
 
 
+def covered(setting: Setting) -> Bools:
+    """Shape (n,): whether each job arrives when the intensities of its zone are known at all.
+
+    Raises:
+        DataError: none does.
+    """
+    kept = np.zeros(len(setting.trace), dtype=np.bool_)
+    zone_of = setting.zone_of_pool[np.array(setting.pool_of, dtype=np.int64)]
+    for index, zone in enumerate(setting.zones):
+        first, last = zone.truth.edges[0], zone.truth.edges[-1]
+        arrival = setting.trace.arrival
+        kept |= (zone_of == index) & (arrival >= first) & (arrival < last)
+    if not bool(kept.any()):
+        first, last = (iso(from_epoch(float(setting.trace.arrival[place]))) for place in (0, -1))
+        raise DataError(f"no job lies within the intensities: they arrive from {first} to {last}")
+    return kept
+
+
 def _why_none(trace: Trace, truth: Series) -> str:
     """Return what keeps all jobs out: when they arrive, or that what they may need ends too late."""
     first, last = (iso(from_epoch(float(trace.arrival[place]))) for place in (0, -1))
@@ -78,12 +97,11 @@ def on_units(trace: Trace, units: float) -> Trace:
 
 def on_cluster(trace: Trace, shape: ClusterShape) -> tuple[Trace, list[int]]:
     """Return the jobs that fit into their partitions, and the index of each one's partition."""
-    names = list(shape.partitions)
-    pools = [NodePool(size, 0.0) for size in shape.partitions.values()]
+    pools = [NodePool(groups, 0.0) for groups in shape.pools]
 
     def index(job: TracedJob) -> int:
         name = job.partition if job.partition in shape.partitions else shape.default
-        return -1 if name is None else names.index(name)
+        return -1 if name is None else shape.partitions[name]
 
     chosen = np.array([index(job) for job in trace.jobs], dtype=np.int64)
     trace, chosen = trace.only(chosen >= 0, NO_PARTITION), chosen[chosen >= 0]
@@ -97,14 +115,38 @@ def on_cluster(trace: Trace, shape: ClusterShape) -> tuple[Trace, list[int]]:
     return _some(trace.only(fits, TOO_LARGE)), chosen[fits].tolist()
 
 
+def choices_on_cluster(trace: Trace, shape: ClusterShape, pool_of: Sequence[int]) -> Bools:
+    """Shape (n, p): the pools that each job may run in and fits into, its own among them."""
+    pools = [NodePool(groups, 0.0) for groups in shape.pools]
+    others = [
+        {
+            shape.partitions[name]
+            for names in shape.together
+            if names & _partitions_of(shape, pool)
+            for name in names
+        }
+        for pool in range(len(pools))
+    ]
+    found = np.zeros((len(trace), len(pools)), dtype=np.bool_)
+    for index, (job, home) in enumerate(zip(trace.jobs, pool_of, strict=True)):
+        found[index, [pool for pool in others[home] if pools[pool].need(job, 0.0) is not None]] = True
+        found[index, home] = True
+    return found
+
+
+def _partitions_of(shape: ClusterShape, pool: int) -> frozenset[str]:
+    return frozenset(name for name, index in shape.partitions.items() if index == pool)
+
+
 def elsewhere(trace: Trace, shape: ClusterShape) -> int:
     """Return how many jobs name a partition that the cluster does not have, and go to its default."""
     return sum(bool(job.partition) and job.partition not in shape.partitions for job in trace.jobs)
 
 
-def units_of(size: PartitionSize, unit: str) -> float:
-    """Return how many units a partition has; one without GPUs has none of those."""
-    return float(size.nodes) if unit == "nodes" else size.nodes * float(getattr(size, unit))
+def units_of(groups: Sequence[NodeGroup], unit: str) -> float:
+    """Return how many units a pool has; one without GPUs has none of those."""
+    sizes = [group.size for group in groups]
+    return float(sum(size.nodes * (1 if unit == "nodes" else getattr(size, unit)) for size in sizes))
 
 
 def _some(trace: Trace) -> Trace:

@@ -59,6 +59,8 @@ class Trace:
         wait: shape (n,), how long each may wait before it starts, seconds.
         short: shape (n,), whether it is of the short class.
         owner: shape (n,), a number for each user; -1 where the trace names none.
+        flexible: shape (n,), whether its owner or the site was promised a latest start: the others have
+            no wait, run as they come, and are late by nobody's doing.
         left_out: why jobs of the file are not here, and how many.
     """
 
@@ -70,6 +72,7 @@ class Trace:
     wait: Floats
     short: npt.NDArray[np.bool_]
     owner: Ints
+    flexible: npt.NDArray[np.bool_]
     left_out: Mapping[str, int]
 
     def __len__(self) -> int:
@@ -89,6 +92,7 @@ class Trace:
             wait=self.wait[kept],
             short=self.short[kept],
             owner=self.owner[kept],
+            flexible=self.flexible[kept],
             left_out=Counter(self.left_out) + Counter({why: int(np.count_nonzero(~kept))}),
         )
 
@@ -120,6 +124,7 @@ def lay_out(traced: TracedJobs, reading: Reading) -> Trace:
         wait=np.where(short, reading.wait.short.total_seconds(), reading.wait.long.total_seconds()),
         short=short,
         owner=_numbered([job.user for job in jobs]),
+        flexible=np.ones(len(jobs), dtype=np.bool_),
         left_out=Counter(traced.left_out),
     )
     return trace.only(units > 0, f"without {reading.unit}")

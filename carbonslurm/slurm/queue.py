@@ -57,7 +57,7 @@ class SlurmQueue:
             ConfigError: Slurm is another cluster than the configuration says.
         """
         self.compare()
-        marks = _marks()
+        marks = new_marks()
         taken_at = self.clock()
         answer = self.wire.read(snapshot_argv(marks))
         return read_snapshot(answer.text, marks, self.cluster, taken_at, self.gate)
@@ -94,7 +94,7 @@ class SlurmQueue:
         Raises:
             DataError: it prints something else.
         """
-        marks = _marks()
+        marks = new_marks()
         return read_nodes(self.wire.read(nodes_argv(marks)).text, marks)
 
     def limit_of_ageing(self) -> str | None:
@@ -102,7 +102,8 @@ class SlurmQueue:
         return limit_of_ageing(self.wire, self.cluster)
 
 
-def _marks() -> Marks:
+def new_marks() -> Marks:
+    """Return marks for one call, that nobody can have foreseen."""
     return Marks(field=f"~{secrets.token_hex(4)}~", end=f"~{secrets.token_hex(4)}.")
 
 
@@ -123,7 +124,7 @@ def look(wire: Wire, job_ids: Sequence[int]) -> Mapping[int, Sight]:
     Raises:
         UnavailableError: Slurm is away.
     """
-    form = pin_for(wire.read(version_argv()).text) or _marks()
+    form = pin_for(wire.read(version_argv()).text) or new_marks()
     answer = wire.ask(look_argv(job_ids, form))
     if answer.returncode == 0:
         return read_look(answer.stdout, job_ids, form)

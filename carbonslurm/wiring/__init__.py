@@ -47,6 +47,10 @@ from carbonslurm.wiring.looks import (
     daemon_is_alive,
     doctor,
 )
+from carbonslurm.wiring.past import (
+    cluster_nodes,
+    past_accounting,
+)
 from carbonslurm.wiring.rules import (
     compensates,
     cycle_rules,
@@ -77,6 +81,7 @@ __all__ = [
     "carbon_sources",
     "chain",
     "check_holder",
+    "cluster_nodes",
     "compensates",
     "cycle",
     "cycle_rules",
@@ -95,6 +100,7 @@ __all__ = [
     "letting_go",
     "means",
     "now",
+    "past_accounting",
     "place",
     "plan_rules",
     "power",

@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -167,6 +169,10 @@ def test_a_picture(folder: Path) -> None:
         (["--shift", "50"], 65, "no job lies within the intensities"),
         (["--forecast", "missing.csv"], 69, "missing.csv: No such file or directory"),
         (["--cluster", "missing.yaml"], 69, "missing.yaml: No such file or directory"),
+        (["--policy", "anywhere"], 64, "--policy: anywhere chooses among zones"),
+        (["--carbon", "B=carbon.csv"], 64, "--carbon: either all files name their zone"),
+        (["--transfer", "20"], 64, "--transfer: expected what a GB costs, 20g or 0.06kWh"),
+        (["--transfer", "-1g"], 64, "--transfer: expected what a GB costs, 20g or 0.06kWh"),
     ],
 )
 def test_bad_input_is_one_line_and_a_code(folder: Path, words: list[str], code: int, message: str) -> None:
@@ -225,6 +231,67 @@ def test_a_saving_above_a_third_is_warned_of(folder: Path) -> None:
     done = called(folder, "--policy", "no-wait,lowest-window")
     assert "lowest-window: a saving above a third deserves distrust" in done.stderr
     assert "no-wait:" not in done.stderr
+
+
+def test_two_zones_by_partition(folder: Path) -> None:
+    """At home it is 300 g at noon, in the north always 50 g: two jobs move, the third has no room there."""
+    (folder / "north.csv").write_text(
+        "\n".join(
+            ["timestamp,g_per_kwh", *(f"2022-10-{18 + h // 24:02}T{h % 24:02}:00:00Z,50" for h in range(240))]
+        )
+    )
+    (folder / "jobs.csv").write_text(
+        "submit_time,duration_s,cpus,partition\n2022-10-19T12:00:00Z,3600,1,main\n"
+        "2022-10-19T12:00:00Z,3600,1,main\n2022-10-19T12:00:00Z,3600,4,main\n"
+    )
+    (folder / "c.yaml").write_text(
+        "partitions: {main: {nodes: 1, cpus: 8}, far: {nodes: 1, cpus: 2, zone: N}}\n"
+        "together: [[main, far]]\n"
+    )
+    words = ["--carbon", f"H={folder / 'carbon.csv'}", "--carbon", f"N={folder / 'north.csv'}"]
+    argv = ["simulate", "--jobs", str(folder / "jobs.csv"), *words, "--cluster", str(folder / "c.yaml")]
+    done = CliRunner().invoke(
+        carbonslurm, [*argv, "--policy", "no-wait,anywhere", "--json", "--max-wait", "0"]
+    )
+    one, other = rows(done)
+    assert (one["carbon_kg"], other["carbon_kg"]) == (pytest.approx(1.8), pytest.approx(1.3))
+    assert "anywhere: 2 jobs moved, with 0 GB, which emitted 0.00 kg" in done.stderr
+    everything = CliRunner().invoke(carbonslurm, [*argv, "--json", "--max-wait", "0"])
+    assert [row["policy"] for row in rows(everything)] == [*POLICIES, "anywhere"]
+    unclear = CliRunner().invoke(carbonslurm, [*argv, "--forecast", "f.csv"])
+    assert "--forecast: with several zones one of perfect" in str(unclear.exception)
+    nowhere = CliRunner().invoke(carbonslurm, [*argv[:5], *argv[7:]])
+    assert "partition far stands in N: give --carbon N=FILE" in str(nowhere.exception)
+
+
+def test_a_person_sees_how_far_a_run_is(folder: Path) -> None:
+    """A bar for each policy, where stderr is a terminal; stdout is left to the table."""
+    quarters = ((hour, minute) for hour in range(10) for minute in range(0, 59, 4))
+    lines = [f"2022-10-19T{hour:02}:{minute:02}:00Z,600,1" for hour, minute in quarters]
+    (folder / "jobs.csv").write_text("\n".join(["submit_time,duration_s,cpus", *lines]))
+    ours, theirs = pty.openpty()
+    argv = [str(BIN / "carbonslurm"), "simulate", "--jobs", str(folder / "jobs.csv")]
+    argv += ["--carbon", str(folder / "carbon.csv"), "--policy", "no-wait,lowest-window"]
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "xterm"}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        said = b""
+        while part := some(ours):
+            said += part
+        assert process.wait(timeout=60) == 0
+        assert process.stdout is not None
+        assert process.stdout.read().startswith(b"POLICY")
+    os.close(ours)
+    assert b"no-wait" in said
+    assert b"lowest-window" in said
+    assert said.count(b"100%") >= 2
+
+
+def some(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other end is closed
+        return b""
 
 
 def test_help_costs_no_numbers() -> None:

@@ -38,6 +38,14 @@ def test_each_node_counts_once_with_all_its_partitions_and_closed_ones_with_what
     )
 
 
+def test_for_the_past_every_node_counts_whole_but_one_that_is_only_planned() -> None:
+    planned = RECORDED + "n5~d~low~d~future~d~0/0/8/8~d~gpu:a100:4~d~gpu:a100:0~e.\n"
+    assert read_nodes(planned, MARKS, whole=True) == (
+        *(Node(f"n{number}", ALL, 16, {"a100": 4}) for number in (1, 2, 3, 4)),
+        Node("n5", frozenset({"low"}), 0, {"a100": 0}),
+    )
+
+
 def test_a_cluster_without_nodes_has_none() -> None:
     assert read_nodes("", MARKS) == ()
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from traces import HOUR, START, J, ends_h, hourly, most_busy, runs_h, simulated, starts_h, trace_of
 
 from carbonslurm.core.scene import Placement, Scene, Stop, StopCost
-from carbonslurm.sim.engine import Engine, Outcome
+from carbonslurm.sim.engine import Engine
 from carbonslurm.sim.foresight import Perfect
 from carbonslurm.sim.lengths import Known
+from carbonslurm.sim.outcome import Outcome
 from carbonslurm.sim.policy import Asked, Strategy, Wish
 from carbonslurm.sim.pools import UnitPool
 from carbonslurm.sim.registry import POLICIES

@@ -16,7 +16,7 @@ from carbonslurm.sim.cluster_file import read_cluster
 from carbonslurm.sim.foresight import Foresight, Issued, Measured, Own, Perfect, Persistence
 from carbonslurm.sim.lengths import lengths
 from carbonslurm.sim.parameters import Parameters, read_parameters
-from carbonslurm.sim.pools import Need, NodePool, PartitionSize
+from carbonslurm.sim.pools import Need, NodeGroup, NodePool, PartitionSize
 from carbonslurm.sim.registry import POLICIES
 from carbonslurm.sim.setting import on_cluster, on_units, within
 from carbonslurm.sim.trace import MaxWait, Reading, lay_out, peak
@@ -194,8 +194,12 @@ def test_the_peak_of_no_wait() -> None:
 # --- nodes
 
 
+def alike(size: PartitionSize) -> NodePool:
+    return NodePool([NodeGroup(size, frozenset({"main"}))], 16)
+
+
 def test_a_job_takes_the_first_nodes_that_have_room() -> None:
-    pool = NodePool(PartitionSize(2, 8, 2), 16)
+    pool = alike(PartitionSize(2, 8, 2))
     need = pool.need(TracedJob("1", 0, 1, cpus=6, gpus=1), 6)
     assert need == Need(6, 1, 6, 1)
     places = []
@@ -222,7 +226,27 @@ def test_a_job_takes_the_first_nodes_that_have_room() -> None:
     ],
 )
 def test_needs_by_hand(job: TracedJob, need: Need | None) -> None:
-    assert NodePool(PartitionSize(2, 8, 2, "a100"), 16).need(job, 1) == need
+    assert alike(PartitionSize(2, 8, 2, "a100")).need(job, 1) == need
+
+
+def test_partitions_that_share_nodes_take_room_from_each_other() -> None:
+    """Two small nodes of batch and a large one of batch and gpu; a job of gpu runs on that one alone."""
+    small, large = PartitionSize(2, 4), PartitionSize(1, 16, 4, "a100")
+    both = frozenset({"batch", "gpu"})
+    pool = NodePool([NodeGroup(small, frozenset({"batch"})), NodeGroup(large, both)], 24)
+    batch = pool.need(TracedJob("1", 0, 1, cpus=4, partition="batch"), 4)
+    gpu = pool.need(TracedJob("2", 0, 1, cpus=4, gpus=4, partition="gpu"), 4)
+    wide = pool.need(TracedJob("3", 0, 1, cpus=10, partition="batch"), 10)
+    assert batch is not None
+    assert gpu is not None
+    assert wide is not None  # on the large one
+    assert (wide.nodes, pool.place(gpu), pool.place(batch)) == (1, ((2, 4, 4),), ((0, 4, 0),))
+    pool.take(((2, 10, 0),))
+    assert pool.place(wide) is None
+    assert pool.place(gpu) == ((2, 4, 4),)
+    pool.take(((2, 4, 4),))
+    assert pool.place(gpu) is None
+    assert pool.need(TracedJob("4", 0, 1, cpus=17, partition="gpu"), 17) is None
 
 
 CLUSTER = """\
