@@ -87,7 +87,7 @@ class Site:
         self.program("sinfo", "".join(f"{each}\n" for each in NODES))
 
     def program(self, name: str, said: str, code: int = 0) -> None:
-        """Put a program in the place of one of Slurm's; @ stands for its delimiter, # for the end of a row."""
+        """Put a program in the place of one of Slurm's; @ is its delimiter, # the end of a row."""
         (self.folder / f"{name}.said").write_text(said)
         path = self.folder / name
         path.write_text(
