@@ -205,6 +205,8 @@ def _other_begin_time(
     claim = known.claim(Means.BEGIN, job.restarts)
     if job.eligible is None or forgotten(job, claim, controller_started):
         return None
+    if _was_moved_by_our_release(job, known, claim, now):
+        return None
     if claim is not None and claim.set_to is not None and job.eligible != claim.set_to:
         early = job.state is not JobState.PENDING or job.eligible <= now
         return STARTED if early else OTHER_TIME
@@ -212,6 +214,18 @@ def _other_begin_time(
         return _unclaimed_change(job, now)
     later = job.state is JobState.PENDING and job.eligible > now
     return OTHER_TIME if claim.set_to is None and later else None
+
+
+def _was_moved_by_our_release(job: QueuedJob, known: Known, begin: Claim | None, now: datetime) -> bool:
+    """Tell whether the begin time is that at which we lifted a hold: Slurm sets it where it had passed.
+
+    Whatever begin time we had meant before then, and Slurm may never have heard of, is past.
+    """
+    lifted = known.claim(Means.HOLD, job.restarts)
+    if lifted is None or lifted.set_to is not None or lifted.at is None or job.eligible is None:
+        return False
+    newest = begin is None or lifted.action > begin.action
+    return newest and lifted.at - CLOCKS <= job.eligible <= now + CLOCKS
 
 
 def _unclaimed_change(job: QueuedJob, now: datetime) -> str | None:

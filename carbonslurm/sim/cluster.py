@@ -123,7 +123,13 @@ class SimulatedCluster:
         """Hold pending jobs, or let them go again; return Slurm's refusal, if it refuses."""
         if held and self.hold_refusal:
             return self.hold_refusal
-        return self._update(spec, "hold" if held else "unhold", lambda job: setattr(job, "held", held))
+        return self._update(spec, "hold" if held else "unhold", lambda job: self._hold(job, held))
+
+    def _hold(self, job: SimulatedJob, held: bool) -> None:
+        """Slurm moves a begin time that has passed to the moment at which a job is let go."""
+        if job.held and not held and job.begin is not None and job.begin < self.now:
+            job.begin = self.now
+        job.held = held
 
     def is_held(self, spec: str) -> bool:
         """Tell whether all of these jobs are held."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from carbonslurm.core.job import JobKey, JobState, QueuedJob
+from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import (
     OTHER_TIME,
     STARTED,
@@ -37,6 +38,8 @@ WITHHELD = replace(JOB, eligible=THEN)
 CLAIM = Claim(restarts=0, set_to=THEN, before=WINDOW, action=7)
 OURS = Known(first_eligible=SUBMITTED, claims=(CLAIM,))
 RELEASED = Known(first_eligible=SUBMITTED, claims=(Claim(restarts=0, set_to=None, before=THEN, action=8),))
+# A hold that we lifted, after a plan by begin time of which Slurm may never have heard.
+LIFTED = Claim(0, set_to=None, before=None, action=8, at=NOW - MINUTE, settled=True, means=Means.HOLD)
 
 WAITS_AGAIN = replace(JOB, restarts=1, submitted=NOW, eligible=NOW + 2 * MINUTE)
 
@@ -137,6 +140,16 @@ def test_what_slurms_requeue_had_set_is_asked_for_only_where_another_time_than_o
         pytest.param(replace(WITHHELD, eligible=None), OURS, id="no begin time any more"),
         pytest.param(replace(JOB, eligible=NOW), RELEASED, id="released by us"),
         pytest.param(WITHHELD, RELEASED, id="our release forgotten by slurmctld"),
+        pytest.param(
+            replace(JOB, eligible=NOW - timedelta(seconds=50)),
+            Known(first_eligible=SUBMITTED, claims=(CLAIM, LIFTED)),
+            id="moved by Slurm to the moment at which our hold was lifted",
+        ),
+        pytest.param(
+            replace(JOB, eligible=NOW + timedelta(seconds=1)),
+            Known(first_eligible=SUBMITTED, claims=(LIFTED,)),
+            id="moved likewise while the snapshot was taken",
+        ),
         pytest.param(WAITS_AGAIN, OURS, id="requeued by Slurm"),
         pytest.param(WAITS_AGAIN, UNKNOWN, id="requeued by Slurm, never ours"),
     ],
@@ -164,6 +177,18 @@ def test_nobody_else_decided(job: QueuedJob, known: Known) -> None:
             id="StartTime=now in the window",
         ),
         pytest.param(replace(JOB, eligible=THEN + HOUR), RELEASED, OTHER_TIME, id="a time after our release"),
+        pytest.param(
+            replace(WITHHELD, eligible=NOW - timedelta(seconds=50)),
+            Known(first_eligible=SUBMITTED, claims=(replace(CLAIM, action=9), LIFTED)),
+            STARTED,
+            id="StartTime=now over a plan from after our hold",
+        ),
+        pytest.param(
+            replace(JOB, eligible=THEN),
+            Known(first_eligible=SUBMITTED, claims=(LIFTED,)),
+            OTHER_TIME,
+            id="a time that nobody of us set, after our hold",
+        ),
     ],
 )
 def test_somebody_else_decided(job: QueuedJob, known: Known, words: str) -> None:
