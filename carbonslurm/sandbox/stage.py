@@ -75,11 +75,11 @@ class Stage:
         """Start the daemon, and return once it has been through a cycle.
 
         Raises:
-            UnavailableError: it ended, or has not got there after 30 s.
+            UnavailableError: it ended, or has not got there after 80 s.
         """
         program = str(COMMANDS / "carbonslurmd")
         self.launch([program, "--config", str(config_path(self.sandbox)), *options, "run"])
-        wait_until(self._has_cycled, 30, "the daemon's first cycle")
+        wait_until(self._has_cycled, 80, "the daemon's first cycle")
 
     def launch(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a program as the daemon: with its account, in its log. It is ``process`` from then on."""
