@@ -232,6 +232,15 @@ def test_a_stop_that_the_forecasts_band_does_not_support_is_spared() -> None:
     assert plan(facing(job, values=dirty, bands={"GB": unsure}), RULES).actions == []
 
 
+def test_where_every_node_was_drained_since_a_stop_that_pays_is_made_as_ever() -> None:
+    """What runs there began after we were told that nothing does."""
+    dirty = (600, 600, 600, 50, 50, 50, *[300] * 42)
+    job = running(1, HOUR, gpus=16, hours=4, tag=SAVING)
+    nothing = [Node("n1", frozenset({"gpu"}), 0, {"a100": 0})]
+    found = plan(facing(job, pending(2), values=dirty, capacity=nothing), RULES)
+    assert Counter(action.verb for action in found.actions) == {Verb.STOP: 1, Verb.WITHHOLD: 1}
+
+
 def test_while_the_room_is_unknown_a_stop_that_pays_is_made_as_ever() -> None:
     dirty = (600, 600, 600, 50, 50, 50, *[300] * 42)
     job = running(1, HOUR, gpus=16, hours=4, tag=SAVING)
