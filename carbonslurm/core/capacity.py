@@ -82,7 +82,7 @@ def pools(nodes: Sequence[Node], jobs: Iterable[QueuedJob] = ()) -> Pools:
 
     Args:
         nodes: all of the cluster's.
-        jobs: all of the queue: where one of them asks for any GPU, or Slurm does not say the type, the types
+        jobs: that wait or run: where one of them asks for any GPU, or Slurm does not say the type, the types
             of its partition are one.
     """
     groups = _Groups()

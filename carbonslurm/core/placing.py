@@ -70,7 +70,8 @@ def placed_together(
         prospects: of all pending jobs that are ours.
         stoppable: running jobs whose stop would pay by itself.
     """
-    known = pools(situation.capacity or (), situation.queue.jobs)
+    queue = situation.queue
+    known = pools(situation.capacity or (), [*queue.pending(), *queue.running()])
     asked = [prospect for prospect in prospects if prospect.question is not None]
     alone = {prospect.job.key: why for prospect in asked if (why := _why_alone(prospect, known))}
     choices = {
