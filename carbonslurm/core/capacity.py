@@ -64,9 +64,12 @@ class Pools:
 
 def kind_of(tres: Tres) -> str:
     """Return what a job waits for: the GPUs of which it asks for most, else CPUs."""
-    if not tres.gpu_count:
+    gpus = tres.gpus
+    if not any(gpus.values()):
         return CPU
-    return max(tres.gpus, key=lambda kind: (tres.gpus[kind], kind)).lower() or ANY
+    if len(gpus) == 1:  # nearly always
+        return next(iter(gpus)).lower() or ANY
+    return max(gpus, key=lambda kind: (gpus[kind], kind)).lower() or ANY
 
 
 def units_of(tres: Tres) -> int:
@@ -79,7 +82,7 @@ def pools(nodes: Sequence[Node], jobs: Iterable[QueuedJob] = ()) -> Pools:
 
     Args:
         nodes: all of the cluster's.
-        jobs: all of the queue: where one of them asks for any GPU, or Slurm does not say the type, the types
+        jobs: that wait or run: where one of them asks for any GPU, or Slurm does not say the type, the types
             of its partition are one.
     """
     groups = _Groups()

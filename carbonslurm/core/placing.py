@@ -70,7 +70,8 @@ def placed_together(
         prospects: of all pending jobs that are ours.
         stoppable: running jobs whose stop would pay by itself.
     """
-    known = pools(situation.capacity or (), situation.queue.jobs)
+    queue = situation.queue
+    known = pools(situation.capacity or (), [*queue.pending(), *queue.running()])
     asked = [prospect for prospect in prospects if prospect.question is not None]
     alone = {prospect.job.key: why for prospect in asked if (why := _why_alone(prospect, known))}
     choices = {
@@ -127,7 +128,8 @@ def _scene(
 ) -> QueueScene:
     """Return the scene of the pools in which somebody is to be placed, or may be stopped.
 
-    A pool has one forecast: of partitions that share nodes and stand in two zones, that of the first job.
+    A pool has one forecast: of partitions that share nodes and stand in two zones, that of the first job. One
+    without a unit, as far as we know, places nobody.
     """
     forecasts: dict[int, Series] = {}
     for prospect, pool in placed:
@@ -135,7 +137,7 @@ def _scene(
             forecasts.setdefault(pool, prospect.question.series)
     for stop in stoppable.values():
         own, series = known.of(stop.job), situation.forecasts.get(rules.zones.of(stop.job))
-        if own is not None and series is not None:
+        if own is not None and known.units[own] and series is not None:
             forecasts.setdefault(own, series)
     return QueueScene(situation, rules, known, forecasts, placed, going, stoppable)
 

@@ -11,6 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from carbonslurm.app.pacing import Pace
+from carbonslurm.app.room import Room
+from carbonslurm.core.budget import CAPACITY
+from carbonslurm.core.capacity import Node
 from carbonslurm.core.placing import NO_ROOM_KNOWN
 from carbonslurm.sim.job import OnSignal
 
@@ -125,6 +129,22 @@ def test_while_sinfo_cannot_be_read_the_room_is_as_last_heard_and_after_an_hour_
     reasons = {row.key.job_id: row.reason for row in placed.actions()}
     assert NO_ROOM_KNOWN not in reasons[second]
     assert NO_ROOM_KNOWN in reasons[third]
+
+
+def test_the_room_is_asked_every_five_minutes_and_its_calls_are_counted() -> None:
+    asked: list[datetime] = []
+    room, pace, nodes = Room(), Pace(), [Node("n1", frozenset({"gpu"}), 4, {"a100": 1})]
+    for minute in range(12):
+        now = NOON + minute * MINUTE
+
+        def ask(now: datetime = now) -> list[Node]:
+            asked.append(now)
+            return nodes
+
+        pace.begin()
+        assert room.recent(ask, pace, now) == nodes
+        assert pace.other_reads == (CAPACITY if minute % 5 == 0 else 0)
+    assert asked == [NOON, NOON + 5 * MINUTE, NOON + 10 * MINUTE]
 
 
 def test_a_daemon_that_starts_anew_plans_as_the_one_before(placed: Any) -> None:

@@ -427,6 +427,7 @@ def _effect(action: Action, known: Known, now: datetime) -> tuple[QueuedJob, Kno
     return job, replace(known, claims=(claim, *others))
 
 
+@settings(deadline=None)
 @given(situations(), all_rules)
 def test_planning_again_once_it_was_carried_out_plans_nothing(situation: Situation, rules: PlanRules) -> None:
     """Another means takes a cycle to come and one to take the old ones away: at most two, and a last word."""
@@ -435,6 +436,7 @@ def test_planning_again_once_it_was_carried_out_plans_nothing(situation: Situati
     assert planned(situation, rules) == []
 
 
+@settings(deadline=None)
 @given(situations(), all_rules)
 def test_a_job_that_only_knows_begin_times_is_planned_once(situation: Situation, rules: PlanRules) -> None:
     begin = replace(
@@ -449,6 +451,7 @@ def test_a_job_that_only_knows_begin_times_is_planned_once(situation: Situation,
     assert planned(carried_out(begin, planned(begin, rules)), rules) == []
 
 
+@settings(deadline=None)
 @given(situations(), all_rules)
 def test_nothing_is_withheld_or_stopped_past_its_bound(situation: Situation, rules: PlanRules) -> None:
     latest = latest_by_deadlines(situation.queue.jobs, rules.bound, situation.now)
@@ -462,6 +465,7 @@ def test_nothing_is_withheld_or_stopped_past_its_bound(situation: Situation, rul
             assert action.until <= bound
 
 
+@settings(deadline=None)
 @given(situations(), all_rules)
 def test_nothing_begins_before_now_or_its_owners_begin_time(situation: Situation, rules: PlanRules) -> None:
     for action in planned(situation, rules):
@@ -474,6 +478,7 @@ def test_nothing_begins_before_now_or_its_owners_begin_time(situation: Situation
             assert begin is None or begin <= situation.now
 
 
+@settings(deadline=None)
 @given(situations(), all_rules)
 def test_no_plan_is_worse_by_its_forecast_than_starting_now(situation: Situation, rules: PlanRules) -> None:
     for action in planned(situation, replace(rules, policy="lowest-window")):
@@ -482,6 +487,7 @@ def test_no_plan_is_worse_by_its_forecast_than_starting_now(situation: Situation
         assert action.saving_g is None or action.saving_g >= -1e-9
 
 
+@settings(deadline=None)
 @given(situations(), all_rules)
 def test_no_action_touches_what_is_not_ours(situation: Situation, rules: PlanRules) -> None:
     for action in planned(situation, rules):
@@ -502,6 +508,7 @@ def test_no_action_touches_what_is_not_ours(situation: Situation, rules: PlanRul
             assert job.state in {JobState.PENDING, JobState.RUNNING}
 
 
+@settings(deadline=None)
 @given(situations(), all_rules)
 def test_each_job_has_one_action_at_most(situation: Situation, rules: PlanRules) -> None:
     keys = [action.job.key for action in planned(situation, rules)]
@@ -542,11 +549,12 @@ def moved(situation: Situation, by: timedelta) -> Situation:
         forecasts={"GB": Series.from_steps("GB", "toy", NATURE, steps) if steps else None},
         known={key: shifted_known(known) for key, known in situation.known.items()},
         may_stop=situation.may_stop,
+        capacity=situation.capacity,
     )
 
 
 @given(situations(), all_rules, st.integers(-400, 4000))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_shifting_all_times_shifts_the_plan(situation: Situation, rules: PlanRules, days: int) -> None:
     by = timedelta(days=days)
     here, there = planned(situation, rules), planned(moved(situation, by), rules)
