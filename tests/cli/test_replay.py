@@ -303,6 +303,7 @@ def test_files_need_no_site(tmp_path: Path) -> None:
     argv = [str(BIN / "carbonslurm"), "replay", "--json", "--policy", "lowest-window", "--power-w", "2000"]
     argv += ["--jobs", "jobs.txt", "--carbon", "c.csv", "--cluster", "n.yaml"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    assert "could not be read" not in done.stderr  # a step is no bad row
     real, _, policy = json.loads(done.stdout)
     assert (real["carbon_kg"], real["mean_wait_h"]) == (
         pytest.approx(0.6),

@@ -266,7 +266,9 @@ def test_two_zones_by_partition(folder: Path) -> None:
 
 def test_a_person_sees_how_far_a_run_is(folder: Path) -> None:
     """A bar for each policy, where stderr is a terminal; stdout is left to the table."""
-    lines = [f"2022-10-19T{hour:02}:{minute:02}:00Z,600,1" for hour in range(10) for minute in range(0, 59, 4)]
+    lines = [
+        f"2022-10-19T{hour:02}:{minute:02}:00Z,600,1" for hour in range(10) for minute in range(0, 59, 4)
+    ]
     (folder / "jobs.csv").write_text("\n".join(["submit_time,duration_s,cpus", *lines]))
     ours, theirs = pty.openpty()
     argv = [str(BIN / "carbonslurm"), "simulate", "--jobs", str(folder / "jobs.csv")]
