@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from carbonslurm.errors import DataError
-from carbonslurm.formats.nodes import ClusterNode
+from carbonslurm.formats.cluster_nodes import ClusterNode
 from carbonslurm.sim.pools import ClusterShape, NodeGroup, PartitionSize
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from carbonslurm.config import Config
-    from carbonslurm.formats.nodes import ClusterNode
+    from carbonslurm.formats.cluster_nodes import ClusterNode
     from carbonslurm.ports import Accounting
 
 OF_SACCT = timedelta(minutes=30)  # a year of a large site
@@ -31,6 +31,6 @@ def cluster_nodes(config: Config) -> Sequence[ClusterNode]:
     Raises:
         UnavailableError: slurmctld is away.
     """
-    from carbonslurm.formats.nodes import nodes_argv, read_nodes
+    from carbonslurm.formats.cluster_nodes import nodes_argv, read_nodes
 
     return read_nodes(wire(config).read(nodes_argv()).text)

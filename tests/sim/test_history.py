@@ -13,7 +13,7 @@ from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.tag import FlexibleBy, Tag
 from carbonslurm.errors import DataError, UsageError
-from carbonslurm.formats.nodes import ClusterNode
+from carbonslurm.formats.cluster_nodes import ClusterNode
 from carbonslurm.formats.traced import TracedJob, TracedJobs
 from carbonslurm.sim.comparison import late, run
 from carbonslurm.sim.flexible import declared_wait, read_flexible

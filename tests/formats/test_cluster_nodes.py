@@ -3,7 +3,7 @@
 import pytest
 
 from carbonslurm.errors import DataError
-from carbonslurm.formats.nodes import ClusterNode, nodes_argv, read_nodes
+from carbonslurm.formats.cluster_nodes import ClusterNode, nodes_argv, read_nodes
 
 NODES = """\
 NodeName=n1 Arch=x86_64 CoresPerSocket=8 CPUAlloc=0 CPUEfctv=14 CPUTot=16 Gres=gpu:a100:4(S:0-1),nvme:1 OS=Linux 6.1 #1 SMP State=IDLE+DRAIN Partitions=gpu,low CfgTRES=cpu=14 Reason=bad fan CPUTot=1 [root@now]
