@@ -30,6 +30,7 @@ SIZE = (11.0, 10.0)  # inches
 DPI = 120
 FORMATS = (".png", ".svg")
 HOUR = 3600.0
+BASES = ("history", "no-wait")  # what the others are held against
 MOST_LOADS = 5  # more lines over each other cannot be told apart
 
 
@@ -124,11 +125,11 @@ def _intensity(axes: Any, setting: Setting, runs: Sequence[Run]) -> None:
 
 
 def shown_loads(runs: Sequence[Run]) -> list[int]:
-    """Return whose load is drawn, as places in runs: no-wait's, and theirs that save the most."""
+    """Return whose load is drawn, as places in runs: what was, no-wait's, and theirs that save the most."""
     saved = [-np.inf if run.row.saved_percent is None else run.row.saved_percent for run in runs]
     order = sorted(
         range(len(runs)),
-        key=lambda place: (runs[place].row.policy != "no-wait", -saved[place]),
+        key=lambda place: (runs[place].row.policy not in BASES, -saved[place]),
     )
     return sorted(order[:MOST_LOADS])
 
@@ -151,7 +152,7 @@ def _which(names: Sequence[str], of: int) -> str:
     """Name the policies that are drawn, where some are not."""
     if len(names) == of:
         return ""
-    first = "no-wait and those" if "no-wait" in names else "those"
+    first = " and ".join([*(name for name in names if name in BASES), "those"])
     return f" of {first} that save the most: {', '.join(names)}"
 
 

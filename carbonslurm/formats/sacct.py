@@ -38,6 +38,7 @@ FIELDS = (
     "AdminComment",
 )
 
+STEP = "a step, which its job's own row counts in"
 CPU_COLUMNS = ("AllocCPUS", "NCPUS", "ReqCPUS")  # in what a site once printed, in place of AllocTRES
 
 # Above this a counter is a sentinel or has wrapped: 1 MW for a whole year, in joules.
@@ -118,7 +119,7 @@ def _read_run(given: dict[str, str], cluster: str, zone: tzinfo | None) -> Accou
     fields = dict.fromkeys(FIELDS, "") | given
     shown = fields["JobID"] or fields["JobIDRaw"]
     if "." in shown:
-        raise DataError("a step, which its job's own row counts in")
+        raise DataError(STEP)
     if "_" in shown and not fields["JobIDRaw"]:
         raise DataError("a task of an array without its JobIDRaw")
     submitted = _moment(fields["Submit"], zone)

@@ -28,7 +28,7 @@ def read_sacct(text: str, name: str) -> TracedJobs:
     kept = [job for run in runs if (job := traced_run(run)) is not None]
     left_out = {UNREAD: len(unread), NO_LENGTH: len(runs) - len(kept)}
     counted = {why: count for why, count in left_out.items() if count}
-    return TracedJobs(tuple(kept), True, counted, tuple(unread))
+    return TracedJobs(tuple(kept), True, counted, tuple(line for line in unread if sacct.STEP not in line))
 
 
 def _missing(header: Sequence[str]) -> str:

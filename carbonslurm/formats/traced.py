@@ -54,7 +54,8 @@ class TracedJobs:
         jobs: in the file's order.
         dated: whether their times are moments; False for offsets.
         left_out: why rows are not among them, and how many.
-        unread: what was wrong with rows that could not be read and were passed over, a line each.
+        unread: what was wrong with rows that could not be read and were passed over, a line each; steps are
+            no such rows.
     """
 
     jobs: tuple[TracedJob, ...]

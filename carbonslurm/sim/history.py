@@ -74,6 +74,7 @@ def within_window(jobs: TracedJobs, window: Interval | None) -> TracedJobs:
             left_out[OUTSIDE] += 1
         else:
             kept.append(found)
+    kept.sort(key=_under_way, reverse=True)  # they have their places before anybody who waits gets one
     return TracedJobs(tuple(kept), jobs.dated, left_out, jobs.unread)
 
 

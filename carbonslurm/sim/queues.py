@@ -16,6 +16,7 @@ import heapq
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from carbonslurm.errors import UsageError
 from carbonslurm.sim.pools import Need, Place, Pool
@@ -96,6 +97,7 @@ class Ordered:
         """
         self._line: list[Entry] = []
         self._needs: dict[int, tuple[float, Need]] = {}
+        self._known: dict[Need, Need] = {}
         self._pool, self._running, self._lasting = pool, running, lasting
         self.now = 0.0
         self.backfills = False
@@ -106,7 +108,7 @@ class Ordered:
     def add(self, order: float, job: int, need: Need) -> None:
         """Let a job wait."""
         insort(self._line, (order, job))
-        self._needs[job] = (order, need)
+        self._needs[job] = (order, self._known.setdefault(need, need))
 
     def remove(self, job: int) -> None:
         """Take a job out."""
@@ -128,14 +130,19 @@ class Ordered:
 
     def _backfill(self, fits: Fits) -> Iterator[tuple[int, Place]]:
         shadow, then = self._reservation(self._needs[self._line[0][1]][1])
-        failed: set[tuple[Need, bool]] = set()
+        # Equal needs are one object (``add``), so that a long queue is gone through by comparing numbers.
+        failed: set[int] = set()
+        failed_beyond: set[int] = set()
         for _, job in self._line[1 : DEPTH + 1]:
-            need, beyond = self._needs[job][1], self.now + self._lasting(job) > shadow
-            if (need, beyond) in failed or (need, False) in failed:
+            need = self._needs[job][1]
+            if id(need) in failed:
+                continue
+            beyond = self.now + self._lasting(job) > shadow
+            if beyond and id(need) in failed_beyond:
                 continue
             place = fits(need, then if beyond else None)
             if place is None:
-                failed.add((need, beyond))
+                (failed_beyond if beyond else failed).add(id(need))
                 continue
             if beyond:
                 then.take(place)
@@ -145,7 +152,7 @@ class Ordered:
     def _reservation(self, need: Need) -> tuple[float, Pool]:
         """Return when the first job fits, and the pool as it will be then, that job in it."""
         then = self._pool.copy()
-        for run in sorted(self._running.values(), key=lambda run: run.expected_end):
+        for run in sorted(self._running.values(), key=attrgetter("expected_end")):
             then.give(run.place)
             place = then.reserve(need, self._pool)
             if place is not None:

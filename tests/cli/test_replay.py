@@ -221,6 +221,14 @@ def test_what_was_under_way_holds_its_place_and_what_still_runs_lasts_until_the_
     assert found["no-wait"]["carbon_kg"] == found["history"]["carbon_kg"]
 
 
+def test_what_was_under_way_goes_before_what_waited_then(site: Site) -> None:
+    """The second was submitted first, and waited for the first one's two CPUs, then and in the model."""
+    site.sacct(row(1, -6, 1, 2, 2), row(2, -5, -4, 1, 2))
+    found = site.rows("--policy", "no-wait")
+    assert (found["history"]["max_wait_h"], found["no-wait"]["max_wait_h"]) == (1.0, 1.0)
+    assert found["no-wait"]["other_wait_h"] == 0.0
+
+
 def test_hours_of_which_nothing_is_known_are_in_no_sum(site: Site) -> None:
     site.measure([200.0, float("nan"), 200.0], since=NOON + 96 * HOUR)
     site.sacct(row(1, 96, 96, 97), row(2, 96.5, 97.5, 98))
@@ -306,6 +314,7 @@ def test_files_need_no_site(tmp_path: Path) -> None:
     argv = [str(BIN / "carbonslurm"), "replay", "--json", "--policy", "lowest-window", "--power-w", "2000"]
     argv += ["--jobs", "jobs.txt", "--carbon", "c.csv", "--cluster", "n.yaml"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60)
+    assert "could not be read" not in done.stderr  # a step is no bad row
     real, _, policy = json.loads(done.stdout)
     assert (real["carbon_kg"], real["mean_wait_h"]) == (
         pytest.approx(0.6),

@@ -32,6 +32,23 @@ def test_ours_by_hand() -> None:
     assert read.left_out == {NO_LENGTH: 1}
 
 
+def test_what_really_was_is_kept_beside() -> None:
+    """Starts of CSV, SWF and sacct; when a run was eligible, its QOS and its tag of sacct; data of CSV."""
+    header = "submit_time,start_time,duration_s,cpus,qos,data_gb\n"
+    (ours,) = read_trace(header + "2022-10-19T12:00:00Z,2022-10-19T12:30:00Z,60,1,long,2.5\n", "j.csv").jobs
+    assert (ours.started, ours.qos, ours.data_gb) == (NOON + 1800, "long", 2.5)
+    assert read_trace(SWF, "log.swf").jobs[0].started == NOON + 10
+    (run,) = read_trace(
+        "JobIDRaw|Submit|Eligible|Start|End|State|QOS|AllocCPUS|AdminComment\n"
+        f"7|{NOON:.0f}|{NOON + 60:.0f}|{NOON + 90:.0f}|{NOON + 100:.0f}|COMPLETED|long|4|"
+        "carbon:v=1,flex=60,by=owner\n",
+        "sacct.txt",
+    ).jobs
+    assert (run.started, run.eligible, run.qos) == (NOON + 90, NOON + 60, "long")
+    assert run.tag is not None
+    assert run.tag.flex.total_seconds() == 60
+
+
 def test_offsets_are_no_moments() -> None:
     read = read_trace("job_id,submit_offset_s,duration_s,cpus\n1,0,91469,1\n2,10.5,60,2\n", "jobs.csv")
     assert not read.dated

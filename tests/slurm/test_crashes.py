@@ -67,7 +67,7 @@ class Told(Lives):
 
     def perform(self) -> None:
         """Jobs run, and wait for a clean hour elsewhere; then come the short lives."""
-        # The window of two cycles outlasts three lives, however slow: the last three end before they withhold.
+        # The last three end before they withhold: a window of two cycles outlasts them, however slow.
         slow = {"interval": "40s", "fetch": "2s", "reconcile": "1h", "stop_step": "1s"}
         self.site(stops=False, cycle=slow)
         self.grid("grid", (0, CLEAN))
