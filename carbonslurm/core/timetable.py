@@ -90,9 +90,14 @@ class _Pool:
         scarcity, found_at = self._scarcity(market)
         table = self._table(market, scarcity, found_at)
         gain = self._gain(jobs, table, scarcity, market)
-        full = self._full(market)
+        needed = self._needed(market)
+        full = needed > self.rules.full
         if full:
             gain = np.maximum(gain, self._equal)
+        if needed > self.rules.beyond:
+            # Not all promises can be kept: a stop would break one for another, and lose work.
+            gain = np.where(jobs.runs == 1, MUST, gain)
+            jobs = replace(jobs, free=jobs.free & (jobs.runs == 0))
         chosen = self._chosen(jobs, gain, market.units, full=full)
         slots = start_slots(jobs, chosen, table, scarcity, market.units, self._equal)
         if not full and np.isfinite(market.units) and self._is_worse(jobs, chosen, slots, table, market):
@@ -157,15 +162,14 @@ class _Pool:
         gain = gain + np.where(told_to_go, keep, 0.0) - np.where(told_to_wait & (gain < MUST), keep, 0.0)
         return np.asarray(gain, dtype=float)
 
-    def _full(self, market: Market) -> bool:
-        """Whether what cannot wait will fill the pool at some moment ahead."""
+    def _needed(self, market: Market) -> float:
+        """What cannot wait, as a share of the pool up to the moment ahead at which that is highest."""
         if not np.isfinite(market.units):
-            return False
+            return 0.0
         crowd = market.crowd.merged(len(market.stop), market.shape)
         moments = np.arange(1.0, market.shape.rest + 1)
         cannot_wait = np.clip(moments - crowd.slack[:, None], 0.0, crowd.rest[:, None])
-        needed = crowd.units @ cannot_wait
-        return bool(np.any(needed > self.rules.full * market.units * moments))
+        return float((crowd.units @ cannot_wait / (market.units * moments)).max())
 
     def _chosen(self, jobs: Jobs, gain: Floats, room: float, *, full: bool) -> Flags:
         """Shape (n,), whether each runs now."""

@@ -40,6 +40,7 @@ class Kind(IntEnum):
     NEWS = 2
     WAKE = 3
     CYCLE = 4
+    SAVED = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +154,8 @@ class Engine:
                 self._place_together()
             elif kind is Kind.WAKE:
                 self._wake(job)
+            elif kind is Kind.SAVED:
+                self._saved(job, run)
             elif run == self.lives[job].run:
                 self._end(job)
         self._start_whom_there_is_room_for()
@@ -205,8 +208,20 @@ class Engine:
         elif not wish.run and life.state is State.QUEUED:
             self._withhold(job)
         elif not wish.run and running:
+            if self.now < self._leave_alone_until(job):
+                self._wake_at(job, self._leave_alone_until(job))
+                return
             self._stop(job)
         self._wake_at(job, max(wish.until, self.now + INSTANT))
+
+    def _leave_alone_until(self, job: int) -> float:
+        """Until when a running job that its policy would pause runs on, by the limits for stops."""
+        life, cost = self.lives[job], self.strategy.stop_cost
+        ready = life.started + cost.min_run
+        predicted = self.lengths.of(job) + life.lost - life.lasted - (self.now - life.started)
+        if life.stops >= cost.max_stops or (self.now >= ready and 0 < predicted < cost.min_run):
+            return NEVER
+        return ready
 
     def _end(self, job: int) -> None:
         life = self.lives[job]
@@ -214,6 +229,7 @@ class Engine:
         life.left -= self.now - life.started
         if life.left > INSTANT:  # it met its time limit: Slurm ends it, and its owner submits the rest again
             life.timed_out += 1
+            life.saving = False
             life.state = State.WITHHELD
             self._let_go(job)
             return
@@ -255,21 +271,39 @@ class Engine:
             self._ask(job)
 
     def _stop(self, job: int) -> None:
-        """Stop a running job: what it did since its last checkpoint is lost, and loading it takes time.
+        """Stop a running job: it writes its checkpoint, and then gives its place back.
 
         One that starts at this instant, because there is room at last, never ran; one that has nothing left
-        to do ends by itself.
+        to do, or would end before its checkpoint is written, ends by itself.
         """
         life, cost = self.lives[job], self.strategy.stop_cost
         elapsed = self.now - life.started
-        if life.left - elapsed <= INSTANT:
+        if life.saving or life.left - elapsed <= max(cost.checkpoint, INSTANT):
             return
-        self._leave(job)
         if elapsed <= 0:
+            self._leave(job)
             self._never_ran(job)
-            return
-        again = min(cost.lost, elapsed) + cost.restart
-        life.left += again - elapsed
+        elif cost.checkpoint > 0:
+            life.saving = True
+            self._push(self.now + cost.checkpoint, Kind.SAVED, job, life.run)
+        else:
+            self._requeue(job, elapsed)
+
+    def _saved(self, job: int, run: int) -> None:
+        """The checkpoint of a run is written: it gives its place back."""
+        life = self.lives[job]
+        if run == life.run:
+            self._requeue(job, self.now - life.started - self.strategy.stop_cost.checkpoint)
+            if self.strategy.pacing is not None:
+                self._ask(job)
+
+    def _requeue(self, job: int, worked: float) -> None:
+        """End a run early: what it did since its last checkpoint is lost, and loading it takes time."""
+        life, cost = self.lives[job], self.strategy.stop_cost
+        self._leave(job)
+        again = min(cost.lost, worked) + cost.checkpoint + cost.restart
+        life.left += again - (worked + cost.checkpoint)
+        life.saving = False
         life.lost += again
         life.stops += 1
         life.state = State.WITHHELD

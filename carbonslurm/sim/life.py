@@ -34,8 +34,9 @@ class Life:
         end: NaN before.
         lasted: all its ended runs together.
         stops: how often it was paused or stopped.
-        lost: of its runs, what was no work: done again, or loading checkpoints.
+        lost: of its runs, what was no work: done again, or writing and loading checkpoints.
         timed_out: how often a run met its time limit with work left.
+        saving: whether it runs only to write its checkpoint.
     """
 
     left: float
@@ -51,3 +52,4 @@ class Life:
     stops: int = 0
     lost: float = 0.0
     timed_out: int = 0
+    saving: bool = False
