@@ -20,7 +20,7 @@ import numpy as np
 
 from carbonslurm.core.ahead import Ahead, ahead
 from carbonslurm.core.crowd import Crowd
-from carbonslurm.core.dates import emitted, start_slots
+from carbonslurm.core.dates import start_slots
 from carbonslurm.core.demand import jobs_of, market_of
 from carbonslurm.core.forecast import Floats
 from carbonslurm.core.line import Flags, Jobs, fitting, turn
@@ -100,10 +100,6 @@ class _Pool:
             jobs = replace(jobs, free=jobs.free & (jobs.runs == 0))
         chosen = self._chosen(jobs, gain, market.units, full=full)
         slots = start_slots(jobs, chosen, table, scarcity, market.units, self._equal)
-        if not full and np.isfinite(market.units) and self._is_worse(jobs, chosen, slots, table, market):
-            gain = np.where(jobs.runs == 1, MUST, np.maximum(gain, self._equal))
-            chosen = self._chosen(jobs, gain, market.units, full=False)
-            slots = start_slots(jobs, chosen, table, scarcity, market.units, np.inf)
         waiting = jobs.runs == 0
         starts = np.where(chosen, self.scene.now, self._later(jobs, gain, slots))[waiting]
         why: tuple[str, ...] = ()
@@ -188,22 +184,6 @@ class _Pool:
         chosen = np.zeros(len(gain), dtype=bool)
         chosen[order[fitting(jobs.units[order], room)]] = True
         return np.asarray(chosen | (running & ~jobs.free))
-
-    def _is_worse(self, jobs: Jobs, chosen: Flags, slots: Ints, table: Patience, market: Market) -> bool:
-        """Whether these starts together emit more than those of jobs that do not wait, by the forecast.
-
-        Each start that was named may be the best for its job, and yet lead to a queue in a dirty hour.
-        """
-        if bool(chosen[jobs.runs == 0].all()):
-            return False
-        # Earliest latest start first; a run that may not be stopped, or goes on, keeps its place.
-        order = np.lexsort((jobs.ids, jobs.slack, 1 - jobs.runs))
-        at_once = np.zeros_like(chosen)
-        at_once[order[fitting(jobs.units[order], market.units)]] = True
-        none = np.zeros(len(market.intensity))
-        then = start_slots(jobs, at_once, table, none, market.units, np.inf)
-        ours, theirs = (emitted(jobs, named, self.known, market.stop[0]) for named in (slots, then))
-        return ours > theirs + self._equal * float(jobs.units.sum())
 
     def _later(self, jobs: Jobs, gain: Floats, slots: Ints) -> Floats:
         """Shape (n,), Unix seconds: who would gain now goes into the queue behind those that were chosen."""
