@@ -6,7 +6,6 @@ those that run; who finds none goes on waiting. So no slot is promised to more j
 
 import numpy as np
 
-from carbonslurm.core.ahead import Ahead
 from carbonslurm.core.forecast import Floats
 from carbonslurm.core.line import Flags, Jobs, fitting
 from carbonslurm.core.patience import Ints, Patience
@@ -43,26 +42,6 @@ def start_slots(
         left = np.setdiff1d(left, fits, assume_unique=True)
     found[left] = len(table.price)
     return found
-
-
-def emitted(jobs: Jobs, slots: Ints, known: Ahead, stop: float) -> float:
-    """Return what jobs of their expected lengths emit from these starts on, in g/kWh x slots x units.
-
-    Args:
-        jobs: of one pool.
-        slots: shape (n,), as ``start_slots`` names them; a run that does not go on at once was stopped.
-        known: the forecast; behind it lies its mean.
-        stop: what a stop costs, in g/kWh x slots; infinite where there is none.
-    """
-    edges = np.concatenate(([0.0], known.first + np.arange(len(known.intensity), dtype=float)))
-    lasts = np.diff(edges)
-    so_far = np.concatenate(([0.0], np.cumsum(lasts * known.intensity)))
-    mean = so_far[-1] / edges[-1]
-    begin = edges[slots]
-    end = begin + jobs.rests.mean(axis=1)
-    runs = np.interp(end, edges, so_far) + mean * np.maximum(end - edges[-1], 0.0) - so_far[slots]
-    stopped = float(jobs.units[(jobs.runs == 1) & (slots > 0)].sum())
-    return float(runs @ jobs.units) + (stop * stopped if stopped else 0.0)
 
 
 def _busy(rest: Floats, units: Floats, slots: int) -> Floats:

@@ -20,6 +20,7 @@ class Joint:
         usual: jobs to come are expected to need at most this share of a pool: no rush lasts.
         caution: how much more where lengths are not known, for each standard deviation that equals the mean.
         full: a pool is taken for full when what cannot wait needs this share of it.
+        beyond: where it needs more than this share, running jobs are not stopped any more.
         keep: g/kWh as a share of the mean; what a change must gain.
         equal: likewise; advantages that differ by less are equals.
         explain: whether to say why, job by job.
@@ -34,6 +35,7 @@ class Joint:
     usual: float = 0.75
     caution: float = 0.25
     full: float = 0.85
+    beyond: float = 1.2
     keep: float = 0.005
     equal: float = 0.001
     explain: bool = False

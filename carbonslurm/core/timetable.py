@@ -20,7 +20,7 @@ import numpy as np
 
 from carbonslurm.core.ahead import Ahead, ahead
 from carbonslurm.core.crowd import Crowd
-from carbonslurm.core.dates import emitted, start_slots
+from carbonslurm.core.dates import start_slots
 from carbonslurm.core.demand import jobs_of, market_of
 from carbonslurm.core.forecast import Floats
 from carbonslurm.core.line import Flags, Jobs, fitting, turn
@@ -90,15 +90,16 @@ class _Pool:
         scarcity, found_at = self._scarcity(market)
         table = self._table(market, scarcity, found_at)
         gain = self._gain(jobs, table, scarcity, market)
-        full = self._full(market)
+        needed = self._needed(market)
+        full = needed > self.rules.full
         if full:
             gain = np.maximum(gain, self._equal)
+        if needed > self.rules.beyond:
+            # Not all promises can be kept: a stop would break one for another, and lose work.
+            gain = np.where(jobs.runs == 1, MUST, gain)
+            jobs = replace(jobs, free=jobs.free & (jobs.runs == 0))
         chosen = self._chosen(jobs, gain, market.units, full=full)
         slots = start_slots(jobs, chosen, table, scarcity, market.units, self._equal)
-        if not full and np.isfinite(market.units) and self._is_worse(jobs, chosen, slots, table, market):
-            gain = np.where(jobs.runs == 1, MUST, np.maximum(gain, self._equal))
-            chosen = self._chosen(jobs, gain, market.units, full=False)
-            slots = start_slots(jobs, chosen, table, scarcity, market.units, np.inf)
         waiting = jobs.runs == 0
         starts = np.where(chosen, self.scene.now, self._later(jobs, gain, slots))[waiting]
         why: tuple[str, ...] = ()
@@ -157,15 +158,14 @@ class _Pool:
         gain = gain + np.where(told_to_go, keep, 0.0) - np.where(told_to_wait & (gain < MUST), keep, 0.0)
         return np.asarray(gain, dtype=float)
 
-    def _full(self, market: Market) -> bool:
-        """Whether what cannot wait will fill the pool at some moment ahead."""
+    def _needed(self, market: Market) -> float:
+        """What cannot wait, as a share of the pool up to the moment ahead at which that is highest."""
         if not np.isfinite(market.units):
-            return False
+            return 0.0
         crowd = market.crowd.merged(len(market.stop), market.shape)
         moments = np.arange(1.0, market.shape.rest + 1)
         cannot_wait = np.clip(moments - crowd.slack[:, None], 0.0, crowd.rest[:, None])
-        needed = crowd.units @ cannot_wait
-        return bool(np.any(needed > self.rules.full * market.units * moments))
+        return float((crowd.units @ cannot_wait / (market.units * moments)).max())
 
     def _chosen(self, jobs: Jobs, gain: Floats, room: float, *, full: bool) -> Flags:
         """Shape (n,), whether each runs now."""
@@ -184,22 +184,6 @@ class _Pool:
         chosen = np.zeros(len(gain), dtype=bool)
         chosen[order[fitting(jobs.units[order], room)]] = True
         return np.asarray(chosen | (running & ~jobs.free))
-
-    def _is_worse(self, jobs: Jobs, chosen: Flags, slots: Ints, table: Patience, market: Market) -> bool:
-        """Whether these starts together emit more than those of jobs that do not wait, by the forecast.
-
-        Each start that was named may be the best for its job, and yet lead to a queue in a dirty hour.
-        """
-        if bool(chosen[jobs.runs == 0].all()):
-            return False
-        # Earliest latest start first; a run that may not be stopped, or goes on, keeps its place.
-        order = np.lexsort((jobs.ids, jobs.slack, 1 - jobs.runs))
-        at_once = np.zeros_like(chosen)
-        at_once[order[fitting(jobs.units[order], market.units)]] = True
-        none = np.zeros(len(market.intensity))
-        then = start_slots(jobs, at_once, table, none, market.units, np.inf)
-        ours, theirs = (emitted(jobs, named, self.known, market.stop[0]) for named in (slots, then))
-        return ours > theirs + self._equal * float(jobs.units.sum())
 
     def _later(self, jobs: Jobs, gain: Floats, slots: Ints) -> Floats:
         """Shape (n,), Unix seconds: who would gain now goes into the queue behind those that were chosen."""

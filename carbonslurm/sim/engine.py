@@ -113,6 +113,8 @@ class Engine:
                 self._place_together()
             elif kind is Kind.WAKE:
                 self._wake(job)
+            elif kind is Kind.SAVED:
+                self._saved(job, run)
             elif run == self.lives[job].run:
                 self._end(job)
         for job, place in self._rooms.starting(self.now):
@@ -169,6 +171,10 @@ class Engine:
         elif not wish.run and life.state is State.QUEUED:
             self._withhold(job)
         elif not wish.run and running:
+            ready = life.stops_from(self.strategy.stop_cost, self.lengths.of(job), self.now)
+            if self.now < ready:
+                self._wake_at(job, ready)
+                return
             self._stop(job)
         self._wake_at(job, max(wish.until, self.now + INSTANT))
 
@@ -178,6 +184,7 @@ class Engine:
         life.left -= self.now - life.started
         if life.left > INSTANT:  # it met its time limit: Slurm ends it, and its owner submits the rest again
             life.timed_out += 1
+            life.saving = False
             life.state = State.WITHHELD
             self._let_go(job)
             return
@@ -224,21 +231,34 @@ class Engine:
             self._ask(job)
 
     def _stop(self, job: int) -> None:
-        """Stop a running job: what it did since its last checkpoint is lost, and loading it takes time.
+        """Stop a running job: it writes its checkpoint, and then gives its place back.
 
         One that starts at this instant, because there is room at last, never ran; one that has nothing left
-        to do ends by itself.
+        to do, or would end before its checkpoint is written, ends by itself.
         """
         life, cost = self.lives[job], self.strategy.stop_cost
         elapsed = self.now - life.started
-        if life.left - elapsed <= INSTANT:
+        if life.saving or life.left - elapsed <= max(cost.checkpoint, INSTANT):
             return
-        self._leave(job)
         if elapsed <= 0:
+            self._leave(job)
             _, started, _ = self._runs.pop()
             life.never_ran(started)
+        elif cost.checkpoint > 0:
+            life.saving = True
+            self._events.push(self.now + cost.checkpoint, Kind.SAVED, job, life.run)
         else:
-            life.stop(elapsed, cost.lost, cost.restart)
+            self._leave(job)
+            life.stop(elapsed, cost)
+
+    def _saved(self, job: int, run: int) -> None:
+        """The checkpoint of a run is written: it gives its place back."""
+        life, cost = self.lives[job], self.strategy.stop_cost
+        if run == life.run:
+            self._leave(job)
+            life.stop(self.now - life.started - cost.checkpoint, cost)
+            if self.strategy.pacing is not None:
+                self._ask(job)
 
     def _leave(self, job: int) -> None:
         life = self.lives[job]

@@ -13,6 +13,7 @@ class Kind(IntEnum):
     NEWS = 2
     WAKE = 3
     CYCLE = 4
+    SAVED = 5
 
 
 class Events:

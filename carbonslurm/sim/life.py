@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import IntEnum
 
+from carbonslurm.core.scene import StopCost
+
 NEVER = float("inf")
 
 
@@ -32,8 +34,9 @@ class Life:
         end: NaN before.
         lasted: all its ended runs together.
         stops: how often it was paused or stopped.
-        lost: of its runs, what was no work: done again, or loading checkpoints.
+        lost: of its runs, what was no work: done again, or writing and loading checkpoints.
         timed_out: how often a run met its time limit with work left.
+        saving: whether it runs only to write its checkpoint.
     """
 
     left: float
@@ -49,11 +52,20 @@ class Life:
     stops: int = 0
     lost: float = 0.0
     timed_out: int = 0
+    saving: bool = False
 
-    def stop(self, elapsed: float, lost: float, restart: float) -> None:
-        """Lose what a run did since its last checkpoint, and the time to load that again."""
-        again = min(lost, elapsed) + restart
-        self.left += again - elapsed
+    def stops_from(self, cost: StopCost, length: float, now: float) -> float:
+        """Return from when its policy may pause it, by the limits for stops; its length is predicted."""
+        ready = self.started + cost.min_run
+        rest = length + self.lost - self.lasted - (now - self.started)
+        spent = self.stops >= cost.max_stops or (now >= ready and 0 < rest < cost.min_run)
+        return NEVER if spent else ready
+
+    def stop(self, worked: float, cost: StopCost) -> None:
+        """Lose what a run did since its last checkpoint, and the time to write one and to load it again."""
+        again = min(cost.lost, worked) + cost.checkpoint + cost.restart
+        self.left += again - (worked + cost.checkpoint)
+        self.saving = False
         self.lost += again
         self.stops += 1
         self.state = State.WITHHELD

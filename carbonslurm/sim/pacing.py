@@ -6,7 +6,7 @@ A job's wait counts everything but its work; once all of it is used up every one
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import numpy as np
@@ -145,28 +145,49 @@ class WaitAwhile(_Pausing):
 
 @dataclass(eq=False)
 class DoubleThreshold(_Pausing):
-    """Pause and resume online, each for a price (docs/policies.md, 15)."""
+    """Pause and resume online, each for a price (docs/policies.md, 15).
+
+    Attributes:
+        slot: seconds.
+        cost: of a pause or a resume, g/kWh x slots; at least half of what a stop makes run again.
+        again: slots that a stop makes run again.
+    """
 
     slot: float = 3600.0
     cost: float = 10.0
-    _thresholds: dict[int, Floats] = field(default_factory=dict)
+    again: float = 0.0
+    _thresholds: dict[int, tuple[Floats, float]] = field(default_factory=dict)
 
     def _weigh(self, asked: Asked, series: Series, slack: float) -> Wish:
         if asked.job not in self._thresholds:
             self._thresholds[asked.job] = self._make(asked, series, slack)
-        thresholds = self._thresholds[asked.job]
+        thresholds, cost = self._thresholds[asked.job]
         slot = min(int((asked.worked + INSTANT) / self.slot), len(thresholds) - 1)
         now = pieces(series, asked.now, asked.now + 1.0).values
-        dearest = thresholds[slot] - (0.0 if asked.running else 2 * self.cost)
+        dearest = thresholds[slot] - (0.0 if asked.running else 2 * cost)
         waited = asked.now - float(self.trace.arrival[asked.job])
         until = asked.now - waited + (int((waited + INSTANT) / self.slot) + 1) * self.slot
-        return Wish(run=not len(now) or bool(np.isnan(now[0])) or bool(now[0] <= dearest), until=until)
+        runs = not len(now) or bool(np.isnan(now[0])) or bool(now[0] <= dearest)
+        if not runs and asked.running:
+            runs = not self._supported(asked, float(now[0]), slack)
+        return Wish(run=runs, until=until)
 
-    def _make(self, asked: Asked, series: Series, slack: float) -> Floats:
+    def _supported(self, asked: Asked, now: float, slack: float) -> bool:
+        """Whether some time that a pause leads to is cleaner than now even at the upper edge of its band."""
+        found = self.foresight.at(asked.now)
+        if found is None or found[1] is None:
+            return True
+        left = max(self.lengths.of(asked.job) - asked.worked, self.slot)
+        high = replace(found[0], values=found[1].high)
+        ahead = pieces(high, asked.now + INSTANT, asked.now + slack + left).values[1:]
+        return bool((ahead < now).any())
+
+    def _make(self, asked: Asked, series: Series, slack: float) -> tuple[Floats, float]:
         length = self.lengths.of(asked.job)
         known = pieces(series, asked.now, asked.now + slack + length).values
         known = known[~np.isnan(known)]
         slots = max(int(np.ceil(length / self.slot)), 1)
         if not len(known):
-            return np.full(slots, np.inf)
-        return pause_thresholds(float(known.min()), float(known.max()), slots, self.cost)
+            return np.full(slots, np.inf), self.cost
+        cost = max(self.cost, self.again * float(known.mean()) / 2)
+        return pause_thresholds(float(known.min()), float(known.max()), slots, cost), cost

@@ -20,6 +20,7 @@ MEANINGS: Mapping[str, str] = {
     "queue": "how jobs that may start are queued: first-fit, fcfs, easy or latest-start",
     "cycle": "how often planners are asked",
     "lost_work": "work that a stop loses",
+    "checkpoint": "time to write a checkpoint, before a stopped job's place is free",
     "restart": "time to load a checkpoint",
     "min_run": "no run is stopped sooner, nor when less is left",
     "max_stops": "of one job",

@@ -91,6 +91,7 @@ def stop_cost(given: Parameters, lost_work: float = 0.0) -> StopCost:
     return StopCost(
         lost=given.seconds("lost_work", lost_work),
         restart=given.seconds("restart", 0.0),
+        checkpoint=given.seconds("checkpoint", 0.0),
         min_run=given.seconds("min_run", 0.0),
         max_stops=int(given.number("max_stops", 1_000_000)),
     )
@@ -119,8 +120,9 @@ def _wait_awhile(world: World) -> Strategy:
 
 
 def _double_threshold(world: World) -> Strategy:
-    slot, cost = world.parameters.seconds("slot", HOUR), world.parameters.number("beta", 10.0)
-    pacing = DoubleThreshold(world.trace, world.measured, world.lengths, slot or HOUR, cost)
+    slot, beta = world.parameters.seconds("slot", HOUR) or HOUR, world.parameters.number("beta", 10.0)
+    again = stop_cost(world.parameters).again / slot
+    pacing = DoubleThreshold(world.trace, world.measured, world.lengths, slot, beta, again)
     return _pausing(world, pacing, "double-threshold")
 
 

@@ -142,7 +142,9 @@ class Stage:
         stops = np.array([lives[job].stops for job in jobs], dtype=np.int64)
         cost = self.strategy.stop_cost
         rest = self._rest(jobs, lives, now - started)
-        can = (stops < cost.max_stops) & (now - started >= cost.min_run) & (rest >= cost.min_run)
+        saving = np.array([lives[job].saving for job in jobs], dtype=bool)
+        ripe = (now - started >= cost.min_run) & (rest >= cost.min_run)
+        can = (stops < cost.max_stops) & ripe & ~saving
         return RunningJobs(
             ids=np.array(jobs, dtype=np.int64),
             started=started,

@@ -108,8 +108,12 @@ def main() -> None:
     """Print a row for each number of jobs."""
     parser = argparse.ArgumentParser(prog="bin/bench timetable", description=__doc__)
     parser.add_argument("--json", action="store_true", help="one list of objects")
+    parser.add_argument(
+        "--minutes", type=int, default=60, help="a slot; slack and rest still count to 48 slots"
+    )
     asked = parser.parse_args()
-    rows = [measure(count, Joint(slots=7 * 24)) for count in COUNTS]
+    rules = Joint(slot=60.0 * asked.minutes, slots=7 * 24 * 60 // asked.minutes)
+    rows = [measure(count, rules) for count in COUNTS]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if asked.json:
         print(json.dumps(rows))

@@ -106,6 +106,38 @@ def test_a_stop_loses_work_and_time_to_load_its_checkpoint() -> None:
     assert (outcome.stops.tolist(), outcome.lost.tolist()) == ([1], [900])
 
 
+def test_a_checkpoint_is_written_before_the_place_is_free() -> None:
+    """Ten minutes more of the place, ten of work done again, five to load: 35 minutes in all."""
+    cost = StopCost(lost=600.0, restart=900.0, checkpoint=600.0)
+    strategy = Strategy("x", Perfect(FLAT), planner=stop_once(2, 5), stops=True, stop_cost=cost)
+    outcome = engine(trace_of([J(0, 4)]), strategy).run()
+    assert ((outcome.run_end - START) / HOUR).tolist() == pytest.approx([2 + 1 / 6, 7 + 25 / 60])
+    assert (outcome.stops.tolist(), outcome.lost.tolist()) == ([1], [2100])
+
+
+def test_a_job_that_ends_before_its_checkpoint_would_be_written_is_not_stopped() -> None:
+    cost = StopCost(checkpoint=2 * HOUR)
+    strategy = Strategy("x", Perfect(FLAT), planner=stop_once(2, 5), stops=True, stop_cost=cost)
+    outcome = engine(trace_of([J(0, 4)]), strategy).run()
+    assert (outcome.stops.tolist(), outcome.end.tolist()) == ([0], [START + 4 * HOUR])
+
+
+@pytest.mark.parametrize(
+    ("limits", "ends"),
+    [
+        ({}, [1, 4]),
+        ({"min_run": "2h"}, [3]),  # when it has run so long, less than that is left
+        ({"max_stops": "0"}, [3]),
+        ({"checkpoint": "30m"}, [1.5, 4]),
+    ],
+)
+def test_policies_that_pause_keep_the_limits_of_stops(limits: dict[str, str], ends: list[float]) -> None:
+    """The first hour is below the 30th percentile of the day, then two are not."""
+    day = hourly([100, 500, *[100] * 6, *[500] * 16] * 3)
+    done = simulated("percentile-suspend", [J(0, 3)], day, wait_h=12, **limits)
+    assert [end for _, end in runs_h(done)] == ends
+
+
 class Fickle:
     """The first job runs as it likes; the others want to run, but not when they are asked in hours 1 to 3."""
 
