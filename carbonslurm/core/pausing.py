@@ -136,8 +136,8 @@ def allowed_units(guaranteed: float, units: float, low: float, high: float, now:
         now: the intensity, g/kWh.
     """
     flexible = int(units - guaranteed)
-    if flexible <= 0:
+    # At its own lowest value, or below, the forecast gives no reason for restraint.
+    if flexible <= 0 or now <= low:
         return units
-    # Below its own lowest value the forecast gives no reason for restraint.
-    clean = pause_thresholds(low, high, flexible, 0.0) >= max(now, low)
+    clean = pause_thresholds(low, high, flexible, 0.0) >= now
     return guaranteed + float(np.count_nonzero(clean))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from traces import HOUR, START, hourly
 
@@ -127,6 +127,7 @@ def test_the_cap_by_hand() -> None:
     spread=st.floats(0, 500),
     at=st.floats(0, 1),
 )
+@example(units=2, share=0.0, low=3.0, spread=1e-15, at=0.0)
 def test_the_cap_lies_between_what_is_guaranteed_and_what_there_is(
     units: int, share: float, low: float, spread: float, at: float
 ) -> None:
