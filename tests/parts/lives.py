@@ -108,7 +108,7 @@ class Lives:
         return start
 
     def wait_until_heard(self, zone: str, published: datetime) -> None:
-        """Wait until a living daemon has fetched what was published: the next one plans by it from the first."""
+        """Wait until a living daemon has fetched what was published: the next one plans by it at once."""
 
         def heard() -> bool:
             with Reading.open(Path(self.stage.config.ledger)) as reading:
