@@ -94,7 +94,7 @@ def replay(
 ) -> None:
     """Run this cluster's own past again under policies, and compare what each would have emitted.
 
-    Runs come from sacct, nodes from scontrol, intensities from the ledger; each can be a file instead.
+    Runs come from sacct, nodes from sinfo, intensities from the ledger; each can be a file instead.
     Nothing is changed, and nothing switched on.
 
     \b
