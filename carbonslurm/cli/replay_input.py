@@ -1,6 +1,6 @@
 """What ``carbonslurm replay`` reads: the site's past and its cluster, laid out for every policy.
 
-Everything that is not given as a file is asked of the site: runs of sacct, nodes of scontrol, intensities of
+Everything that is not given as a file is asked of the site: runs of sacct, nodes of sinfo, intensities of
 the ledger, the power model and the zones of the configuration.
 """
 
