@@ -74,6 +74,10 @@ def wait_for_state(sandbox: Sandbox, job: str, *states: str, timeout: float = 60
 
     def still() -> str:
         now = fields(sandbox, job)
-        return f"job {job} to be {' or '.join(states)}; it is {now['JobState']} ({now['Reason']})"
+        nodes = sandbox.run(["sinfo", "--noheader", "--format=%N %T"], check=False).stdout.split("\n")
+        return (
+            f"job {job} to be {' or '.join(states)}; it is {now['JobState']} ({now['Reason']}); "
+            f"nodes: {', '.join(dict.fromkeys(filter(None, nodes)))}"
+        )
 
     return wait_until(reached, timeout, still)

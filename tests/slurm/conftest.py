@@ -94,7 +94,17 @@ def lasting_stage(sandbox: Sandbox) -> Iterator[Stage]:
 
 
 def _cancel_all(sandbox: Sandbox) -> None:
-    """End every job, so that the next test finds an empty cluster."""
+    """End every job, and have every node back, so that the next test finds an empty cluster."""
     for user in sandbox.users:
         sandbox.run(["scancel", f"--user={user}"], check=False)
     wait_until(lambda: not sandbox.run(["squeue", "--noheader"]).stdout.strip(), 60, "an empty queue")
+    _have_nodes_back(sandbox)
+
+
+def _have_nodes_back(sandbox: Sandbox) -> None:
+    """On a busy machine Slurm drains a node whose tasks took too long to die, and it stays drained."""
+    words = ["sinfo", "--noheader", "--Node", "--partition=main", "--states=drain", "--format=%N"]
+    for node in sandbox.run(words).stdout.split():
+        print(f"{node} was drained: {sandbox.run(['sinfo', '--list-reasons']).stdout}")  # noqa: T201 - as above
+        sandbox.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"])
+    sandbox.wait_for_nodes()
