@@ -24,6 +24,7 @@ FIRST_READ = timedelta(days=7)
 # sacct leaves out an attempt whose Eligible lies behind the window, and a requeue with a begin time ahead
 # moves the Eligible of the attempt that has just ended, too: so the window reaches as far as a job may wait.
 AHEAD = timedelta(days=31)
+RESIZING = "RESIZING"  # a job's row up to a change of its size; the next one goes on where it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ class Ingest:
     def _read(self, now: datetime) -> int:
         until = self.runs.accounted_until(self.cluster)
         since = now - FIRST_READ if until is None else until - OVERLAP
-        kept = self.runs.keep_runs(self.accounting.runs(Interval(since, now + AHEAD)), now)
+        found = self.accounting.accounted(Interval(since, now + AHEAD), now)
+        kept = self.runs.keep_runs(found.runs, now)
+        self.runs.set_aside(found.aside, now)
         self.runs.mark_accounted(self.cluster, now)
         return kept
 
@@ -75,7 +78,7 @@ class Ingest:
     def _attempts(self, item: RunToFigure) -> list[Attempt]:
         """The attempts of a job up to this one, in order; those that never started left no work."""
         attempts: list[Attempt] = []
-        stopped_before = False
+        stopped_before = resized_before = False
         for run in (*item.earlier, item.run):
             if run.started is None or run.ended is None:
                 continue
@@ -86,10 +89,11 @@ class Ingest:
                     ran=ran,
                     could_start=ran.start - delay_caused(changes, item.first_eligible, ran.start),
                     lost=self._lost(item, run, ran, resumes=stopped_before),
-                    continues=stopped_before,
+                    continues=stopped_before or resized_before,
                 )
             )
             stopped_before = run.key in item.lost_from
+            resized_before = run.state == RESIZING
         return attempts
 
     def _lost(self, item: RunToFigure, run: AccountedRun, ran: Interval, *, resumes: bool) -> timedelta:

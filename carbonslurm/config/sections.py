@@ -234,6 +234,7 @@ class SlurmConfig(Section, frozen=True):
     timeout: Duration = duration(seconds=30)
     backend: Literal["scontrol", "pyslurm"] = "scontrol"
     account: Name = "carbonslurm"
+    steps: bool = False
 
 
 class Config(Section, frozen=True):

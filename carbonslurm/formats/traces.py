@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from carbonslurm.core.job import AccountedRun
 from carbonslurm.errors import DataError
 from carbonslurm.formats import sacct
+from carbonslurm.formats.sacct_rows import COLUMNS
 from carbonslurm.formats.slurm_text import read_time_limit
 
 NO_LENGTH = "without a length"
@@ -292,7 +293,7 @@ def _read_sacct(text: str, name: str) -> TracedJobs:
 def _missing(header: Sequence[str]) -> str:
     """Return which columns of sacct a trace needs and this one lacks."""
     lacking = [column for column in ("Start", "End") if column not in header]
-    if not {"AllocTRES", "ReqTRES", *sacct.CPU_COLUMNS} & set(header):
+    if not {"AllocTRES", "ReqTRES", *COLUMNS["cpus"]} & set(header):
         lacking.append("AllocTRES (or AllocCPUS)")
     return ", ".join(lacking)
 

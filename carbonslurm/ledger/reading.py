@@ -6,6 +6,7 @@ from typing import Self
 from carbonslurm.errors import LedgerError
 from carbonslurm.ledger import sqlite
 from carbonslurm.ledger.archive import ArchiveReader
+from carbonslurm.ledger.aside import AsideReader
 from carbonslurm.ledger.asked import AskedReader
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.memory import Memory
@@ -15,7 +16,7 @@ from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
-class Reading(Reports, ArchiveReader, AskedReader, Memory, SwitchReader):
+class Reading(Reports, ArchiveReader, AskedReader, AsideReader, Memory, SwitchReader):
     """A ledger that cannot be written: LedgerReader and ArchiveReader of ``ports``, and what is ours."""
 
     @classmethod

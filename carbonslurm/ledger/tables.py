@@ -34,7 +34,7 @@ from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 
 METADATA = MetaData(
     naming_convention={
@@ -274,6 +274,23 @@ SWITCH = Table(
     Column("by", Text, nullable=False, doc="who: the account"),
     Column("reason", Text, nullable=False, doc="why, in the admin's words"),
     Index("ix_switch_cluster", "cluster", "id"),
+)
+
+SET_ASIDE = Table(
+    "set_aside",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="ours"),
+    Column("cluster", Text, nullable=False, doc="Slurm's ClusterName"),
+    Column("digest", Text, nullable=False, doc="SHA-256 of the row: the same row again is one row"),
+    Column(
+        "job", Text, nullable=False, doc="the job id as sacct printed it, empty where it was not to be read"
+    ),
+    Column("job_id", BigInteger, doc="the same as a number, NULL where it is none"),
+    Column("submitted", Moment, doc="NULL where it was not to be read"),
+    Column("reason", Text, nullable=False, doc="why it is no run, for people"),
+    Column("row", Text, nullable=False, doc="as sacct printed it, fields divided by |"),
+    Column("recorded_at", Moment, nullable=False, doc="when first read from sacct"),
+    UniqueConstraint("cluster", "digest"),
 )
 
 READ_MARK = Table(

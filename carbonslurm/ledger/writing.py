@@ -11,6 +11,7 @@ from carbonslurm.errors import UnavailableError
 from carbonslurm.ledger import sqlite
 from carbonslurm.ledger.actions import ActionLog, CycleLog
 from carbonslurm.ledger.archive import Archive
+from carbonslurm.ledger.aside import AsideBook
 from carbonslurm.ledger.asked import AskedBook
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.jobs import JobBook
@@ -26,7 +27,7 @@ from carbonslurm.ports import Lease
 PATIENCE = timedelta(seconds=10)
 
 
-class Ledger(Archive, AskedBook, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports, Switch):
+class Ledger(Archive, AskedBook, AsideBook, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports, Switch):
     """An open ledger; close it, so that others can go on reading it.
 
     Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook and

@@ -41,6 +41,7 @@ from carbonslurm.ports.ledger import (
 from carbonslurm.ports.monitoring import KnownCarbon
 from carbonslurm.ports.reading import (
     ActionRow,
+    AsideRow,
     LedgerReader,
     PlanRow,
     RunFilter,
@@ -64,6 +65,7 @@ __all__ = [
     "Actuator",
     "ArchiveReader",
     "ArchivedSource",
+    "AsideRow",
     "AskedBook",
     "AskedReader",
     "CarbonAnswer",

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from carbonslurm.core.accounted import SetAside
 from carbonslurm.core.action import Action
 from carbonslurm.core.footprint import BeginChange, Figure
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
@@ -160,6 +161,9 @@ class RunBook(Protocol):
 
     def keep_runs(self, runs: Sequence[AccountedRun], at: datetime) -> int:
         """Store runs; one already stored is brought up to date. Return how many were new or changed."""
+
+    def set_aside(self, rows: Sequence[SetAside], at: datetime) -> int:
+        """Keep rows that are no runs, each with its reason. Return how many were new."""
 
     def runs_to_figure(self, cluster: str, at: datetime) -> Sequence[RunToFigure]:
         """Return the ended runs whose figures are missing or were made from estimates or older facts."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from carbonslurm.core.accounted import SetAside
 from carbonslurm.core.footprint import Figure
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey
@@ -47,6 +48,15 @@ class RunRow:
     stopped: bool
     bound: datetime | None
     figure: Figure | None
+
+
+@dataclass(frozen=True, slots=True)
+class AsideRow:
+    """A row of sacct that is no run, when it was first read, and whether a later reading made a run of it."""
+
+    item: SetAside
+    recorded_at: datetime
+    mended: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def ingest(config: Config, book: Ledger, log: Callable[[str], None]) -> Ingest:
     where = zones(config)
     return Ingest(
         cluster=config.cluster,
-        accounting=SlurmAccounting(wire(config), config.cluster, log),
+        accounting=SlurmAccounting(wire(config), config.cluster, log, config.slurm.steps),
         runs=book,
         archive=book,
         zone_of=lambda partition: where.partitions.get(partition, where.default),

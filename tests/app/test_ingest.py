@@ -3,13 +3,15 @@
 A job here takes 1 kW on its one GPU, so an hour at 300 g/kWh emits 300 g.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from carbonslurm.core.accounted import Accounted, SetAside
 from carbonslurm.core.interval import Interval
+from carbonslurm.core.job import AccountedRun
 from carbonslurm.sim.job import OnSignal
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -74,6 +76,43 @@ def test_a_run_that_goes_on_has_no_figure_yet(world: Any) -> None:
     world.measured(*GRID)
     world.reconcile()
     assert world.rows()[0].figure.emitted_g == pytest.approx(3 * 300 + 50)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A sacct that says what a test has written."""
+
+    runs: tuple[AccountedRun, ...]
+    aside: tuple[SetAside, ...] = ()
+
+    def accounted(self, _window: Interval, _now: datetime) -> Accounted:
+        return Accounted(self.runs, 0, self.aside)
+
+
+def test_a_job_that_was_resized_is_one_run_in_two_pieces(world: Any) -> None:
+    """The delay that we caused moves the baseline of both."""
+    withheld(world)
+    (run,) = world.owner.runs(Interval(NOON - HOUR, world.now))
+    half = run.started + 30 * MINUTE
+    pieces = (
+        replace(run, ended=half, state="RESIZING"),
+        replace(run, key=replace(run.key, submitted=half), started=half),
+    )
+    world.reconcile(Printed(pieces))
+    first, second = (row.figure for row in world.rows())
+    assert first.baseline == Interval(NOON, NOON + 30 * MINUTE)
+    assert second.baseline == Interval(NOON + 30 * MINUTE, NOON + HOUR)
+    assert first.saved_g + second.saved_g == pytest.approx(250)
+
+
+def test_rows_that_are_no_runs_are_kept_aside_and_the_others_accounted_for(world: Any) -> None:
+    withheld(world)
+    runs = tuple(world.owner.runs(Interval(NOON - HOUR, world.now)))
+    broken = SetAside("toy", "9", NOON, "COMPLETED, and has no end", "9|COMPLETED")
+    for _ in range(2):
+        world.reconcile(Printed(runs, (broken,)))
+        assert [row.item for row in world.ledger.aside()] == [broken]
+    assert len(world.rows()) == len(runs)
 
 
 def test_a_job_that_was_cancelled_before_it_started_emits_nothing(world: Any) -> None:
@@ -198,8 +237,8 @@ def test_an_end_that_slurmdbd_hears_of_late_is_read_and_counts(world: Any) -> No
     world.without_us(2 * HOUR)
 
     class Late:
-        def runs(self, window: Interval) -> Any:
-            return [replace(run, ended=None, state="RUNNING") for run in runs(window)]
+        def accounted(self, window: Interval, _: datetime) -> Accounted:
+            return Accounted(tuple(replace(run, ended=None, state="RUNNING") for run in runs(window)))
 
     world.reconcile(Late())
     assert world.rows()[0].run.ended is None
