@@ -103,7 +103,7 @@ class ArchiveReader(Room):
             LedgerError: it could not be read.
         """
         with self._database.reading() as connection:
-            return painted(zone, nature, _measured(connection, zone, nature, window, source))
+            return painted(zone, nature, measured_layers(connection, zone, nature, window, source))
 
     def revisions(self, zone: str, nature: Nature, window: Interval) -> Sequence[Revision]:
         """Return every measured value of a window, in the order in which they were stored.
@@ -282,16 +282,17 @@ def _natures(connection: Connection, zone: str, window: Interval) -> set[Nature]
 
 
 def _intensity(connection: Connection, zone: str, nature: Nature, window: Interval) -> Series | None:
-    measured = _measured(connection, zone, nature, window)
+    measured = measured_layers(connection, zone, nature, window)
     series = painted(zone, nature, measured)
     if covered(series, window) < window.length.total_seconds() or series is None:
         series = painted(zone, nature, [*forecast_layers(connection, zone, nature, window), *measured])
     return series
 
 
-def _measured(
+def measured_layers(
     connection: Connection, zone: str, nature: Nature, window: Interval, source: str | None = None
 ) -> list[Layer]:
+    """Return every measured value of a window, in the order in which they were stored."""
     table = INTENSITY.c
     of = () if source is None else (table.source == source,)
     rows = connection.execute(

@@ -6,9 +6,10 @@ view.
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Table
 
 READS = "carbonslurm_reads"  # execution option of a connection that does not mean to write
 
@@ -38,6 +39,17 @@ class Place(Protocol):
 
     def is_writable(self) -> bool:
         """Whether this user may write it."""
+
+    def number_on(self, connection: Connection, table: Table) -> None:
+        """Make new rows of a table that was filled with numbered rows get numbers behind those."""
+
+    def back_up(self, target: Path) -> None:
+        """Write a copy of the whole ledger to a new file, while others read and write it.
+
+        Raises:
+            LedgerError: it could not be read, or the copy not written.
+            UsageError: this database has a tool of its own for that.
+        """
 
     def complaint(self, error: BaseException) -> str | None:
         """Return in one line what is wrong with the world; None where the error is a bug of ours."""

@@ -17,9 +17,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event
 
-from carbonslurm.errors import LedgerError, UnavailableError
+from carbonslurm.errors import LedgerError, UnavailableError, UsageError
 from carbonslurm.ledger.database import translated
 from carbonslurm.ledger.place import READS
 
@@ -86,6 +86,22 @@ class PostgresServer:
         except LedgerError:
             return False
         return row is not None and bool(row[0])
+
+    def number_on(self, connection: Connection, table: Table) -> None:
+        """Set the table's sequence, where it has one, behind the highest number."""
+        if "id" in table.c:
+            highest = f'SELECT max(id) FROM "{table.name}"'  # noqa: S608  # the name is ours
+            connection.exec_driver_sql(
+                f"SELECT setval(pg_get_serial_sequence('\"{table.name}\"', 'id'), highest.max) "  # noqa: S608
+                f"FROM ({highest}) AS highest WHERE highest.max IS NOT NULL"
+            )
+
+    def back_up(self, target: Path) -> None:
+        """Say which command does it: the server's own, which is better at it."""
+        raise UsageError(
+            "a ledger on PostgreSQL is backed up by its own command, while the daemon runs: "
+            f"pg_dump --format=custom --file={target} {self.url}"
+        )
 
     def complaint(self, error: BaseException) -> str | None:
         """Return the words of the network or the server."""

@@ -11,12 +11,14 @@ from carbonslurm.ledger.asked import AskedReader
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.place import Place
+from carbonslurm.ledger.plain import TableReader
+from carbonslurm.ledger.pruning import Pruning
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
-class Reading(Reports, ArchiveReader, AskedReader, AsideReader, Memory, SwitchReader):
+class Reading(Reports, ArchiveReader, AskedReader, AsideReader, Memory, Pruning, SwitchReader, TableReader):
     """A ledger that cannot be written: LedgerReader and ArchiveReader of ``ports``, and what is ours."""
 
     @classmethod

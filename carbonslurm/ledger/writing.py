@@ -18,6 +18,8 @@ from carbonslurm.ledger.jobs import JobBook
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.migrating import migrate
 from carbonslurm.ledger.place import Place
+from carbonslurm.ledger.plain import TableWriter
+from carbonslurm.ledger.pruning import Pruner
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
 from carbonslurm.ledger.switch import Switch
@@ -27,7 +29,20 @@ from carbonslurm.ports import Lease
 PATIENCE = timedelta(seconds=10)
 
 
-class Ledger(Archive, AskedBook, AsideBook, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports, Switch):
+class Ledger(
+    Archive,
+    AskedBook,
+    AsideBook,
+    ActionLog,
+    CycleLog,
+    JobBook,
+    Memory,
+    Pruner,
+    RunBook,
+    Reports,
+    Switch,
+    TableWriter,
+):
     """An open ledger; close it, so that others can go on reading it.
 
     Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook and

@@ -3,8 +3,12 @@
 import click
 
 from carbonslurm.cli.ledger.aside import aside
+from carbonslurm.cli.ledger.backup import backup
+from carbonslurm.cli.ledger.copy import copy
+from carbonslurm.cli.ledger.export import export
 from carbonslurm.cli.ledger.importing import import_
 from carbonslurm.cli.ledger.migrate import migrate
+from carbonslurm.cli.ledger.prune import prune
 
 
 @click.group()
@@ -12,5 +16,5 @@ def ledger() -> None:
     """Look after the ledger."""
 
 
-for command in (migrate, import_, aside):
+for command in (migrate, import_, aside, prune, export, copy, backup):
     ledger.add_command(command)

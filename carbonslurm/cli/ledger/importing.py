@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
     from carbonslurm.app.importing import ImportReport
     from carbonslurm.core.accounted import Accounted
+    from carbonslurm.ledger.place import Place
 
 GZIP = b"\x1f\x8b"
 
 
-@click.command("import", short_help="Read a dump of sacct into the ledger.")
+@click.command("import", short_help="Read a dump of sacct, or an export, into the ledger.")
 @config_option
 @path_option
-@click.option("--sacct", "sacct", metavar="FILE", required=True, help="What sacct printed; - for the input.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--sacct", "sacct", metavar="FILE", help="What sacct printed; - for the input.")
 @click.option("--cluster", help="Whose runs these are.  [default: the configuration's cluster]")
 @click.option("--columns", metavar="NAME[,NAME]", help="Of a file without a first line that names them.")
 @click.option("--delimiter", help="Between the fields.  [default: |, or a comma]")
@@ -38,14 +40,17 @@ def import_(
     config_path: Path | None,
     path: Path | None,
     *,
-    sacct: str,
+    folder: Path | None,
+    sacct: str | None,
     cluster: str | None,
     columns: str | None,
     delimiter: str | None,
     timezone: str | None,
     as_json: bool,
 ) -> None:
-    """Read what a site kept of sacct, and say what became of every row.
+    """Read what a site kept of sacct, and say what became of every row; or an export of a ledger.
+
+    FOLDER is what carbonslurm ledger export wrote: all of it goes into an empty ledger, or nothing.
 
     FILE is sacct -P with any columns (JobIDRaw, Submit, Start, End and State among them), CSV, or sacct
     --json; gzipped or not. Ask for it like this, so that times are exact and requeued attempts are there:
@@ -63,17 +68,34 @@ def import_(
       carbonslurm ledger import --sacct dump.txt.gz
       carbonslurm ledger import --sacct old.txt --timezone Europe/Berlin
       sacct ... | carbonslurm ledger import --sacct -
+      carbonslurm ledger import exported/
     """
     from carbonslurm import wiring
     from carbonslurm.app.importing import keep_all
+    from carbonslurm.errors import UsageError
     from carbonslurm.ledger.writing import Ledger
 
+    if (folder is None) == (sacct is None):
+        raise UsageError("name a folder that ledger export wrote, or --sacct FILE")
+    if folder is not None:
+        _import_folder(folder, place_of(config_path, path), as_json=as_json)
+        return
+    assert sacct is not None  # noqa: S101  # told above
     whose = cluster_of(config_path, path, cluster)
     with _opened(sacct) as lines:
         pieces = _pieces(lines, sacct, whose, columns, delimiter, _zone(timezone))
         with Ledger.open(place_of(config_path, path), cluster=whose) as book:
             report = keep_all(pieces, book, wiring.now)
     click.echo(_json(report) if as_json else _words(report))
+
+
+def _import_folder(folder: Path, where: Path | Place, *, as_json: bool) -> None:
+    from carbonslurm.cli.ledger.counting import told
+    from carbonslurm.ledger.exporting import fill_from
+    from carbonslurm.ledger.writing import Ledger
+
+    with Ledger.open(where) as book:
+        click.echo(told(fill_from(folder, book), str(where), as_json=as_json))
 
 
 def _words(report: ImportReport) -> str:
