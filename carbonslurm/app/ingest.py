@@ -5,14 +5,14 @@ changes nothing. Figures are added, never overwritten: when intensities are revi
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from carbonslurm.app.known import Known
 from carbonslurm.core.footprint import Attempt, Figure, baselines, delay_caused, figure
-from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun
+from carbonslurm.core.job import AccountedRun, RunKey
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.units import kwh_from_watts
 from carbonslurm.ports import Accounting, IntensityArchive, RunBook, RunToFigure
@@ -49,12 +49,39 @@ class Ingest:
     clock: Callable[[], datetime]
 
     def run(self) -> IngestReport:
-        """Read sacct once and work out what can be worked out."""
+        """Read sacct once and work out what can be worked out, some thousand runs at once."""
         now = self.clock()
-        kept = self._read(now)
-        figures = [(item.run.key, self._figure(item)) for item in self.runs.runs_to_figure(self.cluster, now)]
-        self.runs.keep_figures(figures, now)
-        return IngestReport(kept, len(figures))
+        kept, figures = self._read(now), 0
+        before: frozenset[RunKey] = frozenset()
+        while due := self.runs.runs_to_figure(self.cluster):
+            keys = frozenset(item.run.key for item in due)
+            if keys <= before:  # facts from a clock ahead of ours are due again and again
+                break
+            self.runs.keep_figures(self._figures(due), now)
+            figures, before = figures + len(due), keys
+        return IngestReport(kept, figures)
+
+    def _figures(self, due: Sequence[RunToFigure]) -> list[tuple[RunKey, Figure]]:
+        attempts = [self._attempts(item) for item in due]
+        spans = [(chain[-1], baselines(chain)[-1]) for chain in attempts]
+        asked = [
+            (self.zone_of(item.run.partition), _hull(last.ran, baseline))
+            for item, (last, baseline) in zip(due, spans, strict=True)
+        ]
+        known = Known(self.archive.pictures, asked)
+        return [
+            (
+                item.run.key,
+                figure(
+                    ran=last.ran,
+                    baseline=baseline,
+                    energy=self._energy(item.run, last.ran),
+                    series=known.best(zone, hull),
+                    lost=last.lost,
+                ),
+            )
+            for item, (last, baseline), (zone, hull) in zip(due, spans, asked, strict=True)
+        ]
 
     def _read(self, now: datetime) -> int:
         until = self.runs.accounted_until(self.cluster)
@@ -64,16 +91,6 @@ class Ingest:
         self.runs.set_aside(found.aside, now)
         self.runs.mark_accounted(self.cluster, now)
         return kept
-
-    def _figure(self, item: RunToFigure) -> Figure:
-        attempts = self._attempts(item)
-        ran, lost = attempts[-1].ran, attempts[-1].lost
-        baseline = baselines(attempts)[-1]
-        both = Interval(min(ran.start, baseline.start), max(ran.end, baseline.end))
-        series = self._intensity(item.run, both)
-        return figure(
-            ran=ran, baseline=baseline, energy=self._energy(item.run, ran), series=series, lost=lost
-        )
 
     def _attempts(self, item: RunToFigure) -> list[Attempt]:
         """The attempts of a job up to this one, in order; those that never started left no work."""
@@ -107,7 +124,6 @@ class Ingest:
         """Modelled: Slurm's own counter is per node, right for exclusive jobs only; it is kept, not used."""
         return kwh_from_watts(self.power.watts(run.tres), ran.length), "modelled"
 
-    def _intensity(self, run: AccountedRun, window: Interval) -> Series | None:
-        zone = self.zone_of(run.partition)
-        natures = self.archive.natures(zone, window)
-        return self.archive.intensity(zone, natures[0], window) if natures else None
+
+def _hull(first: Interval, second: Interval) -> Interval:
+    return Interval(min(first.start, second.start), max(first.end, second.end))

@@ -14,10 +14,12 @@ from sqlalchemy import ColumnElement, Connection, Double, case, func, insert, se
 
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
+from carbonslurm.core.painted import Painted
 from carbonslurm.ledger.database import Room
 from carbonslurm.ledger.encoding import Columns, nature_columns
 from carbonslurm.ledger.issues import forecast_layers, keep_issue, published_at, read_issues
-from carbonslurm.ledger.painting import Layer, covered, painted
+from carbonslurm.ledger.news import concern
+from carbonslurm.ledger.painting import Layer, covered, paint, painted
 from carbonslurm.ledger.tables import INTENSITY, ISSUE
 from carbonslurm.ports import ArchivedSource, Revision
 
@@ -183,6 +185,18 @@ class ArchiveReader(Room):
         with self._database.reading() as connection:
             return _intensity(connection, zone, nature, window)
 
+    def pictures(self, zone: str, window: Interval) -> Sequence[Painted]:
+        """Return what is known of a window in each nature that has any value in it; steps may reach beyond.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        with self._database.reading() as connection:
+            pictures = [
+                _picture(connection, zone, nature, window) for nature in _natures(connection, zone, window)
+            ]
+        return [picture for picture in pictures if picture is not None]
+
     def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
         """Return the natures in which a window has any value, the best covered first.
 
@@ -235,6 +249,7 @@ class Archive(ArchiveReader):
             ]
             if new:
                 connection.execute(insert(INTENSITY), new)
+                concern(connection, [(row["starts_at"], row["ends_at"]) for row in new], measured=True)
 
 
 def _identity(series: Series) -> Columns:
@@ -282,11 +297,16 @@ def _natures(connection: Connection, zone: str, window: Interval) -> set[Nature]
 
 
 def _intensity(connection: Connection, zone: str, nature: Nature, window: Interval) -> Series | None:
+    picture = _picture(connection, zone, nature, window)
+    return None if picture is None else picture.series()
+
+
+def _picture(connection: Connection, zone: str, nature: Nature, window: Interval) -> Painted | None:
     measured = measured_layers(connection, zone, nature, window)
-    series = painted(zone, nature, measured)
-    if covered(series, window) < window.length.total_seconds() or series is None:
-        series = painted(zone, nature, [*forecast_layers(connection, zone, nature, window), *measured])
-    return series
+    picture = paint(zone, nature, measured)
+    if picture is None or picture.known_seconds(window) < window.length.total_seconds():
+        picture = paint(zone, nature, [*forecast_layers(connection, zone, nature, window), *measured])
+    return picture
 
 
 def measured_layers(

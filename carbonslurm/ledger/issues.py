@@ -29,6 +29,7 @@ from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.errors import DataError
 from carbonslurm.ledger.database import in_batches, insert_one
 from carbonslurm.ledger.encoding import Columns, digest, nature_columns
+from carbonslurm.ledger.news import concern
 from carbonslurm.ledger.painting import Layer
 from carbonslurm.ledger.tables import ISSUE, ISSUE_POINT
 
@@ -61,8 +62,10 @@ def keep_issue(connection: Connection, issue: Issue) -> None:
     same = and_(*(ISSUE.c[name] == value for name, value in key.items()))
     old = connection.execute(select(ISSUE).where(same)).one_or_none()
     if old is None:
-        number = insert_one(connection, ISSUE, {**key, **_issue_columns(issue, known)})
+        columns = _issue_columns(issue, known)
+        number = insert_one(connection, ISSUE, {**key, **columns})
         connection.execute(insert(ISSUE_POINT), list(_points(issue, known, number)))
+        concern(connection, [(columns["starts_at"], columns["ends_at"])], measured=False)
     elif issue.fetched_at < old.first_fetched_at or issue.fetched_at > old.fetched_at:
         span = {
             "first_fetched_at": min(old.first_fetched_at, issue.fetched_at),

@@ -2,29 +2,26 @@
 
 sacct is read again and again over overlapping windows, so a run that says nothing new changes nothing, in
 whatever order the readings come; one that has ended is never taken for running again. A figure is worked out
-anew when its run's facts changed, or when it rests on estimates (or on nothing) and something newer about its
-hours was stored since. Figures are only added; one equal to the newest is not stored twice.
+anew when its run's facts changed, or when something newer about its hours was stored (``news``). Figures are
+only added; one equal to the newest is not stored twice.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Double,
     Row,
     and_,
-    exists,
     false,
     func,
     insert,
     or_,
     select,
-    type_coerce,
     update,
 )
 
@@ -36,15 +33,10 @@ from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import Deed, deeds_of
 from carbonslurm.ledger.encoding import Columns, figure_columns, read_figure, read_run, run_columns
 from carbonslurm.ledger.lineage import Lineage
-from carbonslurm.ledger.tables import FIGURE, INTENSITY, ISSUE, READ_MARK, RUN
+from carbonslurm.ledger.news import concern_since, seen
+from carbonslurm.ledger.tables import FIGURE, READ_MARK, RUN
 from carbonslurm.ports import RunToFigure
 
-# Grid operators revise within weeks; estimates of runs older than this are left as they are, so that the work
-# of each pass does not grow with the age of the ledger.
-REVISED_WITHIN = timedelta(days=90)
-# Values carry the time when asking for them began, so they may come in after a figure with a later time. To
-# look this far back costs some figures worked out in vain, and equal ones are not stored.
-STORED_LATE = timedelta(minutes=10)
 # Runs handed out at once: at about 3 kB each they stay well under 100 MB.
 AT_ONCE = 5_000
 SIGNAL_SENT = (Phase.SIGNALLING, Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED, Phase.DONE)
@@ -54,6 +46,8 @@ newest_figure = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id).co
 
 class RunBook(Room):
     """The daemon's side of accounting."""
+
+    _seen: tuple[int, int] | None = None  # the news that the runs last handed out could be figured with
 
     def keep_runs(self, runs: Sequence[AccountedRun], at: datetime) -> int:
         """Store runs; one already stored is brought up to date. Return how many were new or changed.
@@ -70,52 +64,56 @@ class RunBook(Room):
             changed = [_change(connection, old[key], run, at) for key, run in newest.items() if key in old]
         return len(new) + sum(changed)
 
-    def runs_to_figure(self, cluster: str, at: datetime) -> Sequence[RunToFigure]:
-        """Return the ended runs whose figures are missing or were made from estimates or older facts.
+    def runs_to_figure(self, cluster: str) -> Sequence[RunToFigure]:
+        """Return ended runs whose figures are missing, or were made before news of them or of their hours.
 
         At most 5,000 at once, those that ended first: ask again after ``keep_figures``.
 
         Raises:
             LedgerError: it could not be read.
         """
-        due = select(RUN).outerjoin(FIGURE, FIGURE.c.id == newest_figure)
-        due = due.where(RUN.c.cluster == cluster, RUN.c.settled.is_(False), _due(at))
+        due = select(RUN).where(RUN.c.cluster == cluster, RUN.c.settled.is_(False), _due())
         with self._database.reading() as connection:
+            self._seen = seen(connection)
             rows = connection.execute(due.order_by(RUN.c.ended, RUN.c.id).limit(AT_ONCE)).mappings().all()
             runs = [read_run(row) for row in rows]
             lineage = Lineage(connection, cluster, runs)
             attempts = [(*lineage.earlier(run), run) for run in runs]
             jobs = [lineage.rows(chain) for chain in attempts]
-            deeds = deeds_of(connection, {job.id for seen in jobs for job in seen})
-        return [_to_figure(chain, seen, deeds) for chain, seen in zip(attempts, jobs, strict=True)]
+            deeds = deeds_of(connection, {job.id for rows in jobs for job in rows})
+        return [_to_figure(chain, rows, deeds) for chain, rows in zip(attempts, jobs, strict=True)]
 
     def keep_figures(self, figures: Sequence[tuple[RunKey, Figure]], at: datetime) -> None:
         """Add figures; older ones are kept, the newest counts.
 
+        News that came in since the runs were handed out concern them, too: they are due again.
+
         Args:
             figures: of runs that were kept before.
-            at: the moment when working them out began: what is stored later than that is news to them.
+            at: the moment when working them out began.
 
         Raises:
             KeyError: a run that the ledger does not know.
             LedgerError: it could not be written.
         """
         with self._database.writing() as connection:
-            rows = _stored(connection, dict(figures))
-            old = _newest_figures(connection, [row.id for row in rows.values()])
+            numbers = _numbers(connection, [key for key, _ in figures])
+            old = _newest_figures(connection, list(numbers.values()))
             new = [
-                {**figure_columns(figure), "run": rows[key].id, "computed_at": at}
+                {**figure_columns(figure), "run": numbers[key], "computed_at": at}
                 for key, figure in figures
-                if old.get(rows[key].id) != figure
+                if old.get(numbers[key]) != figure
             ]
             if new:
                 connection.execute(insert(FIGURE), new)
             for final in (True, False):
-                done = [rows[key].id for key, figure in figures if _is_final(figure) is final]
+                done = [numbers[key] for key, figure in figures if _is_final(figure) is final]
                 for batch in in_batches(done):
                     # Facts that came in meanwhile leave it to be worked out again.
                     mark = {"figured_at": at, "settled": RUN.c.changed_at <= at if final else false()}
                     connection.execute(update(RUN).where(RUN.c.id.in_(batch)).values(mark))
+            if self._seen is not None:
+                concern_since(connection, self._seen)
 
     def accounted_until(self, cluster: str) -> datetime | None:
         """Return the moment up to which sacct has been read.
@@ -160,6 +158,20 @@ def _stored(connection: Connection, keys: Mapping[RunKey, object]) -> dict[RunKe
     return found
 
 
+def _numbers(connection: Connection, keys: Sequence[RunKey]) -> dict[RunKey, int]:
+    """Return the number of each run."""
+    ids: defaultdict[str, set[int]] = defaultdict(set)
+    for key in keys:
+        ids[key.cluster].add(key.job_id)
+    found: dict[RunKey, int] = {}
+    for cluster, numbers in ids.items():
+        for batch in in_batches(sorted(numbers)):
+            mine = select(RUN.c.id, RUN.c.job_id, RUN.c.submitted)
+            rows = connection.execute(mine.where(RUN.c.cluster == cluster, RUN.c.job_id.in_(batch)))
+            found |= {RunKey(cluster, job_id, submitted): number for number, job_id, submitted in rows}
+    return found
+
+
 def _new_row(run: AccountedRun, at: datetime) -> Columns:
     return {**run_columns(run), "recorded_at": at, "changed_at": at, "settled": _has_nothing_to_figure(run)}
 
@@ -194,24 +206,10 @@ def _newest_figures(connection: Connection, runs: Sequence[int]) -> dict[int, Fi
 # --- what is due
 
 
-def _due(at: datetime) -> ColumnElement[bool]:
-    """Tell, of an unsettled run joined with its newest figure, whether there is something to work out."""
-    never = RUN.c.figured_at.is_(None)
-    changed = RUN.c.changed_at > RUN.c.figured_at
-    revised = and_(RUN.c.ended >= at - REVISED_WITHIN, or_(*(_news(*table) for table in _NEWS)))
-    return and_(RUN.c.started.is_not(None), RUN.c.ended.is_not(None), or_(never, changed, revised))
-
-
-_NEWS = ((INTENSITY, INTENSITY.c.recorded_at), (ISSUE, ISSUE.c.first_fetched_at))
-
-
-def _news(table: Any, stored_at: ColumnElement[datetime]) -> ColumnElement[bool]:
-    """Tell whether something about the hours of a run or of its baseline was stored after its figure."""
-    return exists().where(
-        table.c.ends_at > func.coalesce(FIGURE.c.baseline_starts_at, RUN.c.started),
-        table.c.starts_at < RUN.c.ended,
-        type_coerce(stored_at, Double) > type_coerce(RUN.c.figured_at, Double) - STORED_LATE.total_seconds(),
-    )
+def _due() -> ColumnElement[bool]:
+    """Tell, of an unsettled run, whether there is something to work out."""
+    new = or_(RUN.c.figured_at.is_(None), RUN.c.changed_at > RUN.c.figured_at)
+    return and_(RUN.c.started.is_not(None), RUN.c.ended.is_not(None), new)
 
 
 def _to_figure(

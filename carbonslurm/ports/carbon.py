@@ -8,6 +8,7 @@ from typing import Protocol
 from carbonslurm.core.forecast import Issue, Nature, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.mix import Mix
+from carbonslurm.core.painted import Painted
 from carbonslurm.core.rest import Asked, QuestionKey, Terms
 
 
@@ -222,12 +223,9 @@ class FetchArchive(ForecastReader, Protocol):
 class IntensityArchive(FetchArchive, Protocol):
     """What working out emissions asks of it, too."""
 
-    def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        """Return what is known of a window, None where that is nothing.
+    def pictures(self, zone: str, window: Interval) -> Sequence[Painted]:
+        """Return what is known of a window, a picture for each nature that has any value in it.
 
         The newest measured values, and the newest issues' where nothing was measured, flagged estimated.
         Steps may reach beyond the window.
         """
-
-    def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
-        """Return the natures in which a window has any value, the best covered first."""

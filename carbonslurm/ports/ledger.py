@@ -165,8 +165,8 @@ class RunBook(Protocol):
     def set_aside(self, rows: Sequence[SetAside], at: datetime) -> int:
         """Keep rows that are no runs, each with its reason. Return how many were new."""
 
-    def runs_to_figure(self, cluster: str, at: datetime) -> Sequence[RunToFigure]:
-        """Return the ended runs whose figures are missing or were made from estimates or older facts."""
+    def runs_to_figure(self, cluster: str) -> Sequence[RunToFigure]:
+        """Return ended runs whose figures are missing, or older than news of them or their hours."""
 
     def keep_figures(self, figures: Sequence[tuple[RunKey, Figure]], at: datetime) -> None:
         """Add figures; older ones are kept, the newest counts."""

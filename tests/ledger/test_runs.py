@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobState, Queue, RunKey
 from carbonslurm.core.stop import Phase, Seen
 from carbonslurm.ledger.tables import FIGURE
@@ -23,7 +24,7 @@ Hours = Callable[[float], datetime]
 
 
 def _due(ledger: Ledger, at: datetime) -> list[RunToFigure]:
-    return list(ledger.runs_to_figure("green", at))
+    return list(ledger.runs_to_figure("green"))
 
 
 def _stored(ledger: Ledger) -> list[AccountedRun]:
@@ -133,6 +134,48 @@ def test_news_about_the_baselines_hours_counts(
     ledger.keep_figures([(make_run().key, make_figure(estimated=True))], clock(8))
     ledger.keep_issue(make_issue(9, (0, 1, 100)))
     assert len(_due(ledger, clock(10))) == 1
+
+
+def test_a_revision_makes_a_settled_figure_due_however_old(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_series: Any, clock: Hours
+) -> None:
+    """And only those: of runs that lie, or have their baselines, in other hours nothing is due."""
+    other = make_run(20, 21, 22, job_id=8)
+    ledger.keep_actual(make_series((0, 1, 80), (1, 2, 90), (2, 3, 95), (21, 22, 70)), clock(30))
+    ledger.keep_runs([make_run(), other], clock(30))
+    baseline = Interval(clock(21), clock(22))
+    figures = [(make_run().key, make_figure()), (other.key, make_figure(baseline=baseline))]
+    ledger.keep_figures(figures, clock(31))
+    year = 365 * 24
+    ledger.keep_actual(make_series((2, 3, 95)), clock(year))
+    assert _due(ledger, clock(year)) == []
+    ledger.keep_actual(make_series((0, 1, 81)), clock(year))
+    assert [due.run.key for due in _due(ledger, clock(year))] == [make_run().key]
+    ledger.keep_figures([(make_run().key, make_figure(baseline_g=301.0))], clock(year))
+    assert _due(ledger, clock(year)) == []
+    assert _figures(ledger) == 3
+
+
+def test_a_new_forecast_concerns_no_settled_figure(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_issue: Any, clock: Hours
+) -> None:
+    ledger.keep_runs([make_run()], clock(4))
+    ledger.keep_figures([(make_run().key, make_figure())], clock(5))
+    ledger.keep_issue(make_issue(6, (0, 3, 100)))
+    assert _due(ledger, clock(7)) == []
+
+
+@pytest.mark.parametrize("estimated", [False, True])
+def test_news_that_come_in_while_a_figure_is_worked_out_are_not_missed(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_series: Any, clock: Hours, estimated: bool
+) -> None:
+    ledger.keep_runs([make_run()], clock(4))
+    assert len(_due(ledger, clock(4))) == 1
+    ledger.keep_actual(make_series((1, 2, 90)), clock(4))
+    ledger.keep_figures([(make_run().key, make_figure(estimated=estimated))], clock(4))
+    assert len(_due(ledger, clock(5))) == 1
+    ledger.keep_figures([(make_run().key, make_figure(estimated=estimated))], clock(5))
+    assert _due(ledger, clock(6)) == []
 
 
 def test_figures_of_unknown_runs_are_a_mistake(ledger: Ledger, make_figure: Any, clock: Hours) -> None:
