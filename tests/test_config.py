@@ -51,6 +51,8 @@ power:
   node_cpus: 128
   node_gpus: 8
   pue: 1.1
+machines:
+  - {partitions: [gpu, gpu-long], nodes: 16, cpus: 128, gpus: 8}
 slurm: {conf: /etc/slurm/slurm.conf, path: /usr/bin, timeout: 10s}
 """
 )
@@ -98,6 +100,7 @@ def test_every_key_can_be_set() -> None:
     assert config.flexible.defaults[0].tag == "flex=12h"
     assert config.flexible.exclude.users == ("root",)
     assert config.power.gpu_watts == {"a100": 400}
+    assert config.machines[0].partitions == ("gpu", "gpu-long")
     assert config.slurm.timeout == timedelta(seconds=10)
 
 
@@ -127,6 +130,11 @@ def test_a_configuration_cannot_be_changed() -> None:
             ),
         ),
         ("zone", "FR", 'zone: no source gives zone "FR"'),
+        (
+            "machines",
+            [{"partitions": ["a", "b"], "nodes": 1, "cpus": 8}, {"partitions": ["b"], "nodes": 1, "cpus": 8}],
+            'machines[1].partitions: "b" is in machines[0], too: name partitions that share nodes together',
+        ),
         ("zones", {"south": "FR"}, 'zones.south: no source gives zone "FR"'),
     ],
 )
@@ -145,6 +153,8 @@ def test_what_is_wrong_is_said_with_its_path(path: str, value: object, words: st
         ("policy.threshold", -1, "policy.threshold: expected"),
         ("power.pue", 0.9, "power.pue: expected"),
         ("power.gpu_watts", {"a100": "hot"}, "power.gpu_watts"),
+        ("machines", [{"partitions": [], "nodes": 1, "cpus": 8}], "machines[0].partitions: expected"),
+        ("machines", [{"partitions": ["a"], "nodes": 0, "cpus": 8}], "machines[0].nodes: expected"),
         ("cycle.updates", 0, "cycle.updates: expected"),
         ("cluster", "", "cluster: expected"),
         ("sources", [], "sources: expected"),

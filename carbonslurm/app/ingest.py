@@ -1,4 +1,4 @@
-"""From sacct to the ledger: every run once, then energy, emissions and baseline of those that ended.
+"""From sacct to the ledger: every run once, then energy, emissions and baselines of those that ended.
 
 Reading overlaps with what was read before, since slurmdbd hears of some ends late; a run that is read twice
 changes nothing. Figures are added, never overwritten: when intensities are revised, a new figure counts.
@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.core.footprint import Attempt, Figure, baselines, delay_caused, figure
+from carbonslurm.app.attempts import attempts_of
+from carbonslurm.app.queueing import WithoutUs
+from carbonslurm.core.footprint import Figure, baselines, figure, laid_out
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun
@@ -45,12 +47,14 @@ class Ingest:
     zone_of: Callable[[str], str]
     power: PowerModel
     restart: timedelta
+    without_us: WithoutUs
     clock: Callable[[], datetime]
 
     def run(self) -> IngestReport:
         """Read sacct once and work out what can be worked out."""
         now = self.clock()
         kept = self._read(now)
+        self.without_us.run()
         figures = [(item.run.key, self._figure(item)) for item in self.runs.runs_to_figure(self.cluster, now)]
         self.runs.keep_figures(figures, now)
         return IngestReport(kept, len(figures))
@@ -63,41 +67,21 @@ class Ingest:
         return kept
 
     def _figure(self, item: RunToFigure) -> Figure:
-        attempts = self._attempts(item)
+        tried = attempts_of(item, self.restart)
+        attempts = [each.attempt for each in tried]
         ran, lost = attempts[-1].ran, attempts[-1].lost
         baseline = baselines(attempts)[-1]
-        both = Interval(min(ran.start, baseline.start), max(ran.end, baseline.end))
-        series = self._intensity(item.run, both)
+        queue = laid_out(attempts, [item.queue_starts.get(each.run.key) for each in tried])[-1]
+        windows = [window for window in (ran, baseline, queue) if window is not None]
+        whole = Interval(min(it.start for it in windows), max(it.end for it in windows))
         return figure(
-            ran=ran, baseline=baseline, energy=self._energy(item.run, ran), series=series, lost=lost
+            ran=ran,
+            baseline=baseline,
+            energy=self._energy(item.run, ran),
+            series=self._intensity(item.run, whole),
+            lost=lost,
+            queue=queue,
         )
-
-    def _attempts(self, item: RunToFigure) -> list[Attempt]:
-        """The attempts of a job up to this one, in order; those that never started left no work."""
-        attempts: list[Attempt] = []
-        stopped_before = False
-        for run in (*item.earlier, item.run):
-            if run.started is None or run.ended is None:
-                continue
-            ran = Interval(run.started, run.ended)
-            changes = item.changes.get(run.key, ())
-            attempts.append(
-                Attempt(
-                    ran=ran,
-                    could_start=ran.start - delay_caused(changes, item.first_eligible, ran.start),
-                    lost=self._lost(item, run, ran, resumes=stopped_before),
-                    continues=stopped_before,
-                )
-            )
-            stopped_before = run.key in item.lost_from
-        return attempts
-
-    def _lost(self, item: RunToFigure, run: AccountedRun, ran: Interval, *, resumes: bool) -> timedelta:
-        lost = item.restart_cost.get(run.key, self.restart) if resumes else timedelta()
-        lost_from = item.lost_from.get(run.key)
-        if lost_from is not None:
-            lost += max(ran.end - lost_from, timedelta())
-        return min(lost, ran.length)
 
     def _energy(self, run: AccountedRun, ran: Interval) -> tuple[float, str]:
         """Modelled: Slurm's own counter is per node, right for exclusive jobs only; it is kept, not used."""

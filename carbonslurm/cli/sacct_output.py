@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from carbonslurm.app.report import Totals, is_late, total, totals_by
-from carbonslurm.core.footprint import percent_saved
+from carbonslurm.core.footprint import Baseline, percent_saved
 from carbonslurm.core.interval import iso
 from carbonslurm.errors import UsageError
 from carbonslurm.formats.terminal import columns, grams_text
@@ -73,6 +73,8 @@ FIELDS: Mapping[str, Callable[[RunRow], str]] = {
     "EmittedG": lambda row: _number(row.figure.emitted_g if row.figure else None, ".3f"),
     "BaselineG": lambda row: _number(row.figure.baseline_g if row.figure else None, ".3f"),
     "SavedG": lambda row: _number(row.figure.saved_g if row.figure else None, ".3f"),
+    "QueueBaseline": lambda row: grams_text(row.figure.queue_g if row.figure else None),
+    "QueueSaved": lambda row: grams_text(row.figure.saved(Baseline.QUEUE) if row.figure else None),
     "Kind": lambda row: row.figure.nature.kind if row.figure and row.figure.nature else "",
     "Scope": lambda row: row.figure.nature.scope if row.figure and row.figure.nature else "",
     "Source": lambda row: (row.figure.source or "") if row.figure else "",
@@ -112,6 +114,8 @@ MEANINGS: Mapping[str, str] = {
     "EmittedG": "Emitted in grams, without a unit",
     "BaselineG": "Baseline in grams",
     "SavedG": "Saved in grams",
+    "QueueBaseline": "CO2e of the same work, when a queue without us would have started it",
+    "QueueSaved": "QueueBaseline less Emitted",
     "Kind": "of the intensity: average or marginal",
     "Scope": "of the intensity: lifecycle, direct or operational",
     "Source": "who gave the intensity",
@@ -251,6 +255,9 @@ def _object(row: RunRow) -> dict[str, Any]:
         "baseline_g": figure.baseline_g if figure else None,
         "saved_g": figure.saved_g if figure else None,
         "saved_percent": _percent(row),
+        "queue_start": iso(figure.queue.start) if figure and figure.queue else None,
+        "queue_baseline_g": figure.queue_g if figure else None,
+        "queue_saved_g": figure.saved(Baseline.QUEUE) if figure else None,
         "lost_s": figure.lost.total_seconds() if figure else None,
         "kind": figure.nature.kind if figure and figure.nature else None,
         "scope": figure.nature.scope if figure and figure.nature else None,

@@ -93,6 +93,7 @@ def _check(config: Config) -> None:
     if config.policy.forecast_age < config.cycle.fetch:
         raise wrong("policy.forecast_age: shorter than cycle.fetch, so every forecast would grow too old")
     _check_paths(config)
+    _check_machines(config)
     for index, rule in enumerate(config.flexible.defaults):
         _check_default(f"flexible.defaults[{index}].tag", rule.tag)
 
@@ -109,6 +110,19 @@ def _check_paths(config: Config) -> None:
     for name, path in paths.items():
         if path is not None and not Path(path).is_absolute():
             raise wrong(f'{name}: expected an absolute path, got "{path}"')
+
+
+def _check_machines(config: Config) -> None:
+    """The nodes of a partition are one group's: otherwise its queue could not be told."""
+    groups: dict[str, int] = {}
+    for index, machines in enumerate(config.machines):
+        for name in machines.partitions:
+            if name in groups:
+                raise wrong(
+                    f'machines[{index}].partitions: "{name}" is in machines[{groups[name]}], too: '
+                    "name partitions that share nodes together"
+                )
+            groups[name] = index
 
 
 def _check_default(path: str, text: str) -> None:

@@ -207,6 +207,15 @@ class PowerConfig(Section, frozen=True):
     pue: Annotated[float, msgspec.Meta(ge=1, le=5)] = 1.3
 
 
+class MachinesConfig(Section, frozen=True):
+    """Nodes that are all alike, and the partitions that share them."""
+
+    partitions: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
+    nodes: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    cpus: Count
+    gpus: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
+
+
 class GateConfig(Section, frozen=True):
     """The licence of the gate."""
 
@@ -254,4 +263,5 @@ class Config(Section, frozen=True):
     withhold: WithholdConfig = WithholdConfig()
     stop: StopConfig = StopConfig()
     power: PowerConfig = PowerConfig()
+    machines: tuple[MachinesConfig, ...] = ()
     slurm: SlurmConfig = SlurmConfig()

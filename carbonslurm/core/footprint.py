@@ -3,17 +3,30 @@
 Emissions: energy is spread evenly over the run and multiplied, step by step, by the intensity of that step;
 with constant power this equals energy x time-weighted mean intensity (docs/figures.md, equation 2).
 
-Baseline: the same run, earlier by the delay that we alone caused, and without the work that our stops lost.
-A saving is baseline minus emitted; it may be negative and is shown so. A run that we never withheld or
-stopped has itself as baseline.
+A saving is baseline minus emitted; it may be negative and is shown so. There are two baselines, and a figure
+says which of its grams is counted against which:
+
+- *simple*: the same run, earlier by the delay that we alone caused, and without the work that our stops lost:
+  when it first could have started, taking the rest of its wait as it was. A run that we never withheld or
+  stopped has itself as baseline.
+- *queue*: when a queue without us would have started it (``core.without_us``), where its machines are known.
+  It moves runs that we never touched, too, since ours made room for them or took it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from carbonslurm.core.forecast import Nature, Series
 from carbonslurm.core.interval import Interval
+
+
+class Baseline(StrEnum):
+    """What a saving is counted against; see the module."""
+
+    SIMPLE = "simple"
+    QUEUE = "queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +37,14 @@ class Figure:
         energy_kwh: of the whole run, PUE included.
         energy_method: ``modelled`` or ``slurm``.
         emitted_g: grams, None where any part of the run's intensity is unknown.
-        baseline: the interval that the baseline is counted over.
-        baseline_g: grams, None where unknown.
+        baseline: the interval that the simple baseline is counted over.
+        baseline_g: its grams, None where unknown.
         lost: time of the run spent on work that our stop threw away or on loading a checkpoint.
         nature: of the intensity that was used, None where there was none.
         source: who gave the intensity.
         estimated: whether any value used was an estimate and may yet be revised.
+        queue: the interval of the baseline of a queue without us, None where nobody simulated it.
+        queue_g: its grams, None where unknown.
     """
 
     energy_kwh: float
@@ -41,13 +56,28 @@ class Figure:
     nature: Nature | None
     source: str | None
     estimated: bool
+    queue: Interval | None = None
+    queue_g: float | None = None
 
     @property
     def saved_g(self) -> float | None:
-        """Grams saved, negative where we made it worse, None where either side is unknown."""
-        if self.emitted_g is None or self.baseline_g is None:
-            return None
-        return self.baseline_g - self.emitted_g
+        """Grams saved against the simple baseline, as ``saved``."""
+        return self.saved(Baseline.SIMPLE)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether all of it is known and rests on measured intensities: only a revision changes it."""
+        known = self.emitted_g is not None and self.baseline_g is not None
+        return known and (self.queue is None or self.queue_g is not None) and not self.estimated
+
+    def against(self, baseline: Baseline) -> float | None:
+        """Return the grams of a baseline, None where they are not known."""
+        return self.baseline_g if baseline is Baseline.SIMPLE else self.queue_g
+
+    def saved(self, baseline: Baseline) -> float | None:
+        """Return the g saved, negative where we made it worse, None where either side is unknown."""
+        without = self.against(baseline)
+        return None if self.emitted_g is None or without is None else without - self.emitted_g
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +105,38 @@ def delay_caused(changes: Sequence[BeginChange], eligible: datetime | None, star
         eligible: when the job could first have started, None where that is not known.
         started: when the run did.
     """
-    total = timedelta()
+    stretches = _withheld(changes, eligible, started)
+    return sum((end - begin for begin, end in stretches), timedelta())
+
+
+def released_at(
+    changes: Sequence[BeginChange], eligible: datetime | None, started: datetime
+) -> datetime | None:
+    """Return from when on none of our changes kept a run from starting, None where none ever did.
+
+    Args:
+        changes: as for ``delay_caused``.
+        eligible: likewise.
+        started: likewise.
+    """
+    stretches = _withheld(changes, eligible, started)
+    return stretches[-1][1] if stretches else None
+
+
+def _withheld(
+    changes: Sequence[BeginChange], eligible: datetime | None, started: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return the stretches in which we alone kept a run from starting, in order."""
+    found = []
     for number, change in enumerate(changes):
         if change.until is None:
             continue
         after = changes[number + 1].at if number + 1 < len(changes) else started
         begins = max(change.at, eligible or change.at)
-        total += max(min(change.until, after, started) - begins, timedelta())
-    return total
+        ends = min(change.until, after, started)
+        if ends > begins:
+            found.append((begins, ends))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +157,31 @@ class Attempt:
     continues: bool = False
 
 
-def baselines(attempts: list[Attempt]) -> list[Interval]:
+def baselines(attempts: Sequence[Attempt]) -> list[Interval]:
     """Return for each attempt the interval in which its work would have run without us, in order.
 
     A stopped job's attempts are one run cut in pieces: without us they would have followed each other.
     """
-    intervals: list[Interval] = []
-    for attempt in attempts:
-        if attempt.continues and intervals:
-            start = intervals[-1].end
-        else:
-            start = min(attempt.could_start, attempt.ran.start)
+    starts = [min(attempt.could_start, attempt.ran.start) for attempt in attempts]
+    return [window for window in laid_out(attempts, starts) if window is not None]
+
+
+def laid_out(attempts: Sequence[Attempt], starts: Sequence[datetime | None]) -> list[Interval | None]:
+    """Return likewise for given starts, of those attempts that continue no other; None where one is unknown.
+
+    Args:
+        attempts: of one job, in order.
+        starts: one for each of them; of one that continues another it is not looked at.
+    """
+    found: list[Interval | None] = []
+    for attempt, given in zip(attempts, starts, strict=True):
+        start = given
+        if attempt.continues and found:
+            before = found[-1]
+            start = before.end if before else None
         work = max(attempt.ran.length - attempt.lost, timedelta())
-        intervals.append(Interval(start, start + work))
-    return intervals
+        found.append(None if start is None else Interval(start, start + work))
+    return found
 
 
 def grams(series: Series | None, window: Interval, kwh: float) -> float | None:
@@ -128,7 +193,13 @@ def grams(series: Series | None, window: Interval, kwh: float) -> float | None:
 
 
 def figure(
-    *, ran: Interval, baseline: Interval, energy: tuple[float, str], series: Series | None, lost: timedelta
+    *,
+    ran: Interval,
+    baseline: Interval,
+    energy: tuple[float, str],
+    series: Series | None,
+    lost: timedelta,
+    queue: Interval | None = None,
 ) -> Figure:
     """Work out one run's figure.
 
@@ -136,22 +207,30 @@ def figure(
         ran: the run.
         baseline: where its work would have run without us.
         energy: kWh of the run and the method behind it.
-        series: the zone's intensity over both intervals.
+        series: the zone's intensity over all of these intervals.
         lost: see Attempt.
+        queue: where its work would have run in a queue without us, None where that is not known.
     """
     kwh, method = energy
-    share = baseline.length / ran.length if ran.length else 0.0
+    windows = [window for window in (ran, baseline, queue) if window is not None]
     return Figure(
         energy_kwh=kwh,
         energy_method=method,
         emitted_g=grams(series, ran, kwh),
         baseline=baseline,
-        baseline_g=grams(series, baseline, kwh * share),
+        baseline_g=grams(series, baseline, kwh * _share(baseline, ran)),
         lost=lost,
         nature=series.nature if series else None,
         source=series.source if series else None,
-        estimated=series is not None and any(_estimated_within(series, window) for window in (ran, baseline)),
+        estimated=series is not None and any(_estimated_within(series, window) for window in windows),
+        queue=queue,
+        queue_g=None if queue is None else grams(series, queue, kwh * _share(queue, ran)),
     )
+
+
+def _share(window: Interval, ran: Interval) -> float:
+    """Return how much of the run's energy its work needs without what was lost."""
+    return window.length / ran.length if ran.length else 0.0
 
 
 def _estimated_within(series: Series, window: Interval) -> bool:

@@ -114,6 +114,9 @@ def figure_columns(figure: Figure) -> Columns:
         **nature_columns(figure.nature),
         "source": figure.source,
         "estimated": figure.estimated,
+        "queue_starts_at": figure.queue.start if figure.queue else None,
+        "queue_ends_at": figure.queue.end if figure.queue else None,
+        "queue_g": figure.queue_g,
     }
 
 
@@ -129,6 +132,8 @@ def read_figure(row: RowMapping | Mapping[str, Any]) -> Figure:
         nature=read_nature(row["kind"], row["scope"]),
         source=row["source"],
         estimated=row["estimated"],
+        queue=Interval(row["queue_starts_at"], row["queue_ends_at"]) if row["queue_starts_at"] else None,
+        queue_g=row["queue_g"],
     )
 
 

@@ -36,6 +36,7 @@ from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import Deed, deeds_of
 from carbonslurm.ledger.encoding import Columns, figure_columns, read_figure, read_run, run_columns
 from carbonslurm.ledger.lineage import Lineage
+from carbonslurm.ledger.queue_starts import queue_starts
 from carbonslurm.ledger.tables import FIGURE, INTENSITY, ISSUE, READ_MARK, RUN
 from carbonslurm.ports import RunToFigure
 
@@ -82,12 +83,7 @@ class RunBook(Room):
         due = due.where(RUN.c.cluster == cluster, RUN.c.settled.is_(False), _due(at))
         with self._database.reading() as connection:
             rows = connection.execute(due.order_by(RUN.c.ended, RUN.c.id).limit(AT_ONCE)).mappings().all()
-            runs = [read_run(row) for row in rows]
-            lineage = Lineage(connection, cluster, runs)
-            attempts = [(*lineage.earlier(run), run) for run in runs]
-            jobs = [lineage.rows(chain) for chain in attempts]
-            deeds = deeds_of(connection, {job.id for seen in jobs for job in seen})
-        return [_to_figure(chain, seen, deeds) for chain, seen in zip(attempts, jobs, strict=True)]
+            return to_figure(connection, cluster, [read_run(row) for row in rows])
 
     def keep_figures(self, figures: Sequence[tuple[RunKey, Figure]], at: datetime) -> None:
         """Add figures; older ones are kept, the newest counts.
@@ -111,7 +107,7 @@ class RunBook(Room):
             if new:
                 connection.execute(insert(FIGURE), new)
             for final in (True, False):
-                done = [rows[key].id for key, figure in figures if _is_final(figure) is final]
+                done = [rows[key].id for key, figure in figures if figure.is_final is final]
                 for batch in in_batches(done):
                     # Facts that came in meanwhile leave it to be worked out again.
                     mark = {"figured_at": at, "settled": RUN.c.changed_at <= at if final else false()}
@@ -178,10 +174,6 @@ def _has_nothing_to_figure(run: AccountedRun) -> bool:
     return run.ended is not None and run.started is None
 
 
-def _is_final(figure: Figure) -> bool:
-    return not figure.estimated and figure.emitted_g is not None and figure.baseline_g is not None
-
-
 def _newest_figures(connection: Connection, runs: Sequence[int]) -> dict[int, Figure]:
     found: dict[int, Figure] = {}
     for batch in in_batches(runs):
@@ -206,16 +198,32 @@ _NEWS = ((INTENSITY, INTENSITY.c.recorded_at), (ISSUE, ISSUE.c.first_fetched_at)
 
 
 def _news(table: Any, stored_at: ColumnElement[datetime]) -> ColumnElement[bool]:
-    """Tell whether something about the hours of a run or of its baseline was stored after its figure."""
+    """Tell whether something about the hours of a run or of its baselines was stored after its figure."""
+    first, queued = func.coalesce(FIGURE.c.baseline_starts_at, RUN.c.started), FIGURE.c.queue_starts_at
     return exists().where(
-        table.c.ends_at > func.coalesce(FIGURE.c.baseline_starts_at, RUN.c.started),
-        table.c.starts_at < RUN.c.ended,
+        or_(
+            and_(table.c.ends_at > first, table.c.starts_at < RUN.c.ended),
+            and_(table.c.ends_at > queued, table.c.starts_at < FIGURE.c.queue_ends_at),
+        ),
         type_coerce(stored_at, Double) > type_coerce(RUN.c.figured_at, Double) - STORED_LATE.total_seconds(),
     )
 
 
+def to_figure(connection: Connection, cluster: str, runs: Sequence[AccountedRun]) -> list[RunToFigure]:
+    """Return runs with what the ledger knows of their jobs."""
+    lineage = Lineage(connection, cluster, runs)
+    attempts = [(*lineage.earlier(run), run) for run in runs]
+    jobs = [lineage.rows(chain) for chain in attempts]
+    deeds = deeds_of(connection, {job.id for seen in jobs for job in seen})
+    queued = queue_starts(connection, {run.key for chain in attempts for run in chain})
+    return [_to_figure(chain, seen, deeds, queued) for chain, seen in zip(attempts, jobs, strict=True)]
+
+
 def _to_figure(
-    chain: Sequence[AccountedRun], jobs: Sequence[Row[Any]], deeds: Mapping[int, Sequence[Deed]]
+    chain: Sequence[AccountedRun],
+    jobs: Sequence[Row[Any]],
+    deeds: Mapping[int, Sequence[Deed]],
+    queued: Mapping[RunKey, datetime],
 ) -> RunToFigure:
     mine = [deed for job in jobs for deed in deeds.get(job.id, ()) if not deed.observed]
     stops = _stops_behind(chain, mine)
@@ -230,6 +238,7 @@ def _to_figure(
             for before, after in pairwise(chain)
             if (deed := stops.get(before.key)) and deed.checkpoint and deed.checkpoint.restart
         },
+        queue_starts={run.key: queued[run.key] for run in chain if run.key in queued},
     )
 
 

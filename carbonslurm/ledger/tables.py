@@ -1,9 +1,10 @@
 """The schema. What is in it is read by people's own SQL too, so each column says what it holds.
 
 Rules: moments are Unix seconds, durations seconds, energy kWh, intensity g/kWh, emissions g; unknown is NULL.
-``intensity``, ``issue_point``, ``figure``, ``action`` and ``outcome`` are append-only: what is revised
-becomes a new row, and the newest counts. ``asked`` is memory that may be lost: its rows are overwritten.
-``run`` joins with sacct by (cluster, job_id, submitted). Nothing here may be known to one database only.
+``intensity``, ``issue_point``, ``figure``, ``queue_start``, ``action`` and ``outcome`` are append-only: what
+is revised becomes a new row, and the newest counts. ``asked`` is memory that may be lost: its rows are
+overwritten. ``run`` joins with sacct by (cluster, job_id, submitted). Nothing here may be known to one
+database only.
 Whoever changes this file adds a revision under ``migrations`` (a test compares).
 """
 
@@ -34,7 +35,7 @@ from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 
 METADATA = MetaData(
     naming_convention={
@@ -196,10 +197,36 @@ FIGURE = Table(
     Column("scope", Text, doc="of the intensity used, NULL where there was none"),
     Column("source", Text, doc="who gave the intensity"),
     Column("estimated", Boolean, nullable=False, doc="whether any value used may yet be revised"),
+    Column("queue_starts_at", Moment, doc="when a queue without us would have begun its work, NULL: unknown"),
+    Column("queue_ends_at", Moment, doc="when it would have ended then"),
+    Column("queue_g", Double, doc="what it would have emitted then, NULL where unknown"),
     _one_of("kind", Kind),
     _one_of("scope", Scope),
     CheckConstraint("(kind IS NULL) = (scope IS NULL)", name="nature"),
     Index("ix_figure_run", "run", "id"),
+)
+
+QUEUE_PASS = Table(
+    "queue_pass",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time"),
+    Column("cluster", Text, nullable=False, doc="Slurm's ClusterName"),
+    Column("machines", Text, nullable=False, doc="the partitions whose queue was simulated"),
+    Column("starts_at", Moment, nullable=False, doc="runs that held room after this took part"),
+    Column("ends_at", Moment, nullable=False, doc="and had begun before this"),
+    Column("model", Text, nullable=False, doc="the queue and the machines, in words"),
+    Column("computed_at", Moment, nullable=False, doc="when working it out began"),
+    Index("ix_queue_pass_machines", "cluster", "machines", "id"),
+)
+
+QUEUE_START = Table(
+    "queue_start",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time: the highest of a run counts"),
+    Column("run", Number, ForeignKey("run.id"), nullable=False, doc="whose start it is"),
+    Column("queue_pass", Number, ForeignKey("queue_pass.id"), nullable=False, doc="who says so"),
+    Column("starts_at", Moment, nullable=False, doc="when a queue without us would have started it"),
+    Index("ix_queue_start_run", "run", "id"),
 )
 
 CYCLE = Table(

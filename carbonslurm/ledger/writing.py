@@ -17,6 +17,7 @@ from carbonslurm.ledger.jobs import JobBook
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.migrating import migrate
 from carbonslurm.ledger.place import Place
+from carbonslurm.ledger.queue_book import QueueBook
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
 from carbonslurm.ledger.switch import Switch
@@ -26,11 +27,11 @@ from carbonslurm.ports import Lease
 PATIENCE = timedelta(seconds=10)
 
 
-class Ledger(Archive, AskedBook, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports, Switch):
+class Ledger(Archive, AskedBook, ActionLog, CycleLog, JobBook, Memory, RunBook, QueueBook, Reports, Switch):
     """An open ledger; close it, so that others can go on reading it.
 
-    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook and
-    LedgerReader of ``ports``.
+    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook
+    and LedgerReader of ``ports``.
     """
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from carbonslurm.core.action import Action
 from carbonslurm.core.footprint import BeginChange, Figure
+from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
 from carbonslurm.core.ownership import Known
 from carbonslurm.core.stop import Phase, StopInFlight
@@ -123,6 +124,7 @@ class RunToFigure:
         lost_from: of each run that we stopped, from when on its work is lost: from the signal where the job
             showed that it had saved (its word, its own requeue), else from the start.
         restart_cost: of each run after a stop, how long its owner says that loading takes.
+        queue_starts: when a queue without us would have started each run, where that was simulated.
     """
 
     run: AccountedRun
@@ -131,6 +133,7 @@ class RunToFigure:
     changes: Mapping[RunKey, Sequence[BeginChange]]
     lost_from: Mapping[RunKey, datetime]
     restart_cost: Mapping[RunKey, timedelta]
+    queue_starts: Mapping[RunKey, datetime] = field(default_factory=dict)
 
     @property
     def withheld(self) -> bool:
@@ -153,6 +156,37 @@ class Lease(Protocol):
 
     def let_go(self) -> None:
         """Leave it to others."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePass:
+    """One simulation of the queue without us.
+
+    Attributes:
+        machines: the partitions whose queue it was, as the configuration names them.
+        window: whose runs took part.
+        model: the queue and the machines, in words.
+    """
+
+    cluster: str
+    machines: str
+    window: Interval
+    model: str
+
+
+class QueueBook(Protocol):
+    """When a queue without us would have started the runs of some machines."""
+
+    def last_queue_pass(self, cluster: str, machines: str) -> datetime | None:
+        """Return when that was last worked out, None where it never was."""
+
+    def queue_history(
+        self, cluster: str, partitions: Sequence[str], window: Interval
+    ) -> Sequence[RunToFigure]:
+        """Return the runs that held room of these partitions within a window, attempts of a job in order."""
+
+    def keep_queue_starts(self, passed: QueuePass, starts: Mapping[RunKey, datetime], at: datetime) -> int:
+        """Add the starts that are news, so that their runs get new figures; return how many those were."""
 
 
 class RunBook(Protocol):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from carbonslurm.app.cycle import Cycle
     from carbonslurm.app.ingest import Ingest
     from carbonslurm.app.letting_go import LettingGo
+    from carbonslurm.app.queueing import WithoutUs
     from carbonslurm.app.rescue import Rescue
     from carbonslurm.app.stopping import Stopping
     from carbonslurm.app.telling import Memory, Telling
@@ -94,6 +95,25 @@ def ingest(config: Config, book: Ledger, log: Callable[[str], None]) -> Ingest:
         archive=book,
         zone_of=lambda partition: where.partitions.get(partition, where.default),
         power=power(config),
+        restart=timedelta(seconds=config.stop.restart.total_seconds()),
+        without_us=without_us(config, book),
+        clock=now,
+    )
+
+
+def without_us(config: Config, book: Ledger) -> WithoutUs:
+    """Return what works out the queues without us, of the machines that the site describes."""
+    from functools import partial
+
+    from carbonslurm.app.queueing import Machines, WithoutUs
+    from carbonslurm.sim.pools import PartitionSize
+    from carbonslurm.sim.queue_model import in_words, queueing_on
+
+    sizes = [(it.partitions, PartitionSize(it.nodes, it.cpus, it.gpus)) for it in config.machines]
+    return WithoutUs(
+        cluster=config.cluster,
+        machines=[Machines(names, partial(queueing_on, size), in_words(size)) for names, size in sizes],
+        book=book,
         restart=timedelta(seconds=config.stop.restart.total_seconds()),
         clock=now,
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from failpoints import Call, Watch, behind
 
 from carbonslurm.app.cycle import Cycle, CycleRules
 from carbonslurm.app.ingest import Ingest, IngestReport
+from carbonslurm.app.queueing import Machines, WithoutUs
 from carbonslurm.app.stopping import Stopping
 from carbonslurm.app.telling import Memory, Telling
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
@@ -34,6 +36,8 @@ from carbonslurm.ports import ActionRow, CycleReport, RunFilter, RunRow
 from carbonslurm.sim.actuators import SimulatedGate, SimulatedHold, SimulatedHolds
 from carbonslurm.sim.cluster import SimulatedCluster
 from carbonslurm.sim.job import SimulatedJob, Submission
+from carbonslurm.sim.pools import PartitionSize
+from carbonslurm.sim.queue_model import in_words, queueing_on
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -227,7 +231,10 @@ class World:
         """Start a new daemon: it remembers nothing but the ledger."""
         self.memory = Memory()
 
-    def reconcile(self, accounting: Any = None) -> IngestReport:
+    def reconcile(self, accounting: Any = None, nodes: int = 0) -> IngestReport:
+        """Read sacct and work out figures; with a number of nodes, the queue without us, too."""
+        size = PartitionSize(nodes=nodes, cpus=64, gpus=4)
+        machines = [Machines(("gpu",), partial(queueing_on, size), in_words(size))] if nodes else []
         return Ingest(
             cluster="toy",
             accounting=accounting or self.owner,
@@ -236,6 +243,7 @@ class World:
             zone_of=lambda _: "GB",
             power=self.rules.plan.power,
             restart=timedelta(),
+            without_us=WithoutUs("toy", machines, self.ledger, timedelta(), lambda: self.now),
             clock=lambda: self.now,
         ).run()
 

@@ -52,6 +52,7 @@ def test_numbers_that_the_code_refers_to() -> None:
     assert "## 2. threshold\n" in POLICIES_DOC
     assert "## 4. lowest-window\n" in POLICIES_DOC
     assert "\n(2) *g = kWh x time-weighted mean intensity" in FIGURES_DOC
+    assert "\n(4) *start without us = real start - (" in FIGURES_DOC
 
 
 # --- the example of a stop

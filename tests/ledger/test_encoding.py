@@ -69,17 +69,20 @@ runs = st.builds(
 )
 natures = st.builds(Nature, st.sampled_from(Kind), st.sampled_from(Scope))
 grams = st.none() | st.floats(-1e12, 1e12)
+intervals = st.tuples(moments, moments).map(lambda pair: Interval(min(pair), max(pair)))
 figures = st.builds(
     Figure,
     energy_kwh=st.floats(0, 1e9),
     energy_method=words,
     emitted_g=grams,
-    baseline=st.tuples(moments, moments).map(lambda pair: Interval(min(pair), max(pair))),
+    baseline=intervals,
     baseline_g=grams,
     lost=seconds,
     nature=st.none() | natures,
     source=st.none() | words,
     estimated=st.booleans(),
+    queue=st.none() | intervals,
+    queue_g=grams,
 )
 
 
