@@ -22,6 +22,7 @@ from carbonslurm.cli.program import (
 from carbonslurm.cli.rescue import rescue
 from carbonslurm.cli.sandbox import sandbox
 from carbonslurm.cli.simulate import simulate
+from carbonslurm.cli.totals import totals
 
 JobIdList = tuple[tuple[int, int | None], ...]
 
@@ -47,6 +48,7 @@ carbonslurm.add_command(sandbox)
 carbonslurm.add_command(forecast)
 carbonslurm.add_command(simulate)
 carbonslurm.add_command(ledger)
+carbonslurm.add_command(totals)
 carbonslurm.add_command(rescue)
 carbonslurm.add_command(pause)
 carbonslurm.add_command(resume)

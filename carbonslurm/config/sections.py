@@ -214,6 +214,8 @@ class MachinesConfig(Section, frozen=True):
     nodes: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
     cpus: Count
     gpus: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
+    gpu_type: str | None = None
+    idle_watts: Watts | None = None
 
 
 class GateConfig(Section, frozen=True):

@@ -43,12 +43,16 @@ class PowerModel:
 
     def watts(self, tres: Tres) -> float:
         """Return the W that a run with these resources is taken to need, PUE included."""
+        return self.pue * self.machine_watts(tres)
+
+    def machine_watts(self, tres: Tres) -> float:
+        """Return the W that its machines are taken to need, without what the room adds."""
         gpus = sum(
             count * self.gpu_watts.get(kind.lower(), self.other_gpu_watts)
             for kind, count in tres.gpus.items()
         )
         devices = gpus * self.gpu_utilisation + tres.cpus * self.cpu_watts * self.cpu_utilisation
-        return self.pue * (devices + self.node_watts * self._nodes_held(tres))
+        return devices + self.node_watts * self._nodes_held(tres)
 
     def _nodes_held(self, tres: Tres) -> float:
         by_cpus = tres.cpus / self.node_cpus

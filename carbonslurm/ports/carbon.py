@@ -219,8 +219,8 @@ class FetchArchive(ForecastReader, Protocol):
         """Store measured values; a revised value is added, the old one stays."""
 
 
-class IntensityArchive(FetchArchive, Protocol):
-    """What working out emissions asks of it, too."""
+class IntensityReader(Protocol):
+    """What working out emissions asks of the archive."""
 
     def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
         """Return what is known of a window, None where that is nothing.
@@ -231,3 +231,7 @@ class IntensityArchive(FetchArchive, Protocol):
 
     def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
         """Return the natures in which a window has any value, the best covered first."""
+
+
+class IntensityArchive(FetchArchive, IntensityReader, Protocol):
+    """The whole of the archive."""

@@ -16,6 +16,7 @@ from carbonslurm.wiring.acting import (
 from carbonslurm.wiring.books import (
     lease,
     ledger,
+    machine_groups,
     place,
     reading,
     turn_switch,
@@ -91,6 +92,7 @@ __all__ = [
     "lease",
     "ledger",
     "letting_go",
+    "machine_groups",
     "means",
     "now",
     "place",

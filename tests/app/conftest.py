@@ -331,3 +331,13 @@ def world(new_world: Callable[[], World]) -> World:
 @pytest.fixture(scope="session")
 def killed() -> type[BaseException]:
     return KilledError
+
+
+@pytest.fixture
+def marginal() -> Callable[[World, list[float], datetime], Series]:
+    """Make the same series as a world's, of marginal intensities."""
+
+    def make(world: World, values: list[float], first: datetime) -> Series:
+        return replace(world.series(values, first), source="moer", nature=Nature(Kind.MARGINAL, Scope.DIRECT))
+
+    return make

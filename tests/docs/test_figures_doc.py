@@ -48,11 +48,12 @@ def test_every_policy_has_its_section() -> None:
 
 
 def test_numbers_that_the_code_refers_to() -> None:
-    """core/policies.py speaks of sections 2 and 4, core/footprint.py of equation 2."""
+    """core/policies.py speaks of sections 2 and 4, core/footprint.py of equation 2, core/idle.py of 5."""
     assert "## 2. threshold\n" in POLICIES_DOC
     assert "## 4. lowest-window\n" in POLICIES_DOC
     assert "\n(2) *g = kWh x time-weighted mean intensity" in FIGURES_DOC
     assert "\n(4) *start without us = real start - (" in FIGURES_DOC
+    assert "\n(5) *saving of the machines in percent = saving of the jobs in percent x " in FIGURES_DOC
 
 
 # --- the example of a stop
