@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.core.footprint import Attempt, delay_caused, released_at
+from carbonslurm.core.baseline import Attempt, delay_caused, released_at
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun
 from carbonslurm.core.without_us import Lived
 from carbonslurm.ports import RunToFigure
+
+RESIZING = "RESIZING"  # a job's row up to a change of its size; the next one goes on where it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ def attempts_of(item: RunToFigure, restart: timedelta) -> list[Attempted]:
         restart: what loading a checkpoint takes, where the owner did not say.
     """
     found: list[Attempted] = []
-    stopped_before = False
+    stopped_before = resized_before = False
     for run in (*item.earlier, item.run):
         if run.started is None or run.ended is None:
             continue
@@ -36,10 +38,11 @@ def attempts_of(item: RunToFigure, restart: timedelta) -> list[Attempted]:
             ran=ran,
             could_start=ran.start - delay_caused(changes, item.first_eligible, ran.start),
             lost=_lost(item, run, ran, restart if stopped_before else None),
-            continues=stopped_before,
+            continues=stopped_before or resized_before,
         )
         found.append(Attempted(run, attempt))
         stopped_before = run.key in item.lost_from
+        resized_before = run.state == RESIZING
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from carbonslurm.core.footprint import Baseline, Figure, percent_saved
 from carbonslurm.core.idle import Held, Nodes, cluster_share, held_nodes, idle_energy, idle_grams
+from carbonslurm.core.intensities import best_of_each_kind
 from carbonslurm.core.interval import Interval
 from carbonslurm.ports import IntensityReader, LedgerReader, RunFilter, RunRow
 
@@ -164,6 +165,7 @@ def _idle(
         return None, None, None
     kwh = idle_energy(held, group.idle_watts * group.pue(window))
     share = cluster_share(held.utilisation, group.idle_watts, group.full_watts)
-    known = [it for it in book.natures(group.zone, window) if nature in {None, str(it)}]
-    series = book.intensity(group.zone, known[0], window) if known else None
+    known = [it for it in book.intensities(group.zone, window) if nature in {None, str(it.nature)}]
+    best = best_of_each_kind(known, window)
+    series = best[0] if best else None
     return float(kwh.sum()), idle_grams(held, kwh, series), share

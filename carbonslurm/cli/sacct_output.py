@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from carbonslurm.app.report import Totals, is_late, total, totals_by
-from carbonslurm.core.footprint import Baseline, percent_saved
+from carbonslurm.core.footprint import Baseline, Beside, Figure, percent_saved
+from carbonslurm.core.forecast import Kind
 from carbonslurm.core.interval import iso
 from carbonslurm.errors import UsageError
 from carbonslurm.formats.terminal import columns, grams_text
@@ -41,6 +42,11 @@ def _percent(row: RunRow) -> float | None:
 
 def _number(value: float | None, form: str) -> str:
     return "unknown" if value is None else format(value, form)
+
+
+def _by(kind: Kind, figure: Figure | None) -> float | None:
+    found = figure.by(kind) if figure else None
+    return found.emitted_g if found else None
 
 
 FIELDS: Mapping[str, Callable[[RunRow], str]] = {
@@ -78,6 +84,8 @@ FIELDS: Mapping[str, Callable[[RunRow], str]] = {
     "Kind": lambda row: row.figure.nature.kind if row.figure and row.figure.nature else "",
     "Scope": lambda row: row.figure.nature.scope if row.figure and row.figure.nature else "",
     "Source": lambda row: (row.figure.source or "") if row.figure else "",
+    "Marginal": lambda row: grams_text(_by(Kind.MARGINAL, row.figure)),
+    "Average": lambda row: grams_text(_by(Kind.AVERAGE, row.figure)),
     "Estimated": lambda row: "yes" if row.figure and row.figure.estimated else "",
 }
 DEFAULT: tuple[str, ...] = (
@@ -119,6 +127,8 @@ MEANINGS: Mapping[str, str] = {
     "Kind": "of the intensity: average or marginal",
     "Scope": "of the intensity: lifecycle, direct or operational",
     "Source": "who gave the intensity",
+    "Marginal": "CO2e of the run by marginal intensities, where the site has any",
+    "Average": "CO2e of the run by average intensities; never to be added to Marginal",
     "Estimated": "an intensity that was used is an estimate, and may be revised",
 }
 
@@ -263,4 +273,19 @@ def _object(row: RunRow) -> dict[str, Any]:
         "scope": figure.nature.scope if figure and figure.nature else None,
         "source": figure.source if figure else None,
         "estimated": figure.estimated if figure else None,
+        "zone": figure.zone if figure else None,
+        "beside": _beside(figure.beside) if figure and figure.beside else None,
+    }
+
+
+def _beside(item: Beside) -> dict[str, Any]:
+    """Return the grams by intensities of another kind, which nobody may add to the run's own."""
+    return {
+        "kind": item.nature.kind,
+        "scope": item.nature.scope,
+        "source": item.source,
+        "emitted_g": item.emitted_g,
+        "baseline_g": item.baseline_g,
+        "queue_baseline_g": item.queue_g,
+        "estimated": item.estimated,
     }

@@ -13,12 +13,12 @@ says which of its grams is counted against which:
   It moves runs that we never touched, too, since ours made room for them or took it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
+from math import isclose
 
-from carbonslurm.core.forecast import Nature, Series
+from carbonslurm.core.forecast import Kind, Nature, Series
 from carbonslurm.core.interval import Interval
 
 
@@ -27,6 +27,27 @@ class Baseline(StrEnum):
 
     SIMPLE = "simple"
     QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The same run by intensities of another kind: shown beside its figure, and never added to it.
+
+    Attributes:
+        nature: kind and scope of the intensity.
+        source: who gave it.
+        emitted_g: grams, None where any part of the run's intensity is unknown; as the next two.
+        baseline_g: of the simple baseline.
+        queue_g: of the baseline of a queue without us.
+        estimated: whether any value used was an estimate and may yet be revised.
+    """
+
+    nature: Nature
+    source: str
+    emitted_g: float | None
+    baseline_g: float | None
+    queue_g: float | None
+    estimated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +66,8 @@ class Figure:
         estimated: whether any value used was an estimate and may yet be revised.
         queue: the interval of the baseline of a queue without us, None where nobody simulated it.
         queue_g: its grams, None where unknown.
+        zone: of the grid, None in figures from before it was kept.
+        beside: the same by intensities of another kind, where the site has both; None where it has one.
     """
 
     energy_kwh: float
@@ -58,6 +81,8 @@ class Figure:
     estimated: bool
     queue: Interval | None = None
     queue_g: float | None = None
+    zone: str | None = None
+    beside: Beside | None = None
 
     @property
     def saved_g(self) -> float | None:
@@ -67,8 +92,35 @@ class Figure:
     @property
     def is_final(self) -> bool:
         """Whether all of it is known and rests on measured intensities: only a revision changes it."""
-        known = self.emitted_g is not None and self.baseline_g is not None
-        return known and (self.queue is None or self.queue_g is not None) and not self.estimated
+        needed = [self.emitted_g, self.baseline_g, *([self.queue_g] if self.queue else [])]
+        settled = not self.estimated and (self.beside is None or not self.beside.estimated)
+        return settled and None not in needed
+
+    def by(self, kind: Kind) -> "Figure | Beside | None":
+        """Return the grams by intensities of a kind, None where there are none."""
+        if self.nature is not None and self.nature.kind is kind:
+            return self
+        return self.beside if self.beside is not None and self.beside.nature.kind is kind else None
+
+    def is_like(self, other: "Figure") -> bool:
+        """Whether another one says the same, but for rounding: pieces of a series add up in other orders."""
+        if (self.beside is None) != (other.beside is None):
+            return False
+        numbers = zip(self._numbers(), other._numbers(), strict=True)  # noqa: SLF001 - of its own kind
+        same = all(one == two or _is_close(one, two) for one, two in numbers)
+        return same and self._without_numbers() == other._without_numbers()  # noqa: SLF001
+
+    def _numbers(self) -> list[float | None]:
+        each: list[Figure | Beside] = [self, self.beside] if self.beside else [self]
+        return [
+            self.energy_kwh,
+            *(value for it in each for value in (it.emitted_g, it.baseline_g, it.queue_g)),
+        ]
+
+    def _without_numbers(self) -> "Figure":
+        beside = self.beside and replace(self.beside, emitted_g=None, baseline_g=None, queue_g=None)
+        blank = replace(self, energy_kwh=0.0, emitted_g=None, baseline_g=None, queue_g=None)
+        return replace(blank, beside=beside)
 
     def against(self, baseline: Baseline) -> float | None:
         """Return the grams of a baseline, None where they are not known."""
@@ -80,108 +132,8 @@ class Figure:
         return None if self.emitted_g is None or without is None else without - self.emitted_g
 
 
-@dataclass(frozen=True, slots=True)
-class BeginChange:
-    """One change of a run's begin time: ours, or the word of somebody else that ended ours.
-
-    Attributes:
-        at: when it was made.
-        until: the begin time that we set; None where we let the job go, or its owner took it.
-    """
-
-    at: datetime
-    until: datetime | None
-
-
-def delay_caused(changes: Sequence[BeginChange], eligible: datetime | None, started: datetime) -> timedelta:
-    """Return for how long our changes alone kept a run from starting.
-
-    Each change holds from when it was made, or from when the job could start at all, until the time that it
-    set, the next change, or the start. What came after that (a full cluster, a throttle of the array, the
-    owner's own later time) is not ours, and must not be claimed.
-
-    Args:
-        changes: of this run, oldest first.
-        eligible: when the job could first have started, None where that is not known.
-        started: when the run did.
-    """
-    stretches = _withheld(changes, eligible, started)
-    return sum((end - begin for begin, end in stretches), timedelta())
-
-
-def released_at(
-    changes: Sequence[BeginChange], eligible: datetime | None, started: datetime
-) -> datetime | None:
-    """Return from when on none of our changes kept a run from starting, None where none ever did.
-
-    Args:
-        changes: as for ``delay_caused``.
-        eligible: likewise.
-        started: likewise.
-    """
-    stretches = _withheld(changes, eligible, started)
-    return stretches[-1][1] if stretches else None
-
-
-def _withheld(
-    changes: Sequence[BeginChange], eligible: datetime | None, started: datetime
-) -> list[tuple[datetime, datetime]]:
-    """Return the stretches in which we alone kept a run from starting, in order."""
-    found = []
-    for number, change in enumerate(changes):
-        if change.until is None:
-            continue
-        after = changes[number + 1].at if number + 1 < len(changes) else started
-        begins = max(change.at, eligible or change.at)
-        ends = min(change.until, after, started)
-        if ends > begins:
-            found.append((begins, ends))
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One run of a job, as its baseline needs it.
-
-    Attributes:
-        ran: from start to end.
-        could_start: when this attempt would have started without us: its start less the delay that we caused.
-        lost: the part of ``ran`` that exists only because of our stops: from the signal to the end of a
-            stopped run, and loading the checkpoint in the run after it.
-        continues: whether our stop of the attempt before is why this one exists.
-    """
-
-    ran: Interval
-    could_start: datetime
-    lost: timedelta = timedelta()
-    continues: bool = False
-
-
-def baselines(attempts: Sequence[Attempt]) -> list[Interval]:
-    """Return for each attempt the interval in which its work would have run without us, in order.
-
-    A stopped job's attempts are one run cut in pieces: without us they would have followed each other.
-    """
-    starts = [min(attempt.could_start, attempt.ran.start) for attempt in attempts]
-    return [window for window in laid_out(attempts, starts) if window is not None]
-
-
-def laid_out(attempts: Sequence[Attempt], starts: Sequence[datetime | None]) -> list[Interval | None]:
-    """Return likewise for given starts, of those attempts that continue no other; None where one is unknown.
-
-    Args:
-        attempts: of one job, in order.
-        starts: one for each of them; of one that continues another it is not looked at.
-    """
-    found: list[Interval | None] = []
-    for attempt, given in zip(attempts, starts, strict=True):
-        start = given
-        if attempt.continues and found:
-            before = found[-1]
-            start = before.end if before else None
-        work = max(attempt.ran.length - attempt.lost, timedelta())
-        found.append(None if start is None else Interval(start, start + work))
-    return found
+def _is_close(one: float | None, two: float | None) -> bool:
+    return one is not None and two is not None and isclose(one, two, rel_tol=1e-9, abs_tol=1e-9)
 
 
 def grams(series: Series | None, window: Interval, kwh: float) -> float | None:
@@ -200,6 +152,7 @@ def figure(
     series: Series | None,
     lost: timedelta,
     queue: Interval | None = None,
+    other: Series | None = None,
 ) -> Figure:
     """Work out one run's figure.
 
@@ -210,21 +163,39 @@ def figure(
         series: the zone's intensity over all of these intervals.
         lost: see Attempt.
         queue: where its work would have run in a queue without us, None where that is not known.
+        other: the zone's intensity of another kind, to be shown beside.
     """
     kwh, method = energy
-    windows = [window for window in (ran, baseline, queue) if window is not None]
+
+    def counted(by: Series | None, window: Interval | None) -> float | None:
+        return None if window is None else grams(by, window, kwh * _share(window, ran))
+
+    def estimated(by: Series | None) -> bool:
+        windows = [window for window in (ran, baseline, queue) if window is not None]
+        return by is not None and any(_estimated_within(by, window) for window in windows)
+
     return Figure(
         energy_kwh=kwh,
         energy_method=method,
         emitted_g=grams(series, ran, kwh),
         baseline=baseline,
-        baseline_g=grams(series, baseline, kwh * _share(baseline, ran)),
+        baseline_g=counted(series, baseline),
         lost=lost,
         nature=series.nature if series else None,
         source=series.source if series else None,
-        estimated=series is not None and any(_estimated_within(series, window) for window in windows),
+        estimated=estimated(series),
         queue=queue,
-        queue_g=None if queue is None else grams(series, queue, kwh * _share(queue, ran)),
+        queue_g=counted(series, queue),
+        beside=None
+        if other is None
+        else Beside(
+            nature=other.nature,
+            source=other.source,
+            emitted_g=grams(other, ran, kwh),
+            baseline_g=counted(other, baseline),
+            queue_g=counted(other, queue),
+            estimated=estimated(other),
+        ),
     )
 
 

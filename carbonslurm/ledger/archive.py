@@ -10,19 +10,20 @@ alone.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Double, case, func, insert, select, type_coerce
+from sqlalchemy import Connection, case, func, insert, select
 
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
-from carbonslurm.ledger.database import Room
 from carbonslurm.ledger.encoding import Columns, nature_columns
-from carbonslurm.ledger.issues import forecast_layers, keep_issue, published_at, read_issues
-from carbonslurm.ledger.painting import Layer, covered, painted
+from carbonslurm.ledger.intensities import IntensityReader, measured, within
+from carbonslurm.ledger.issues import keep_issue, published_at, read_issues
+from carbonslurm.ledger.painting import painted
+from carbonslurm.ledger.revising import revise
 from carbonslurm.ledger.tables import INTENSITY, ISSUE
 from carbonslurm.ports import ArchivedSource, Revision
 
 
-class ArchiveReader(Room):
+class ArchiveReader(IntensityReader):
     """What is known of a zone's electricity."""
 
     # --- forecasts ---
@@ -103,7 +104,7 @@ class ArchiveReader(Room):
             LedgerError: it could not be read.
         """
         with self._database.reading() as connection:
-            return painted(zone, nature, _measured(connection, zone, nature, window, source))
+            return painted(zone, nature, measured(connection, zone, nature, window, source))
 
     def revisions(self, zone: str, nature: Nature, window: Interval) -> Sequence[Revision]:
         """Return every measured value of a window, in the order in which they were stored.
@@ -111,7 +112,7 @@ class ArchiveReader(Room):
         Raises:
             LedgerError: it could not be read.
         """
-        wanted = select(INTENSITY).where(*_within(zone, nature, window)).order_by(INTENSITY.c.id)
+        wanted = select(INTENSITY).where(*within(zone, nature, window)).order_by(INTENSITY.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(wanted).all()
         return [
@@ -174,29 +175,6 @@ class ArchiveReader(Room):
             for key in sorted({*issued, *measured})
         ]
 
-    def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        """Return what is known of a window, in g/kWh; None where nothing is.
-
-        Raises:
-            LedgerError: it could not be read.
-        """
-        with self._database.reading() as connection:
-            return _intensity(connection, zone, nature, window)
-
-    def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
-        """Return the natures in which a window has any value, the best covered first.
-
-        Raises:
-            LedgerError: it could not be read.
-        """
-        with self._database.reading() as connection:
-            seconds = {
-                nature: covered(_intensity(connection, zone, nature, window), window)
-                for nature in _natures(connection, zone, window)
-            }
-        known = [nature for nature in seconds if seconds[nature] > 0]
-        return sorted(known, key=lambda nature: (-seconds[nature], str(nature)))
-
 
 class Archive(ArchiveReader):
     """The daemon's side: keeps what the sources say."""
@@ -221,6 +199,8 @@ class Archive(ArchiveReader):
     def keep_actual(self, series: Series, recorded_at: datetime) -> None:
         """Store measured values; a revised one is added, one that says nothing new is not.
 
+        Runs whose figures rest on hours that something new is said of get new figures.
+
         Raises:
             DataError: a time without a zone.
             LedgerError: it could not be written.
@@ -235,6 +215,8 @@ class Archive(ArchiveReader):
             ]
             if new:
                 connection.execute(insert(INTENSITY), new)
+                spans = [Interval(row["starts_at"], row["ends_at"]) for row in new]
+                revise(connection, series.zone, spans, recorded_at)
 
 
 def _identity(series: Series) -> Columns:
@@ -261,48 +243,3 @@ def _stored_steps(
         .order_by(INTENSITY.c.id)
     )
     return {Interval(start, end): (value, estimated) for start, end, value, estimated in rows}
-
-
-def _within(zone: str, nature: Nature, window: Interval) -> tuple[ColumnElement[bool], ...]:
-    table = INTENSITY.c
-    of = (table.zone == zone, table.kind == nature.kind.value, table.scope == nature.scope.value)
-    return (*of, table.ends_at > window.start, table.starts_at < window.end)
-
-
-def _natures(connection: Connection, zone: str, window: Interval) -> set[Nature]:
-    return {
-        Nature(Kind(row.kind), Scope(row.scope))
-        for table in (INTENSITY, ISSUE)
-        for row in connection.execute(
-            select(table.c.kind, table.c.scope)
-            .where(table.c.zone == zone, table.c.ends_at > window.start, table.c.starts_at < window.end)
-            .distinct()
-        )
-    }
-
-
-def _intensity(connection: Connection, zone: str, nature: Nature, window: Interval) -> Series | None:
-    measured = _measured(connection, zone, nature, window)
-    series = painted(zone, nature, measured)
-    if covered(series, window) < window.length.total_seconds() or series is None:
-        series = painted(zone, nature, [*forecast_layers(connection, zone, nature, window), *measured])
-    return series
-
-
-def _measured(
-    connection: Connection, zone: str, nature: Nature, window: Interval, source: str | None = None
-) -> list[Layer]:
-    table = INTENSITY.c
-    of = () if source is None else (table.source == source,)
-    rows = connection.execute(
-        select(
-            type_coerce(table.starts_at, Double),
-            type_coerce(table.ends_at, Double),
-            table.g_per_kwh,
-            table.estimated,
-            table.source,
-        )
-        .where(*_within(zone, nature, window), *of)
-        .order_by(table.id)
-    )
-    return [Layer(*row) for row in rows]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import RowMapping
 
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.forecast import Band, Issue, Kind, Nature, Scope
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.core.job import AccountedRun, QueuedJob, RunKey, Tres
@@ -117,11 +117,12 @@ def figure_columns(figure: Figure) -> Columns:
         "queue_starts_at": figure.queue.start if figure.queue else None,
         "queue_ends_at": figure.queue.end if figure.queue else None,
         "queue_g": figure.queue_g,
+        "zone": figure.zone,
     }
 
 
-def read_figure(row: RowMapping | Mapping[str, Any]) -> Figure:
-    """Return the figure that ``figure_columns`` wrote."""
+def read_figure(row: RowMapping | Mapping[str, Any], beside: Beside | None = None) -> Figure:
+    """Return the figure that ``figure_columns`` wrote, with what stands beside it."""
     return Figure(
         energy_kwh=row["energy_kwh"],
         energy_method=row["energy_method"],
@@ -134,6 +135,32 @@ def read_figure(row: RowMapping | Mapping[str, Any]) -> Figure:
         estimated=row["estimated"],
         queue=Interval(row["queue_starts_at"], row["queue_ends_at"]) if row["queue_starts_at"] else None,
         queue_g=row["queue_g"],
+        zone=row["zone"],
+        beside=beside,
+    )
+
+
+def beside_columns(beside: Beside) -> Columns:
+    """Return what stands beside a figure, without its figure."""
+    return {
+        **nature_columns(beside.nature),
+        "source": beside.source,
+        "emitted_g": beside.emitted_g,
+        "baseline_g": beside.baseline_g,
+        "queue_g": beside.queue_g,
+        "estimated": beside.estimated,
+    }
+
+
+def read_beside(row: RowMapping | Mapping[str, Any]) -> Beside:
+    """Return what ``beside_columns`` wrote."""
+    return Beside(
+        nature=Nature(Kind(row["kind"]), Scope(row["scope"])),
+        source=row["source"],
+        emitted_g=row["emitted_g"],
+        baseline_g=row["baseline_g"],
+        queue_g=row["queue_g"],
+        estimated=row["estimated"],
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from carbonslurm.core.forecast import Nature, Series
-from carbonslurm.core.interval import Interval
+from carbonslurm.core.intensities import KnownIntensity
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +26,26 @@ class Layer:
 
 def painted(zone: str, nature: Nature, layers: Sequence[Layer]) -> Series | None:
     """Paint layers over each other, the last on top; None where there are none."""
+    known = painted_by(zone, nature, layers)
+    return None if known is None else known.series
+
+
+def painted_by(zone: str, nature: Nature, layers: Sequence[Layer]) -> KnownIntensity | None:
+    """Paint likewise, and say of each step whose it is."""
     if not layers:
         return None
     starts = np.array([layer.start for layer in layers])
     ends = np.array([layer.end for layer in layers])
     edges = np.unique(np.concatenate((starts, ends)))
+    names = tuple(sorted({layer.source for layer in layers}))
+    places = {name: place for place, name in enumerate(names)}
     values = np.full(len(edges) - 1, np.nan)
     estimated = np.zeros(len(edges) - 1, dtype=bool)
-    painter = np.full(len(edges) - 1, -1)
+    said_by = np.full(len(edges) - 1, -1, dtype=np.int64)
     spans = zip(np.searchsorted(edges, starts), np.searchsorted(edges, ends), strict=True)
-    for number, (left, right) in enumerate(spans):
-        values[left:right] = layers[number].g_per_kwh
-        estimated[left:right] = layers[number].estimated
-        painter[left:right] = number
-    sources = {layers[number].source for number in painter if number >= 0}
-    return Series(zone, ", ".join(sorted(sources)), nature, edges, values, estimated)
-
-
-def covered(series: Series | None, window: Interval) -> float:
-    """Return for how many seconds of a window a series has a value."""
-    if series is None:
-        return 0.0
-    left = np.maximum(series.edges[:-1], window.start.timestamp())
-    right = np.minimum(series.edges[1:], window.end.timestamp())
-    return float(np.sum(np.maximum(right - left, 0.0)[~np.isnan(series.values)]))
+    for layer, (left, right) in zip(layers, spans, strict=True):
+        values[left:right] = layer.g_per_kwh
+        estimated[left:right] = layer.estimated
+        said_by[left:right] = places[layer.source]
+    seen = sorted({names[place] for place in np.unique(said_by) if place >= 0})
+    return KnownIntensity(Series(zone, ", ".join(seen), nature, edges, values, estimated), said_by, names)

@@ -2,8 +2,9 @@
 
 sacct is read again and again over overlapping windows, so a run that says nothing new changes nothing, in
 whatever order the readings come; one that has ended is never taken for running again. A figure is worked out
-anew when its run's facts changed, or when it rests on estimates (or on nothing) and something newer about its
-hours was stored since. Figures are only added; one equal to the newest is not stored twice.
+anew when its run's facts changed, when a final one's hours were revised (``revising``), or when it rests on
+estimates (or on nothing) and something newer about its hours was stored since. Figures are only added; one
+that says the same as the newest is not stored twice.
 """
 
 from collections import defaultdict
@@ -29,28 +30,26 @@ from sqlalchemy import (
 )
 
 from carbonslurm.core.action import Verb
-from carbonslurm.core.footprint import BeginChange, Figure
+from carbonslurm.core.baseline import BeginChange
+from carbonslurm.core.footprint import Figure
 from carbonslurm.core.job import AccountedRun, RunKey
 from carbonslurm.core.stop import Phase
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import Deed, deeds_of
-from carbonslurm.ledger.encoding import Columns, figure_columns, read_figure, read_run, run_columns
+from carbonslurm.ledger.encoding import Columns, read_run, run_columns
+from carbonslurm.ledger.figures import add_figures, newest_figure, newest_figures
 from carbonslurm.ledger.lineage import Lineage
 from carbonslurm.ledger.queue_starts import queue_starts
+from carbonslurm.ledger.revising import STORED_LATE
 from carbonslurm.ledger.tables import FIGURE, INTENSITY, ISSUE, READ_MARK, RUN
 from carbonslurm.ports import RunToFigure
 
 # Grid operators revise within weeks; estimates of runs older than this are left as they are, so that the work
 # of each pass does not grow with the age of the ledger.
 REVISED_WITHIN = timedelta(days=90)
-# Values carry the time when asking for them began, so they may come in after a figure with a later time. To
-# look this far back costs some figures worked out in vain, and equal ones are not stored.
-STORED_LATE = timedelta(minutes=10)
 # Runs handed out at once: at about 3 kB each they stay well under 100 MB.
 AT_ONCE = 5_000
 SIGNAL_SENT = (Phase.SIGNALLING, Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED, Phase.DONE)
-
-newest_figure = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id).correlate(RUN).scalar_subquery()
 
 
 class RunBook(Room):
@@ -98,14 +97,14 @@ class RunBook(Room):
         """
         with self._database.writing() as connection:
             rows = _stored(connection, dict(figures))
-            old = _newest_figures(connection, [row.id for row in rows.values()])
-            new = [
-                {**figure_columns(figure), "run": rows[key].id, "computed_at": at}
-                for key, figure in figures
-                if old.get(rows[key].id) != figure
-            ]
-            if new:
-                connection.execute(insert(FIGURE), new)
+            old = newest_figures(connection, [row.id for row in rows.values()])
+            offered = {rows[key].id: figure for key, figure in figures}
+            news = {
+                run: figure
+                for run, figure in offered.items()
+                if run not in old or not figure.is_like(old[run])
+            }
+            add_figures(connection, news, at)
             for final in (True, False):
                 done = [rows[key].id for key, figure in figures if figure.is_final is final]
                 for batch in in_batches(done):
@@ -172,15 +171,6 @@ def _change(connection: Connection, row: Row[Any], run: AccountedRun, at: dateti
 
 def _has_nothing_to_figure(run: AccountedRun) -> bool:
     return run.ended is not None and run.started is None
-
-
-def _newest_figures(connection: Connection, runs: Sequence[int]) -> dict[int, Figure]:
-    found: dict[int, Figure] = {}
-    for batch in in_batches(runs):
-        newest = select(func.max(FIGURE.c.id)).where(FIGURE.c.run.in_(batch)).group_by(FIGURE.c.run)
-        for row in connection.execute(select(FIGURE).where(FIGURE.c.id.in_(newest))).mappings():
-            found[row["run"]] = read_figure(row)
-    return found
 
 
 # --- what is due

@@ -1,11 +1,10 @@
 """The schema. What is in it is read by people's own SQL too, so each column says what it holds.
 
 Rules: moments are Unix seconds, durations seconds, energy kWh, intensity g/kWh, emissions g; unknown is NULL.
-``intensity``, ``issue_point``, ``figure``, ``queue_start``, ``action`` and ``outcome`` are append-only: what
-is revised becomes a new row, and the newest counts. ``asked`` is memory that may be lost: its rows are
-overwritten. ``run`` joins with sacct by (cluster, job_id, submitted). Nothing here may be known to one
-database only.
-Whoever changes this file adds a revision under ``migrations`` (a test compares).
+``intensity``, ``issue_point``, ``figure``, ``figure_beside``, ``queue_start``, ``action`` and ``outcome`` are
+append-only: what is revised becomes a new row, and the newest counts. ``asked`` is memory that may be lost:
+its rows are overwritten. ``run`` joins with sacct by (cluster, job_id, submitted). Nothing here may be
+known to one database only. Whoever changes this file adds a revision under ``migrations`` (a test compares).
 """
 
 from collections.abc import Iterable
@@ -35,7 +34,7 @@ from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 
 METADATA = MetaData(
     naming_convention={
@@ -169,7 +168,9 @@ RUN = Table(
     Column("energy_joules", Double, doc="as measured by Slurm, NULL where it did not"),
     Column("tag", Text, doc="as the hook wrote it, NULL: not flexible"),
     Column("recorded_at", Moment, nullable=False, doc="when first read from sacct"),
-    Column("changed_at", Moment, nullable=False, doc="when these facts last changed"),
+    Column(
+        "changed_at", Moment, nullable=False, doc="when these facts, or what its figure rests on, changed"
+    ),
     Column("figured_at", Moment, doc="when its figure was last worked out, changed or not"),
     Column("settled", Boolean, nullable=False, doc="whether its figure is final as far as we know"),
     UniqueConstraint("cluster", "job_id", "submitted"),
@@ -200,10 +201,26 @@ FIGURE = Table(
     Column("queue_starts_at", Moment, doc="when a queue without us would have begun its work, NULL: unknown"),
     Column("queue_ends_at", Moment, doc="when it would have ended then"),
     Column("queue_g", Double, doc="what it would have emitted then, NULL where unknown"),
+    Column("zone", Text, doc="the site's name of the grid area, NULL in figures from before it was kept"),
     _one_of("kind", Kind),
     _one_of("scope", Scope),
     CheckConstraint("(kind IS NULL) = (scope IS NULL)", name="nature"),
     Index("ix_figure_run", "run", "id"),
+)
+
+FIGURE_BESIDE = Table(
+    "figure_beside",
+    METADATA,
+    Column("figure", Number, ForeignKey("figure.id"), primary_key=True, autoincrement=False, doc="whose"),
+    Column("kind", Text, nullable=False, doc="of the intensity used: the one that the figure does not have"),
+    Column("scope", Text, nullable=False, doc="of the intensity used"),
+    Column("source", Text, nullable=False, doc="who gave the intensity"),
+    Column("emitted_g", Double, doc="NULL where any part of the run's intensity is unknown"),
+    Column("baseline_g", Double, doc="of the figure's baseline, NULL where unknown"),
+    Column("queue_g", Double, doc="of the figure's baseline of a queue without us, NULL where unknown"),
+    Column("estimated", Boolean, nullable=False, doc="whether any value used may yet be revised"),
+    _one_of("kind", Kind),
+    _one_of("scope", Scope),
 )
 
 QUEUE_PASS = Table(

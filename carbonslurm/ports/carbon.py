@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from carbonslurm.core.forecast import Issue, Nature, Series, Step
+from carbonslurm.core.intensities import KnownIntensity
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.mix import Mix
 from carbonslurm.core.rest import Asked, QuestionKey, Terms
@@ -222,16 +223,8 @@ class FetchArchive(ForecastReader, Protocol):
 class IntensityReader(Protocol):
     """What working out emissions asks of the archive."""
 
-    def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        """Return what is known of a window, None where that is nothing.
+    def intensities(self, zone: str, window: Interval) -> Sequence[KnownIntensity]:
+        """Return what is known of a window, one for each nature that has any value in it.
 
         The newest measured values, and the newest issues' where nothing was measured, flagged estimated.
-        Steps may reach beyond the window.
         """
-
-    def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
-        """Return the natures in which a window has any value, the best covered first."""
-
-
-class IntensityArchive(FetchArchive, IntensityReader, Protocol):
-    """The whole of the archive."""

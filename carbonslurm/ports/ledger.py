@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from carbonslurm.core.action import Action
-from carbonslurm.core.footprint import BeginChange, Figure
+from carbonslurm.core.baseline import BeginChange
+from carbonslurm.core.footprint import Figure
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
 from carbonslurm.core.ownership import Known

@@ -84,6 +84,7 @@ def stopping(config: Config, book: Ledger, memory: Memory) -> Stopping:
 
 def ingest(config: Config, book: Ledger, log: Callable[[str], None]) -> Ingest:
     """Return the reconciliation with sacct."""
+    from carbonslurm.app.figuring import FigureRules
     from carbonslurm.app.ingest import Ingest
     from carbonslurm.slurm.queue import SlurmAccounting
 
@@ -93,9 +94,11 @@ def ingest(config: Config, book: Ledger, log: Callable[[str], None]) -> Ingest:
         accounting=SlurmAccounting(wire(config), config.cluster, log),
         runs=book,
         archive=book,
-        zone_of=lambda partition: where.partitions.get(partition, where.default),
-        power=power(config),
-        restart=timedelta(seconds=config.stop.restart.total_seconds()),
+        rules=FigureRules(
+            zone_of=lambda partition: where.partitions.get(partition, where.default),
+            power=power(config),
+            restart=timedelta(seconds=config.stop.restart.total_seconds()),
+        ),
         without_us=without_us(config, book),
         clock=now,
     )

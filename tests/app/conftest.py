@@ -18,6 +18,7 @@ import pytest
 from failpoints import Call, Watch, behind
 
 from carbonslurm.app.cycle import Cycle, CycleRules
+from carbonslurm.app.figuring import FigureRules
 from carbonslurm.app.ingest import Ingest, IngestReport
 from carbonslurm.app.queueing import Machines, WithoutUs
 from carbonslurm.app.stopping import Stopping
@@ -240,9 +241,7 @@ class World:
             accounting=accounting or self.owner,
             runs=self.ledger,
             archive=self.ledger,
-            zone_of=lambda _: "GB",
-            power=self.rules.plan.power,
-            restart=timedelta(),
+            rules=FigureRules(lambda _: "GB", self.rules.plan.power, timedelta()),
             without_us=WithoutUs("toy", machines, self.ledger, timedelta(), lambda: self.now),
             clock=lambda: self.now,
         ).run()

@@ -11,12 +11,18 @@ from carbonslurm import carbon
 from carbonslurm.app.fetch import fetch_all
 from carbonslurm.app.forecasts import usable_forecasts
 from carbonslurm.core.choice import ForecastRules
-from carbonslurm.core.forecast import Kind, Nature, Scope
+from carbonslurm.core.forecast import Kind, Nature, Scope, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.ledger.writing import Ledger
 
 NATURE = Nature(Kind.AVERAGE, Scope.UNKNOWN)
 HOUR = timedelta(hours=1)
+
+
+def _known(ledger: Ledger, window: Interval) -> Series | None:
+    (known,) = ledger.intensities("site", window)
+    assert known.nature == NATURE
+    return known.within(window)
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def test_a_constant_is_an_estimate_from_a_day_ago_on(ledger: Ledger, tmp_path: P
     state = usable_forecasts(ledger, ["site"], now + HOUR, ForecastRules(max_age=6 * HOUR))["site"]
     assert state.series is not None
     assert state.reason is None
-    known = ledger.intensity("site", NATURE, Interval(now - 20 * HOUR, now))
+    known = _known(ledger, Interval(now - 20 * HOUR, now))
     assert known is not None
     assert known.mean(Interval(now - 20 * HOUR, now)) == 350
     assert bool(known.estimated.all())
@@ -53,7 +59,7 @@ def test_a_series_is_measured_behind_now_and_stored_once_an_hour(
         assert issue is not None
         published.add(issue.published)
     assert published == {now.replace(minute=0), now.replace(minute=0) + HOUR}
-    known = ledger.intensity("site", NATURE, Interval(first, now + 24 * HOUR))
+    known = _known(ledger, Interval(first, now + 24 * HOUR))
     assert known is not None
     steps = {step.interval.start: step for step in known.steps()}
     assert [steps[first + number * HOUR].g_per_kwh for number in range(48)] == list(range(48))

@@ -6,15 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonslurm.core.footprint import (
-    Attempt,
-    BeginChange,
-    baselines,
-    delay_caused,
-    figure,
-    grams,
-    percent_saved,
-)
+from carbonslurm.core.baseline import Attempt, BeginChange, baselines, delay_caused
+from carbonslurm.core.footprint import figure, grams, percent_saved
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from carbonslurm.core.footprint import Attempt, Figure, baselines, figure, percent_saved
+from carbonslurm.core.baseline import Attempt, baselines
+from carbonslurm.core.footprint import Figure, figure, percent_saved
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Tres

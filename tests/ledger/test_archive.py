@@ -28,6 +28,13 @@ def _count(ledger: Ledger, table: Any) -> int:
         return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
 
 
+def _known(ledger: Ledger, nature: Nature, window: Interval) -> Series | None:
+    """What is known of GB in one nature."""
+    return next(
+        (each.within(window) for each in ledger.intensities("gb", window) if each.nature == nature), None
+    )
+
+
 def _pieces(series: Series | None) -> list[tuple[float, float, float, bool]]:
     """Hours of the day, g/kWh, estimated."""
     assert series is not None
@@ -49,7 +56,7 @@ def test_measured_values_win_over_newer_forecasts(
 ) -> None:
     ledger.keep_actual(make_series((0, 1, 100)), clock(1))
     ledger.keep_issue(make_issue(2, (0, 1, 999), (1, 2, 200)))
-    series = ledger.intensity("gb", nature, Interval(clock(0), clock(2)))
+    series = _known(ledger, nature, Interval(clock(0), clock(2)))
     assert _pieces(series) == [(0, 1, 100, False), (1, 2, 200, True)]
 
 
@@ -58,7 +65,7 @@ def test_holes_are_filled_from_the_newest_issue_that_covers_them(
 ) -> None:
     ledger.keep_issue(make_issue(2, (1, 2, 210)))
     ledger.keep_issue(make_issue(1, (0, 1, 110), (1, 2, 120), (2, 3, 130)))
-    series = ledger.intensity("gb", nature, Interval(clock(0), clock(3)))
+    series = _known(ledger, nature, Interval(clock(0), clock(3)))
     assert _pieces(series) == [(0, 1, 110, True), (1, 2, 210, True), (2, 3, 130, True)]
 
 
@@ -67,7 +74,7 @@ def test_steps_of_different_length_are_cut_at_every_edge(
 ) -> None:
     ledger.keep_issue(make_issue(0, (0, 0.5, 10), (0.5, 1, 20), (1, 1.5, 30), (1.5, 2, 40)))
     ledger.keep_actual(make_series((0.5, 1.5, 100), source="meter"), clock(3))
-    series = ledger.intensity("gb", nature, Interval(clock(0), clock(2)))
+    series = _known(ledger, nature, Interval(clock(0), clock(2)))
     assert _pieces(series) == [
         (0, 0.5, 10, True),
         (0.5, 1, 100, False),
@@ -81,9 +88,9 @@ def test_steps_of_different_length_are_cut_at_every_edge(
 def test_what_nobody_knows_stays_unknown(
     ledger: Ledger, make_series: Any, clock: Hours, nature: Nature
 ) -> None:
-    assert ledger.intensity("gb", nature, Interval(clock(0), clock(3))) is None
+    assert _known(ledger, nature, Interval(clock(0), clock(3))) is None
     ledger.keep_actual(make_series((0, 1, 100), (2, 3, 120)), clock(3))
-    series = ledger.intensity("gb", nature, Interval(clock(0), clock(3)))
+    series = _known(ledger, nature, Interval(clock(0), clock(3)))
     assert series is not None
     assert series.has_gaps
     assert series.mean(Interval(clock(0), clock(3))) is None
@@ -95,7 +102,7 @@ def test_a_revision_is_added_and_the_old_value_stays(
     for value in (100, 100, 110, 110, 100):
         ledger.keep_actual(make_series((0, 1, value)), clock(2))
     assert _count(ledger, INTENSITY) == 3
-    assert _pieces(ledger.intensity("gb", nature, Interval(clock(0), clock(1)))) == [(0, 1, 100, False)]
+    assert _pieces(_known(ledger, nature, Interval(clock(0), clock(1)))) == [(0, 1, 100, False)]
 
 
 def test_natures_and_zones_are_never_mixed(
@@ -106,9 +113,9 @@ def test_natures_and_zones_are_never_mixed(
     ledger.keep_actual(make_series((0, 1, 100)), clock(2))
     ledger.keep_actual(make_series((0, 2, 500), nature=marginal), clock(2))
     ledger.keep_actual(make_series((0, 2, 900), zone="fr"), clock(2))
-    assert _pieces(ledger.intensity("gb", nature, window)) == [(0, 1, 100, False)]
-    assert ledger.natures("gb", window) == [marginal, nature]
-    assert ledger.natures("gb", Interval(clock(5), clock(6))) == []
+    assert _pieces(_known(ledger, nature, window)) == [(0, 1, 100, False)]
+    assert [known.nature for known in ledger.intensities("gb", window)] == [nature, marginal]
+    assert ledger.intensities("gb", Interval(clock(5), clock(6))) == []
 
 
 def test_an_issue_offered_twice_is_stored_once_and_read_back_whole(
@@ -297,7 +304,7 @@ def test_offers_in_any_order_and_number_make_the_same_archive(
                     )
                 else:
                     ledger.keep_actual(make_series((hour, hour + 0.5, 100 + hour)), clock(9))
-            series = ledger.intensity("gb", nature, Interval(clock(0), clock(9)))
+            series = _known(ledger, nature, Interval(clock(0), clock(9)))
             counts = [_count(ledger, table) for table in (ISSUE, ISSUE_POINT, INTENSITY)]
             return counts, _pieces(series) if series else None
 
@@ -332,5 +339,5 @@ def test_our_own_issues_fill_only_what_no_provider_forecast(
     """Ours may be the newest: it is made each hour, and knows less. Steps may be of different length."""
     ledger.keep_issue(make_issue(0, (0, 1, 150), (1, 3, 160)))
     ledger.keep_issue(make_issue(1, (0, 1, 60), (1, 2, 60), (2, 3, 60), (3, 4, 60), source="own"))
-    series = ledger.intensity("gb", nature, Interval(clock(0), clock(4)))
+    series = _known(ledger, nature, Interval(clock(0), clock(4)))
     assert [(end, value) for _, end, value, _ in _pieces(series)] == [(1, 150), (2, 160), (3, 160), (4, 60)]

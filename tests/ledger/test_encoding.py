@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, RunKey, Tres
@@ -69,6 +69,9 @@ runs = st.builds(
 )
 natures = st.builds(Nature, st.sampled_from(Kind), st.sampled_from(Scope))
 grams = st.none() | st.floats(-1e12, 1e12)
+besides = st.builds(
+    Beside, natures, words, emitted_g=grams, baseline_g=grams, queue_g=grams, estimated=st.booleans()
+)
 intervals = st.tuples(moments, moments).map(lambda pair: Interval(min(pair), max(pair)))
 figures = st.builds(
     Figure,
@@ -83,6 +86,8 @@ figures = st.builds(
     estimated=st.booleans(),
     queue=st.none() | intervals,
     queue_g=grams,
+    zone=st.none() | words,
+    beside=st.none() | besides,
 )
 
 

@@ -1,0 +1,120 @@
+"""Energy, emissions and baselines of runs that ended, worked out many at once.
+
+Runs come in any number and of any age. Those of one zone are taken in order of time, a week at a time: what
+is known of the zone's intensity is read once for all of them, and never for years at once.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from carbonslurm.app.attempts import attempts_of
+from carbonslurm.core.baseline import baselines, laid_out
+from carbonslurm.core.footprint import Figure, figure
+from carbonslurm.core.intensities import KnownIntensity, best_of_each_kind
+from carbonslurm.core.interval import Interval
+from carbonslurm.core.job import AccountedRun
+from carbonslurm.core.power import PowerModel
+from carbonslurm.core.units import kwh_from_watts
+from carbonslurm.ports import IntensityReader, RunToFigure
+
+AT_ONCE = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class FigureRules:
+    """The site's choices.
+
+    Attributes:
+        zone_of: partition -> zone of the grid.
+        power: the model.
+        restart: what loading a checkpoint takes, where the owner did not say.
+    """
+
+    zone_of: Callable[[str], str]
+    power: PowerModel
+    restart: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A run with all that its figure needs but the intensity."""
+
+    item: RunToFigure
+    zone: str
+    ran: Interval
+    baseline: Interval
+    queue: Interval | None
+    lost: timedelta
+
+    @property
+    def window(self) -> Interval:
+        """All of the time that its figure is about."""
+        windows = [window for window in (self.ran, self.baseline, self.queue) if window is not None]
+        return Interval(min(it.start for it in windows), max(it.end for it in windows))
+
+
+def figured(
+    items: Sequence[RunToFigure], rules: FigureRules, archive: IntensityReader
+) -> Iterator[tuple[RunToFigure, Figure]]:
+    """Yield each run with its figure.
+
+    Raises:
+        LedgerError: the archive cannot be read.
+    """
+    zones: defaultdict[str, list[_Prepared]] = defaultdict(list)
+    for item in items:
+        ready = _prepared(item, rules)
+        zones[ready.zone].append(ready)
+    for zone, runs in zones.items():
+        for group in _by_weeks(sorted(runs, key=lambda ready: ready.window.start)):
+            last = max(ready.window.end for ready in group)
+            known = archive.intensities(zone, Interval(group[0].window.start, last))
+            for ready in group:
+                yield ready.item, _figure(ready, rules, known)
+
+
+def _prepared(item: RunToFigure, rules: FigureRules) -> _Prepared:
+    tried = attempts_of(item, rules.restart)
+    attempts = [each.attempt for each in tried]
+    starts = [item.queue_starts.get(each.run.key) for each in tried]
+    return _Prepared(
+        item=item,
+        zone=rules.zone_of(item.run.partition),
+        ran=attempts[-1].ran,
+        baseline=baselines(attempts)[-1],
+        queue=laid_out(attempts, starts)[-1],
+        lost=attempts[-1].lost,
+    )
+
+
+def _by_weeks(runs: Sequence[_Prepared]) -> Iterator[Sequence[_Prepared]]:
+    """Cut runs, in order of their windows, where the next one begins a week after the first of a group."""
+    group: list[_Prepared] = []
+    for ready in runs:
+        if group and ready.window.start - group[0].window.start > AT_ONCE:
+            yield group
+            group = []
+        group.append(ready)
+    if group:
+        yield group
+
+
+def _figure(ready: _Prepared, rules: FigureRules, known: Sequence[KnownIntensity]) -> Figure:
+    best = best_of_each_kind(known, ready.window)
+    made = figure(
+        ran=ready.ran,
+        baseline=ready.baseline,
+        energy=_energy(ready.item.run, ready.ran, rules),
+        series=best[0] if best else None,
+        lost=ready.lost,
+        queue=ready.queue,
+        other=best[1] if len(best) > 1 else None,
+    )
+    return replace(made, zone=ready.zone)
+
+
+def _energy(run: AccountedRun, ran: Interval, rules: FigureRules) -> tuple[float, str]:
+    """Modelled: Slurm's own counter is per node, right for exclusive jobs only; it is kept, not used."""
+    return kwh_from_watts(rules.power.watts(run.tres), ran.length), "modelled"
