@@ -11,12 +11,12 @@ from datetime import timedelta
 
 from carbonslurm.app.attempts import attempts_of
 from carbonslurm.core.baseline import baselines, laid_out
+from carbonslurm.core.energy import Covers, Energy, best_energy, slurm_measurement
 from carbonslurm.core.footprint import Figure, figure
 from carbonslurm.core.intensities import KnownIntensity, best_of_each_kind
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun
 from carbonslurm.core.power import PowerModel
-from carbonslurm.core.units import kwh_from_watts
+from carbonslurm.core.pue import Pue
 from carbonslurm.ports import IntensityReader, RunToFigure
 
 AT_ONCE = timedelta(days=7)
@@ -28,13 +28,24 @@ class FigureRules:
 
     Attributes:
         zone_of: partition -> zone of the grid.
-        power: the model.
+        power_of: partition -> the model of its nodes.
         restart: what loading a checkpoint takes, where the owner did not say.
+        pue: what the room adds.
+        slurm: what Slurm's own energy of a run covers, None where it is not to be used.
     """
 
     zone_of: Callable[[str], str]
-    power: PowerModel
+    power_of: Callable[[str], PowerModel]
     restart: timedelta
+    pue: Pue
+    slurm: Covers | None = None
+
+    def energy(self, item: RunToFigure, length: timedelta) -> Energy:
+        """Return the best that is known of the energy of a run's machines."""
+        model = self.power_of(item.run.partition)
+        slurm = slurm_measurement(item.run, self.slurm, model)
+        measured = [*([slurm] if slurm else []), *item.measured]
+        return best_energy(item.run, length, measured, model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +117,11 @@ def _figure(ready: _Prepared, rules: FigureRules, known: Sequence[KnownIntensity
     made = figure(
         ran=ready.ran,
         baseline=ready.baseline,
-        energy=_energy(ready.item.run, ready.ran, rules),
+        energy=rules.energy(ready.item, ready.ran.length),
+        pue=rules.pue.mean(ready.ran),
         series=best[0] if best else None,
         lost=ready.lost,
         queue=ready.queue,
         other=best[1] if len(best) > 1 else None,
     )
     return replace(made, zone=ready.zone)
-
-
-def _energy(run: AccountedRun, ran: Interval, rules: FigureRules) -> tuple[float, str]:
-    """Modelled: Slurm's own counter is per node, right for exclusive jobs only; it is kept, not used."""
-    return kwh_from_watts(rules.power.watts(run.tres), ran.length), "modelled"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from carbonslurm.app.figuring import FigureRules, figured
+from carbonslurm.app.measuring import Measuring
 from carbonslurm.app.queueing import WithoutUs
 from carbonslurm.core.interval import Interval
 from carbonslurm.ports import Accounting, IntensityReader, RunBook
@@ -38,6 +39,7 @@ class Ingest:
     archive: IntensityReader
     rules: FigureRules
     without_us: WithoutUs
+    measuring: Measuring
     clock: Callable[[], datetime]
 
     def run(self) -> IngestReport:
@@ -45,6 +47,7 @@ class Ingest:
         now = self.clock()
         kept = self._read(now)
         self.without_us.run()
+        self.measuring.run()
         items = self.runs.runs_to_figure(self.cluster, now)
         figures = [(item.run.key, made) for item, made in figured(items, self.rules, self.archive)]
         self.runs.keep_figures(figures, now)

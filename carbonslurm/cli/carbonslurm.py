@@ -74,6 +74,7 @@ def check(config_path: Path | None, hook_path: Path | None) -> None:
     config = load_config(config_path)
     wiring.plan_rules(config)
     wiring.carbon_sources(config)
+    wiring.energy_sources(config)
     text = render_hook_settings(wiring.hook_settings(config))
     if hook_path is not None:
         try:

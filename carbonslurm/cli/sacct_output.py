@@ -72,6 +72,7 @@ FIELDS: Mapping[str, Callable[[RunRow], str]] = {
     "Nodes": lambda row: str(row.run.tres.nodes),
     "EnergyKWh": lambda row: _number(row.figure.energy_kwh if row.figure else None, ".4g"),
     "Method": lambda row: row.figure.energy_method if row.figure else "",
+    "Quality": lambda row: (row.figure.quality or "") if row.figure else "",
     "Emitted": lambda row: grams_text(row.figure.emitted_g if row.figure else None),
     "Baseline": lambda row: grams_text(row.figure.baseline_g if row.figure else None),
     "Saved": lambda row: grams_text(row.figure.saved_g if row.figure else None),
@@ -101,7 +102,7 @@ DEFAULT: tuple[str, ...] = (
 )
 DEFAULT += ("Emitted", "Saved", "SavedPct")
 _LEFT = frozenset(
-    {"JobID", "User", "Account", "Partition", "QOS", "State", "Kind", "Scope", "Source", "Method"}
+    {"JobID", "User", "Account", "Partition", "QOS", "State", "Kind", "Scope", "Source", "Method", "Quality"}
 )
 
 
@@ -114,7 +115,8 @@ MEANINGS: Mapping[str, str] = {
     "Flexible": "its job carried a tag",
     "Stopped": "ended by a stop of ours",
     "EnergyKWh": "of the run, PUE included",
-    "Method": "how the energy was found: modelled",
+    "Method": "who measured the energy, or modelled",
+    "Quality": "of the energy: measured, partly or modelled",
     "Emitted": "CO2e of the run",
     "Baseline": "CO2e of the same work, earlier by the delay that we caused",
     "Saved": "Baseline less Emitted",
@@ -261,6 +263,8 @@ def _object(row: RunRow) -> dict[str, Any]:
         "late": is_late(row),
         "energy_kwh": figure.energy_kwh if figure else None,
         "energy_method": figure.energy_method if figure else None,
+        "energy_quality": figure.quality if figure else None,
+        "pue": figure.pue if figure else None,
         "emitted_g": figure.emitted_g if figure else None,
         "baseline_g": figure.baseline_g if figure else None,
         "saved_g": figure.saved_g if figure else None,

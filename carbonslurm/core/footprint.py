@@ -18,6 +18,7 @@ from datetime import timedelta
 from enum import StrEnum
 from math import isclose
 
+from carbonslurm.core.energy import Energy, Quality
 from carbonslurm.core.forecast import Kind, Nature, Series
 from carbonslurm.core.interval import Interval
 
@@ -56,7 +57,7 @@ class Figure:
 
     Attributes:
         energy_kwh: of the whole run, PUE included.
-        energy_method: ``modelled`` or ``slurm``.
+        energy_method: who measured it, or ``modelled``.
         emitted_g: grams, None where any part of the run's intensity is unknown.
         baseline: the interval that the simple baseline is counted over.
         baseline_g: its grams, None where unknown.
@@ -68,6 +69,8 @@ class Figure:
         queue_g: its grams, None where unknown.
         zone: of the grid, None in figures from before it was kept.
         beside: the same by intensities of another kind, where the site has both; None where it has one.
+        quality: how much of the energy was measured; None in figures from before it was kept, as the next.
+        pue: the room's power over the machines' that the energy includes.
     """
 
     energy_kwh: float
@@ -83,6 +86,8 @@ class Figure:
     queue_g: float | None = None
     zone: str | None = None
     beside: Beside | None = None
+    quality: Quality | None = None
+    pue: float | None = None
 
     @property
     def saved_g(self) -> float | None:
@@ -114,12 +119,13 @@ class Figure:
         each: list[Figure | Beside] = [self, self.beside] if self.beside else [self]
         return [
             self.energy_kwh,
+            self.pue,
             *(value for it in each for value in (it.emitted_g, it.baseline_g, it.queue_g)),
         ]
 
     def _without_numbers(self) -> "Figure":
         beside = self.beside and replace(self.beside, emitted_g=None, baseline_g=None, queue_g=None)
-        blank = replace(self, energy_kwh=0.0, emitted_g=None, baseline_g=None, queue_g=None)
+        blank = replace(self, energy_kwh=0.0, pue=None, emitted_g=None, baseline_g=None, queue_g=None)
         return replace(blank, beside=beside)
 
     def against(self, baseline: Baseline) -> float | None:
@@ -148,9 +154,10 @@ def figure(
     *,
     ran: Interval,
     baseline: Interval,
-    energy: tuple[float, str],
+    energy: Energy,
     series: Series | None,
     lost: timedelta,
+    pue: float = 1.0,
     queue: Interval | None = None,
     other: Series | None = None,
 ) -> Figure:
@@ -159,13 +166,14 @@ def figure(
     Args:
         ran: the run.
         baseline: where its work would have run without us.
-        energy: kWh of the run and the method behind it.
+        energy: of the machines.
         series: the zone's intensity over all of these intervals.
         lost: see Attempt.
+        pue: what the room adds.
         queue: where its work would have run in a queue without us, None where that is not known.
         other: the zone's intensity of another kind, to be shown beside.
     """
-    kwh, method = energy
+    kwh = energy.kwh * pue
 
     def counted(by: Series | None, window: Interval | None) -> float | None:
         return None if window is None else grams(by, window, kwh * _share(window, ran))
@@ -176,7 +184,7 @@ def figure(
 
     return Figure(
         energy_kwh=kwh,
-        energy_method=method,
+        energy_method=energy.method,
         emitted_g=grams(series, ran, kwh),
         baseline=baseline,
         baseline_g=counted(series, baseline),
@@ -186,6 +194,8 @@ def figure(
         estimated=estimated(series),
         queue=queue,
         queue_g=counted(series, queue),
+        quality=energy.quality,
+        pue=pue,
         beside=None
         if other is None
         else Beside(

@@ -35,6 +35,7 @@ FIELDS = (
     "AllocTRES",
     "ReqTRES",
     "ConsumedEnergyRaw",
+    "NodeList",
     "AdminComment",
 )
 
@@ -144,6 +145,7 @@ def _read_run(given: dict[str, str], cluster: str, zone: tzinfo | None) -> Accou
         energy_joules=_read_energy(fields["ConsumedEnergyRaw"]),
         tag=_read_tag(fields["AdminComment"]),
         array_task=task,
+        node_list=_read_nodes(fields["NodeList"]),
     )
 
 
@@ -189,6 +191,10 @@ def _read_energy(text: str) -> float | None:
         return None
     joules = float(text)
     return joules if 0 < joules < ABSURD_JOULES else None
+
+
+def _read_nodes(text: str) -> str:
+    return "" if text in {"None assigned", "(null)"} else text
 
 
 def _read_tag(text: str) -> Tag | None:

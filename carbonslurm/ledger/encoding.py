@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import RowMapping
 
+from carbonslurm.core.energy import Quality
 from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.forecast import Band, Issue, Kind, Nature, Scope
 from carbonslurm.core.interval import Interval, from_epoch
@@ -76,6 +77,7 @@ def run_columns(run: AccountedRun) -> Columns:
         "gpus": gpus_text(run.tres.gpus),
         "energy_joules": run.energy_joules,
         "tag": tag_text(run.tag),
+        "node_list": run.node_list or None,
     }
 
 
@@ -98,6 +100,7 @@ def read_run(row: RowMapping | Mapping[str, Any]) -> AccountedRun:
         energy_joules=row["energy_joules"],
         tag=read_tag(row["tag"]),
         array_task=row["array_task"],
+        node_list=row["node_list"] or "",
     )
 
 
@@ -118,6 +121,8 @@ def figure_columns(figure: Figure) -> Columns:
         "queue_ends_at": figure.queue.end if figure.queue else None,
         "queue_g": figure.queue_g,
         "zone": figure.zone,
+        "energy_quality": figure.quality,
+        "pue": figure.pue,
     }
 
 
@@ -137,6 +142,8 @@ def read_figure(row: RowMapping | Mapping[str, Any], beside: Beside | None = Non
         queue_g=row["queue_g"],
         zone=row["zone"],
         beside=beside,
+        quality=Quality(row["energy_quality"]) if row["energy_quality"] else None,
+        pue=row["pue"],
     )
 
 

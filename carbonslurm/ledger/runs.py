@@ -9,6 +9,7 @@ that says the same as the newest is not stored twice.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -39,6 +40,7 @@ from carbonslurm.ledger.deeds import Deed, deeds_of
 from carbonslurm.ledger.encoding import Columns, read_run, run_columns
 from carbonslurm.ledger.figures import add_figures, newest_figure, newest_figures
 from carbonslurm.ledger.lineage import Lineage
+from carbonslurm.ledger.measurements import measurements
 from carbonslurm.ledger.queue_starts import queue_starts
 from carbonslurm.ledger.revising import STORED_LATE
 from carbonslurm.ledger.tables import FIGURE, INTENSITY, ISSUE, READ_MARK, RUN
@@ -206,7 +208,9 @@ def to_figure(connection: Connection, cluster: str, runs: Sequence[AccountedRun]
     jobs = [lineage.rows(chain) for chain in attempts]
     deeds = deeds_of(connection, {job.id for seen in jobs for job in seen})
     queued = queue_starts(connection, {run.key for chain in attempts for run in chain})
-    return [_to_figure(chain, seen, deeds, queued) for chain, seen in zip(attempts, jobs, strict=True)]
+    measured = measurements(connection, [run.key for run in runs])
+    made = [_to_figure(chain, seen, deeds, queued) for chain, seen in zip(attempts, jobs, strict=True)]
+    return [replace(item, measured=measured.get(item.run.key, ())) for item in made]
 
 
 def _to_figure(

@@ -1,10 +1,11 @@
 """The schema. What is in it is read by people's own SQL too, so each column says what it holds.
 
 Rules: moments are Unix seconds, durations seconds, energy kWh, intensity g/kWh, emissions g; unknown is NULL.
-``intensity``, ``issue_point``, ``figure``, ``figure_beside``, ``queue_start``, ``action`` and ``outcome`` are
-append-only: what is revised becomes a new row, and the newest counts. ``asked`` is memory that may be lost:
-its rows are overwritten. ``run`` joins with sacct by (cluster, job_id, submitted). Nothing here may be
-known to one database only. Whoever changes this file adds a revision under ``migrations`` (a test compares).
+``intensity``, ``issue_point``, ``figure``, ``figure_beside``, ``measurement``, ``queue_start``, ``action``
+and ``outcome`` are append-only: what is revised becomes a new row, and the newest counts. ``asked`` is memory
+that may be lost: its rows are overwritten. ``run`` joins with sacct by (cluster, job_id, submitted). Nothing
+here may be known to one database only. Whoever changes this file adds a revision under ``migrations`` (a test
+compares).
 """
 
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 
 from carbonslurm.core.action import Verb
+from carbonslurm.core.energy import Covers
 from carbonslurm.core.forecast import Kind, Scope
 from carbonslurm.core.means import Means
 from carbonslurm.core.stop import Phase
@@ -34,7 +36,7 @@ from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 
 METADATA = MetaData(
     naming_convention={
@@ -167,6 +169,7 @@ RUN = Table(
     Column("gpus", Text, nullable=False, doc="JSON: count by type"),
     Column("energy_joules", Double, doc="as measured by Slurm, NULL where it did not"),
     Column("tag", Text, doc="as the hook wrote it, NULL: not flexible"),
+    Column("node_list", Text, doc="its nodes as Slurm writes them, NULL: not known"),
     Column("recorded_at", Moment, nullable=False, doc="when first read from sacct"),
     Column(
         "changed_at", Moment, nullable=False, doc="when these facts, or what its figure rests on, changed"
@@ -202,6 +205,8 @@ FIGURE = Table(
     Column("queue_ends_at", Moment, doc="when it would have ended then"),
     Column("queue_g", Double, doc="what it would have emitted then, NULL where unknown"),
     Column("zone", Text, doc="the site's name of the grid area, NULL in figures from before it was kept"),
+    Column("energy_quality", Text, doc="how much was measured: measured, partly, modelled; NULL as zone"),
+    Column("pue", Double, doc="the room's power over the machines' that energy_kwh includes; NULL as zone"),
     _one_of("kind", Kind),
     _one_of("scope", Scope),
     CheckConstraint("(kind IS NULL) = (scope IS NULL)", name="nature"),
@@ -221,6 +226,21 @@ FIGURE_BESIDE = Table(
     Column("estimated", Boolean, nullable=False, doc="whether any value used may yet be revised"),
     _one_of("kind", Kind),
     _one_of("scope", Scope),
+)
+
+MEASUREMENT = Table(
+    "measurement",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time: the highest of a run and source counts"),
+    Column("run", Number, ForeignKey("run.id"), nullable=False, doc="of which it is"),
+    Column("source", Text, nullable=False, doc="whose meters: the name of a query"),
+    Column("covers", Text, doc="what they see: nodes, gpus or cpus; NULL: there was nothing"),
+    Column("kwh", Double, doc="of the whole run, PUE not included; NULL: there was nothing"),
+    Column("detail", Text, nullable=False, doc="why there was nothing, where the source said why"),
+    Column("asked_at", Moment, nullable=False, doc="when it was asked"),
+    _one_of("covers", Covers),
+    CheckConstraint("(covers IS NULL) = (kwh IS NULL)", name="said"),
+    Index("ix_measurement_run", "run", "source", "id"),
 )
 
 QUEUE_PASS = Table(

@@ -14,6 +14,7 @@ from carbonslurm.ledger.archive import Archive
 from carbonslurm.ledger.asked import AskedBook
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.jobs import JobBook
+from carbonslurm.ledger.measurements import MeasurementBook
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.migrating import migrate
 from carbonslurm.ledger.place import Place
@@ -27,11 +28,23 @@ from carbonslurm.ports import Lease
 PATIENCE = timedelta(seconds=10)
 
 
-class Ledger(Archive, AskedBook, ActionLog, CycleLog, JobBook, Memory, RunBook, QueueBook, Reports, Switch):
+class Ledger(
+    Archive,
+    AskedBook,
+    ActionLog,
+    CycleLog,
+    JobBook,
+    Memory,
+    RunBook,
+    QueueBook,
+    MeasurementBook,
+    Reports,
+    Switch,
+):
     """An open ledger; close it, so that others can go on reading it.
 
-    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook
-    and LedgerReader of ``ports``.
+    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook,
+    MeasurementBook and LedgerReader of ``ports``.
     """
 
     @classmethod

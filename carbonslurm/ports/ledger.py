@@ -1,6 +1,6 @@
 """What the use cases write down: what was meant and done, the runs, and the right to act."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from carbonslurm.core.action import Action
 from carbonslurm.core.baseline import BeginChange
+from carbonslurm.core.energy import Measurement
 from carbonslurm.core.footprint import Figure
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
@@ -126,6 +127,7 @@ class RunToFigure:
             showed that it had saved (its word, its own requeue), else from the start.
         restart_cost: of each run after a stop, how long its owner says that loading takes.
         queue_starts: when a queue without us would have started each run, where that was simulated.
+        measured: the newest that each source measured of the run itself.
     """
 
     run: AccountedRun
@@ -135,6 +137,7 @@ class RunToFigure:
     lost_from: Mapping[RunKey, datetime]
     restart_cost: Mapping[RunKey, timedelta]
     queue_starts: Mapping[RunKey, datetime] = field(default_factory=dict)
+    measured: Sequence[Measurement] = ()
 
     @property
     def withheld(self) -> bool:
@@ -188,6 +191,32 @@ class QueueBook(Protocol):
 
     def keep_queue_starts(self, passed: QueuePass, starts: Mapping[RunKey, datetime], at: datetime) -> int:
         """Add the starts that are news, so that their runs get new figures; return how many those were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One question to one source about one run.
+
+    Attributes:
+        measured: what it said, None where it had nothing, or nothing that can be used.
+        detail: why so, for people.
+    """
+
+    run: RunKey
+    measured: Measurement | None
+    detail: str = ""
+
+
+class MeasurementBook(Protocol):
+    """What sources measured of runs, and whom they were asked about in vain."""
+
+    def runs_to_measure(
+        self, cluster: str, source: str, partitions: Collection[str], at: datetime
+    ) -> Sequence[AccountedRun]:
+        """Return ended runs of some partitions, or of all where none is named, to ask a source about."""
+
+    def keep_measurements(self, source: str, asked: Sequence[Asking], at: datetime) -> int:
+        """Keep what it said; runs of which something new is known get new figures. Return how many."""
 
 
 class RunBook(Protocol):

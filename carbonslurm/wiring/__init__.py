@@ -34,6 +34,9 @@ from carbonslurm.wiring.carbon import (
 from carbonslurm.wiring.clock import (
     now,
 )
+from carbonslurm.wiring.energy import (
+    energy_sources,
+)
 from carbonslurm.wiring.grid import (
     chain,
     direct,
@@ -51,6 +54,7 @@ from carbonslurm.wiring.looks import (
 from carbonslurm.wiring.rules import (
     compensates,
     cycle_rules,
+    figure_rules,
     forecast_rules,
     means,
     plan_rules,
@@ -83,6 +87,8 @@ __all__ = [
     "daemon_is_alive",
     "direct",
     "doctor",
+    "energy_sources",
+    "figure_rules",
     "filling",
     "forecast_rules",
     "forecasting",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from carbonslurm.wiring.books import ledger, reading
 from carbonslurm.wiring.clock import now
+from carbonslurm.wiring.energy import measuring
 from carbonslurm.wiring.hook import account_uid
-from carbonslurm.wiring.rules import compensates, cycle_rules, means, power, zones
+from carbonslurm.wiring.rules import compensates, cycle_rules, figure_rules, means
 from carbonslurm.wiring.slurm import actuators, begin, gate, queue, wire
 
 if TYPE_CHECKING:
@@ -84,22 +85,17 @@ def stopping(config: Config, book: Ledger, memory: Memory) -> Stopping:
 
 def ingest(config: Config, book: Ledger, log: Callable[[str], None]) -> Ingest:
     """Return the reconciliation with sacct."""
-    from carbonslurm.app.figuring import FigureRules
     from carbonslurm.app.ingest import Ingest
     from carbonslurm.slurm.queue import SlurmAccounting
 
-    where = zones(config)
     return Ingest(
         cluster=config.cluster,
         accounting=SlurmAccounting(wire(config), config.cluster, log),
         runs=book,
         archive=book,
-        rules=FigureRules(
-            zone_of=lambda partition: where.partitions.get(partition, where.default),
-            power=power(config),
-            restart=timedelta(seconds=config.stop.restart.total_seconds()),
-        ),
+        rules=figure_rules(config),
         without_us=without_us(config, book),
+        measuring=measuring(config, book, log),
         clock=now,
     )
 

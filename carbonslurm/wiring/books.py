@@ -68,17 +68,17 @@ def machine_groups(config: Config) -> list[Group]:
     from carbonslurm.app.cluster_totals import Group
     from carbonslurm.core.idle import Nodes
     from carbonslurm.core.job import Tres
-    from carbonslurm.wiring.rules import power, zones
+    from carbonslurm.wiring.rules import power, pue, zones
 
-    model, where = power(config), zones(config)
+    where, room = zones(config), pue(config)
     return [
         Group(
             partitions=it.partitions,
             nodes=Nodes(it.nodes, it.cpus, it.gpus),
             zone=where.partitions.get(it.partitions[0], where.default),
-            full_watts=model.machine_watts(Tres(it.cpus, 1, {it.gpu_type or "": it.gpus})),
+            full_watts=power(config, it).parts(Tres(it.cpus, 1, {it.gpu_type or "": it.gpus})).total,
             idle_watts=it.idle_watts,
-            pue=lambda _: model.pue,
+            pue=room.mean,
         )
         for it in config.machines
     ]

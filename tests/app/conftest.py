@@ -20,6 +20,7 @@ from failpoints import Call, Watch, behind
 from carbonslurm.app.cycle import Cycle, CycleRules
 from carbonslurm.app.figuring import FigureRules
 from carbonslurm.app.ingest import Ingest, IngestReport
+from carbonslurm.app.measuring import Measuring
 from carbonslurm.app.queueing import Machines, WithoutUs
 from carbonslurm.app.stopping import Stopping
 from carbonslurm.app.telling import Memory, Telling
@@ -28,12 +29,13 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Queue
 from carbonslurm.core.means import Means
 from carbonslurm.core.power import PowerModel
+from carbonslurm.core.pue import Pue
 from carbonslurm.core.situation import PlanRules, Zones
 from carbonslurm.core.stop import ControllerFacts, StopRules
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
 from carbonslurm.errors import CarbonslurmError
 from carbonslurm.ledger.writing import Ledger
-from carbonslurm.ports import ActionRow, CycleReport, RunFilter, RunRow
+from carbonslurm.ports import ActionRow, CycleReport, EnergySource, RunFilter, RunRow
 from carbonslurm.sim.actuators import SimulatedGate, SimulatedHold, SimulatedHolds
 from carbonslurm.sim.cluster import SimulatedCluster
 from carbonslurm.sim.job import SimulatedJob, Submission
@@ -104,6 +106,9 @@ class World:
         off: how far our daemon's clock is ahead of Slurm's.
         holds: what a rescue sees; a story may take the hook away.
         watch: told of each call of a port; the fuse, unless a story puts another in its place.
+        figures: how figures are made, as ``figure_rules`` says unless a story has others.
+        meters: who measures energy.
+        complaints: what accounting logged.
     """
 
     path: Path
@@ -113,6 +118,9 @@ class World:
     memory: Memory = field(default_factory=Memory)
     fuse: Fuse = field(default_factory=Fuse)
     off: timedelta = timedelta()
+    figures: FigureRules | None = None
+    meters: list[EnergySource] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
     watch: Watch = field(init=False)
     holds: SimulatedHolds = field(init=False)
 
@@ -241,10 +249,15 @@ class World:
             accounting=accounting or self.owner,
             runs=self.ledger,
             archive=self.ledger,
-            rules=FigureRules(lambda _: "GB", self.rules.plan.power, timedelta()),
+            rules=self.figures or self.figure_rules(),
             without_us=WithoutUs("toy", machines, self.ledger, timedelta(), lambda: self.now),
+            measuring=Measuring("toy", self.meters, self.ledger, lambda: self.now, self.complaints.append),
             clock=lambda: self.now,
         ).run()
+
+    def figure_rules(self, **more: Any) -> FigureRules:
+        power = self.rules.plan.power
+        return FigureRules(lambda _: "GB", lambda _: power, timedelta(), Pue.constant(power.pue), **more)
 
     def live(self, length: timedelta) -> list[CycleReport]:
         """Let time pass with the daemon alive."""

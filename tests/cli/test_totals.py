@@ -69,7 +69,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with wiring.ledger(config) as book:
         book.keep_actual(series, NOON)
         ingest = wiring.ingest(config, book, print)
-        parts = {name: getattr(ingest, name) for name in ("archive", "rules", "without_us")}
+        parts = {name: getattr(ingest, name) for name in ("archive", "rules", "without_us", "measuring")}
         Ingest("green", OneRun(), book, clock=lambda: NOON + 5 * HOUR, **parts).run()
     file.write_text(CONFIG.format(folder=folder) + MACHINES)
     return file

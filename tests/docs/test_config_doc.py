@@ -82,8 +82,11 @@ def rows(struct: inspect.StructType, prefix: str) -> Iterator[Row]:
     for field in struct.fields:
         path = f"{prefix}{field.encode_name}"
         yield path, words(field.type), default(field)
-        if isinstance(field.type, inspect.StructType) and prefix:
-            yield from rows(field.type, f"{path}.")
+        section = field.type
+        if isinstance(section, inspect.UnionType):  # a mapping that may be left out
+            section = next((it for it in section.types if isinstance(it, inspect.StructType)), section)
+        if isinstance(section, inspect.StructType) and prefix:
+            yield from rows(section, f"{path}.")
         inner = field.type.item_type if isinstance(field.type, inspect.VarTupleType) else None
         if isinstance(inner, inspect.StructType) and prefix:
             yield from rows(inner, f"{path}[].")

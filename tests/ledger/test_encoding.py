@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carbonslurm.core.energy import Quality
 from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
@@ -66,6 +67,7 @@ runs = st.builds(
     ),
     energy_joules=st.none() | st.floats(0, 1e15),
     tag=st.none() | tags,
+    node_list=words,
 )
 natures = st.builds(Nature, st.sampled_from(Kind), st.sampled_from(Scope))
 grams = st.none() | st.floats(-1e12, 1e12)
@@ -88,6 +90,8 @@ figures = st.builds(
     queue_g=grams,
     zone=st.none() | words,
     beside=st.none() | besides,
+    quality=st.none() | st.sampled_from(Quality),
+    pue=st.none() | st.floats(1, 5),
 )
 
 
