@@ -26,6 +26,9 @@ GROUP_NAMES = ("user", "account", "partition", "qos", "month", "nature")
 @click.option("-a", "--allusers", is_flag=True, help="Runs of all users; root's default.")
 @click.option("-A", "--accounts", metavar="ACCT[,ACCT]", help="Only runs of these accounts.")
 @click.option("-j", "--jobs", "ids", type=JobIds(), metavar="ID[,ID]", help="Only these jobs, of any time.")
+@click.option(
+    "--as-of", metavar="TIME", help="The figures of that day, before later revisions.  [default: now]"
+)
 @click.option("-o", "--format", "fields", metavar="FIELD[,FIELD]", help="Which columns; see --helpformat.")
 @click.option("-e", "--helpformat", is_flag=True, help="List the columns, and end.")
 @click.option("--by", type=click.Choice(GROUP_NAMES), help="Totals instead of runs.")
@@ -114,7 +117,8 @@ def _filter(given: dict[str, object], cluster: str) -> RunFilter:
             raise UsageError(f"--endtime {given['endtime']} lies before --starttime {given['starttime']}")
         window = Interval(start, end)
     numbers = tuple(number for number, _ in ids)
-    return RunFilter(window, _users(given), _words(given["accounts"]), numbers, cluster)
+    as_of = read_moment(str(given["as_of"]), now) if given["as_of"] else None
+    return RunFilter(window, _users(given), _words(given["accounts"]), numbers, cluster, as_of)
 
 
 def _users(given: dict[str, object]) -> tuple[str, ...]:

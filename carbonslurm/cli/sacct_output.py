@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from carbonslurm.app.report import Totals, is_late, total, totals_by
-from carbonslurm.core.footprint import percent_saved
+from carbonslurm.core.footprint import Baseline, Beside, Figure, percent_saved
+from carbonslurm.core.forecast import Kind
 from carbonslurm.core.interval import iso
 from carbonslurm.errors import UsageError
 from carbonslurm.formats.terminal import columns, grams_text
@@ -43,6 +44,11 @@ def _number(value: float | None, form: str) -> str:
     return "unknown" if value is None else format(value, form)
 
 
+def _by(kind: Kind, figure: Figure | None) -> float | None:
+    found = figure.by(kind) if figure else None
+    return found.emitted_g if found else None
+
+
 FIELDS: Mapping[str, Callable[[RunRow], str]] = {
     "JobID": _job_id,
     "User": lambda row: row.run.user,
@@ -66,6 +72,7 @@ FIELDS: Mapping[str, Callable[[RunRow], str]] = {
     "Nodes": lambda row: str(row.run.tres.nodes),
     "EnergyKWh": lambda row: _number(row.figure.energy_kwh if row.figure else None, ".4g"),
     "Method": lambda row: row.figure.energy_method if row.figure else "",
+    "Quality": lambda row: (row.figure.quality or "") if row.figure else "",
     "Emitted": lambda row: grams_text(row.figure.emitted_g if row.figure else None),
     "Baseline": lambda row: grams_text(row.figure.baseline_g if row.figure else None),
     "Saved": lambda row: grams_text(row.figure.saved_g if row.figure else None),
@@ -73,9 +80,13 @@ FIELDS: Mapping[str, Callable[[RunRow], str]] = {
     "EmittedG": lambda row: _number(row.figure.emitted_g if row.figure else None, ".3f"),
     "BaselineG": lambda row: _number(row.figure.baseline_g if row.figure else None, ".3f"),
     "SavedG": lambda row: _number(row.figure.saved_g if row.figure else None, ".3f"),
+    "QueueBaseline": lambda row: grams_text(row.figure.queue_g if row.figure else None),
+    "QueueSaved": lambda row: grams_text(row.figure.saved(Baseline.QUEUE) if row.figure else None),
     "Kind": lambda row: row.figure.nature.kind if row.figure and row.figure.nature else "",
     "Scope": lambda row: row.figure.nature.scope if row.figure and row.figure.nature else "",
     "Source": lambda row: (row.figure.source or "") if row.figure else "",
+    "Marginal": lambda row: grams_text(_by(Kind.MARGINAL, row.figure)),
+    "Average": lambda row: grams_text(_by(Kind.AVERAGE, row.figure)),
     "Estimated": lambda row: "yes" if row.figure and row.figure.estimated else "",
 }
 DEFAULT: tuple[str, ...] = (
@@ -91,7 +102,7 @@ DEFAULT: tuple[str, ...] = (
 )
 DEFAULT += ("Emitted", "Saved", "SavedPct")
 _LEFT = frozenset(
-    {"JobID", "User", "Account", "Partition", "QOS", "State", "Kind", "Scope", "Source", "Method"}
+    {"JobID", "User", "Account", "Partition", "QOS", "State", "Kind", "Scope", "Source", "Method", "Quality"}
 )
 
 
@@ -104,7 +115,8 @@ MEANINGS: Mapping[str, str] = {
     "Flexible": "its job carried a tag",
     "Stopped": "ended by a stop of ours",
     "EnergyKWh": "of the run, PUE included",
-    "Method": "how the energy was found: modelled",
+    "Method": "who measured the energy, or modelled",
+    "Quality": "of the energy: measured, partly or modelled",
     "Emitted": "CO2e of the run",
     "Baseline": "CO2e of the same work, earlier by the delay that we caused",
     "Saved": "Baseline less Emitted",
@@ -112,9 +124,13 @@ MEANINGS: Mapping[str, str] = {
     "EmittedG": "Emitted in grams, without a unit",
     "BaselineG": "Baseline in grams",
     "SavedG": "Saved in grams",
+    "QueueBaseline": "CO2e of the same work, when a queue without us would have started it",
+    "QueueSaved": "QueueBaseline less Emitted",
     "Kind": "of the intensity: average or marginal",
     "Scope": "of the intensity: lifecycle, direct or operational",
     "Source": "who gave the intensity",
+    "Marginal": "CO2e of the run by marginal intensities, where the site has any",
+    "Average": "CO2e of the run by average intensities; never to be added to Marginal",
     "Estimated": "an intensity that was used is an estimate, and may be revised",
 }
 
@@ -247,13 +263,33 @@ def _object(row: RunRow) -> dict[str, Any]:
         "late": is_late(row),
         "energy_kwh": figure.energy_kwh if figure else None,
         "energy_method": figure.energy_method if figure else None,
+        "energy_quality": figure.quality if figure else None,
+        "pue": figure.pue if figure else None,
         "emitted_g": figure.emitted_g if figure else None,
         "baseline_g": figure.baseline_g if figure else None,
         "saved_g": figure.saved_g if figure else None,
         "saved_percent": _percent(row),
+        "queue_start": iso(figure.queue.start) if figure and figure.queue else None,
+        "queue_baseline_g": figure.queue_g if figure else None,
+        "queue_saved_g": figure.saved(Baseline.QUEUE) if figure else None,
         "lost_s": figure.lost.total_seconds() if figure else None,
         "kind": figure.nature.kind if figure and figure.nature else None,
         "scope": figure.nature.scope if figure and figure.nature else None,
         "source": figure.source if figure else None,
         "estimated": figure.estimated if figure else None,
+        "zone": figure.zone if figure else None,
+        "beside": _beside(figure.beside) if figure and figure.beside else None,
+    }
+
+
+def _beside(item: Beside) -> dict[str, Any]:
+    """Return the grams by intensities of another kind, which nobody may add to the run's own."""
+    return {
+        "kind": item.nature.kind,
+        "scope": item.nature.scope,
+        "source": item.source,
+        "emitted_g": item.emitted_g,
+        "baseline_g": item.baseline_g,
+        "queue_baseline_g": item.queue_g,
+        "estimated": item.estimated,
     }

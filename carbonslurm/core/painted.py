@@ -3,6 +3,7 @@
 A series says by whom it is; here each step has its own painter, so that a cut says exactly who is in it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carbonslurm.core.forecast import Floats, Nature, Series
-from carbonslurm.core.interval import Interval
+from carbonslurm.core.interval import Interval, from_epoch
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,33 @@ class Painted:
         before, after = np.interp(ends, self.edges, self._known_at_edges)
         return float(after - before)
 
+    def gap(self, window: Interval) -> Interval | None:
+        """Return the part of a window outside of which all is known; None where all of it is."""
+        start, end = window.start.timestamp(), window.end.timestamp()
+        edges = np.concatenate(([min(start, self.edges[0])], self.edges, [max(end, self.edges[-1])]))
+        missing = np.concatenate(([True], np.isnan(self.values), [True]))
+        places = np.flatnonzero(missing & (edges[1:] > start) & (edges[:-1] < end) & (edges[1:] > edges[:-1]))
+        if len(places) == 0:
+            return None
+        first, last = max(start, edges[places[0]]), min(end, edges[places[-1] + 1])
+        return Interval(from_epoch(float(first)), from_epoch(float(last)))
+
     @cached_property
     def _known_at_edges(self) -> Floats:
         known = ~np.isnan(self.values) * np.diff(self.edges)
         return np.concatenate(([0.0], np.cumsum(known)))
+
+
+def best_of_each_kind(pictures: Sequence[Painted], window: Interval) -> list[Series]:
+    """Return of each kind the series that knows most of a window, the one that knows more of it first.
+
+    Average goes before marginal, and scopes by their names, where two know as much. A kind of which nothing
+    is known is left out.
+    """
+    known = [(picture.known_seconds(window), picture) for picture in pictures]
+    best: dict[str, Series] = {}
+    for seconds, picture in sorted(known, key=lambda item: (-item[0], str(item[1].nature))):
+        piece = picture.series(window) if seconds > 0 or not window.length else None
+        if piece is not None and (seconds > 0 or piece.at(window.start) is not None):
+            best.setdefault(picture.nature.kind, piece)
+    return list(best.values())

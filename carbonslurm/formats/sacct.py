@@ -39,6 +39,7 @@ FIELDS = (
     "AllocTRES",
     "ReqTRES",
     "ConsumedEnergyRaw",
+    "NodeList",
     "AdminComment",
 )
 

@@ -41,6 +41,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "gpus": ("GPUs",),  # of traces, not of sacct's own
     "energy": ("ConsumedEnergyRaw", "ConsumedEnergy"),
     "elapsed": ("ElapsedRaw", "Elapsed"),
+    "node_list": ("NodeList",),
     "comment": ("AdminComment",),
 }
 
@@ -53,6 +54,7 @@ NOT_ENDED = frozenset(
     {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "STAGE_OUT"}
 )
 _NEVER_STARTED = frozenset({"PENDING"})
+_NO_NODES = frozenset({"", "None assigned", "(null)"})
 _JOULES = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?)([KMGTPE]?)|nan|inf|-[0-9]+")
 _PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 
@@ -92,7 +94,7 @@ class RowReader:
             raise DataError(f"{len(row)} fields instead of {self._width}")
         (
             raw, shown, submit, eligible, start, end, state, exit_code, user, uid, account, partition, qos,
-            limit, minutes, allocated, requested, cpus, nodes, gpus, energy, elapsed, comment,
+            limit, minutes, allocated, requested, cpus, nodes, gpus, energy, elapsed, hosts, comment,
         ) = self._pick([*row, ""])  # fmt: skip
         if not raw and ("_" in shown or "+" in shown):
             what = "a task of an array" if "_" in shown else "a component of a heterogeneous job"
@@ -121,6 +123,7 @@ class RowReader:
             read_energy(energy),
             _tag(comment),
             task,
+            "" if hosts in _NO_NODES else hosts,
         )
         self._check(run, elapsed)
         return run

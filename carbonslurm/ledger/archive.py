@@ -249,7 +249,8 @@ class Archive(ArchiveReader):
             ]
             if new:
                 connection.execute(insert(INTENSITY), new)
-                concern(connection, [(row["starts_at"], row["ends_at"]) for row in new], measured=True)
+                spans = [(row["starts_at"], row["ends_at"]) for row in new]
+                concern(connection, series.zone, spans, measured=True)
 
 
 def _identity(series: Series) -> Columns:
@@ -304,8 +305,9 @@ def _intensity(connection: Connection, zone: str, nature: Nature, window: Interv
 def _picture(connection: Connection, zone: str, nature: Nature, window: Interval) -> Painted | None:
     measured = measured_layers(connection, zone, nature, window)
     picture = paint(zone, nature, measured)
-    if picture is None or picture.known_seconds(window) < window.length.total_seconds():
-        picture = paint(zone, nature, [*forecast_layers(connection, zone, nature, window), *measured])
+    gap = window if picture is None else picture.gap(window)
+    if gap is not None:
+        picture = paint(zone, nature, [*forecast_layers(connection, zone, nature, gap), *measured])
     return picture
 
 

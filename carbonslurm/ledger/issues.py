@@ -65,7 +65,7 @@ def keep_issue(connection: Connection, issue: Issue) -> None:
         columns = _issue_columns(issue, known)
         number = insert_one(connection, ISSUE, {**key, **columns})
         connection.execute(insert(ISSUE_POINT), list(_points(issue, known, number)))
-        concern(connection, [(columns["starts_at"], columns["ends_at"])], measured=False)
+        concern(connection, issue.series.zone, [(columns["starts_at"], columns["ends_at"])], measured=False)
     elif issue.fetched_at < old.first_fetched_at or issue.fetched_at > old.fetched_at:
         span = {
             "first_fetched_at": min(old.first_fetched_at, issue.fetched_at),

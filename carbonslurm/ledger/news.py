@@ -6,37 +6,52 @@ however old the runs are, and nothing is missed. A measured value concerns every
 those whose figure rests on estimates, or on nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, exists, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select, update
 
 from carbonslurm.ledger.tables import FIGURE, INTENSITY, ISSUE, RUN
 
 Span = tuple[datetime, datetime]
 AT_ONCE = 20  # spans: of more, all between the first and the last is taken
-LONGEST_DELAY = timedelta(days=62)  # what a baseline may lie before its run; a job may wait half of it
+# What a baseline may lie before or after its run; a job may wait half of it.
+LONGEST_DELAY = timedelta(days=62)
 
 
-def concern(connection: Connection, spans: Iterable[Span], *, measured: bool) -> None:
-    """Mark the runs that news about some hours concern.
+def concern(connection: Connection, zone: str, spans: Iterable[Span], *, measured: bool) -> None:
+    """Mark the runs that news about some hours of a zone concern.
 
     Args:
         connection: that writes.
+        zone: of the grid.
         spans: of time, any order.
         measured: whether settled figures are concerned, too.
     """
     for start, end in _joined(spans):
-        earlier = exists().where(FIGURE.c.run == RUN.c.id, FIGURE.c.baseline_starts_at < end)
         touched = update(RUN).where(
-            RUN.c.ended > start,
+            RUN.c.ended > start - LONGEST_DELAY,
             RUN.c.started < end + LONGEST_DELAY,
-            or_(RUN.c.started < end, earlier),
             RUN.c.figured_at.is_not(None),
+            _rests_on(zone, start, end),
         )
         if not measured:
             touched = touched.where(RUN.c.settled.is_(False))
         connection.execute(touched.values(figured_at=None, settled=false()))
+
+
+def _rests_on(zone: str, start: datetime, end: datetime) -> ColumnElement[bool]:
+    """Tell whether any figure of a run is about some of these hours."""
+    figure = FIGURE.c
+    windows = (
+        (RUN.c.started, RUN.c.ended),
+        (figure.baseline_starts_at, figure.baseline_ends_at),
+        (figure.queue_starts_at, figure.queue_ends_at),
+    )
+    touched = [and_(begins < end, ends > start) for begins, ends in windows]
+    here = or_(figure.zone == zone, figure.zone.is_(None))
+    return exists().where(figure.run == RUN.c.id, here, or_(*touched))
 
 
 def seen(connection: Connection) -> tuple[int, int]:
@@ -48,8 +63,12 @@ def seen(connection: Connection) -> tuple[int, int]:
 def concern_since(connection: Connection, before: tuple[int, int]) -> None:
     """Mark the runs that all news concern which were not there before."""
     for table, number, measured in ((INTENSITY, before[0], True), (ISSUE, before[1], False)):
-        rows = connection.execute(select(table.c.starts_at, table.c.ends_at).where(table.c.id > number))
-        concern(connection, [(start, end) for start, end in rows], measured=measured)
+        news = select(table.c.zone, table.c.starts_at, table.c.ends_at).where(table.c.id > number)
+        spans: defaultdict[str, list[Span]] = defaultdict(list)
+        for zone, start, end in connection.execute(news):
+            spans[zone].append((start, end))
+        for zone, each in spans.items():
+            concern(connection, zone, each, measured=measured)
 
 
 def _joined(spans: Iterable[Span]) -> Sequence[Span]:

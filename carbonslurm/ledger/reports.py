@@ -24,13 +24,13 @@ from sqlalchemy import (
 )
 
 from carbonslurm.core.action import Verb
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.job import JobKey
 from carbonslurm.core.means import Means
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import DONE, REQUEUED
 from carbonslurm.ledger.encoding import read_figure, read_run
-from carbonslurm.ledger.runs import newest_figure
+from carbonslurm.ledger.figures import besides, figure_of
 from carbonslurm.ledger.tables import ACTION, CYCLE, FIGURE, JOB, OUTCOME, RUN
 from carbonslurm.ports import ActionRow, PlanRow, RunFilter, RunRow
 
@@ -64,18 +64,20 @@ class Reports(Room):
     """Read-only questions."""
 
     def runs(self, wanted: RunFilter) -> Sequence[RunRow]:
-        """Return runs in order of start (never started ones by submit), with their newest figures.
+        """Return runs in order of start (never started ones by submit), with their figures.
 
         Raises:
             LedgerError: it could not be read.
         """
         which = _which(wanted)
         order = (func.coalesce(RUN.c.started, RUN.c.submitted), RUN.c.job_id, RUN.c.submitted)
-        statement = select(RUN, *_FIGURE_COLUMNS).outerjoin(FIGURE, FIGURE.c.id == newest_figure)
+        statement = select(RUN, *_FIGURE_COLUMNS).outerjoin(FIGURE, FIGURE.c.id == figure_of(wanted.as_of))
         with self._database.reading() as connection:
             facts = _job_facts(connection, which)
-            rows = connection.execute(statement.where(which).order_by(*order)).mappings()
-            return [_run_row(row, facts.get(row["id"]) or _JobFacts()) for row in rows]
+            rows = connection.execute(statement.where(which).order_by(*order)).mappings().all()
+            numbers = [row["figure_id"] for row in rows if row["figure_id"] is not None]
+            beside = besides(connection, numbers)
+            return [_run_row(row, facts.get(row["id"]) or _JobFacts(), beside) for row in rows]
 
     def plans(self, cluster: str, job_ids: Sequence[int]) -> Mapping[int, PlanRow]:
         """Return the newest decision about each of these jobs that has one.
@@ -183,7 +185,7 @@ def _ever(states: Iterable[str]) -> ColumnElement[bool]:
     return exists().where(OUTCOME.c.action == ACTION.c.id, OUTCOME.c.state.in_(words))
 
 
-def _run_row(row: RowMapping, facts: _JobFacts) -> RunRow:
+def _run_row(row: RowMapping, facts: _JobFacts, beside: Mapping[int, Beside]) -> RunRow:
     run = read_run(row)
     return RunRow(
         run=run,
@@ -192,14 +194,15 @@ def _run_row(row: RowMapping, facts: _JobFacts) -> RunRow:
         withheld=run.key.submitted in facts.withheld or any(at < run.key.submitted for at in facts.stopped),
         stopped=run.key.submitted in facts.stopped,
         bound=facts.bound[1] if facts.bound else None,
-        figure=_figure(row),
+        figure=_figure(row, beside),
     )
 
 
-def _figure(row: RowMapping) -> Figure | None:
-    if row["figure_id"] is None:
+def _figure(row: RowMapping, beside: Mapping[int, Beside]) -> Figure | None:
+    number = row["figure_id"]
+    if number is None:
         return None
-    return read_figure({column.name: row[f"figure_{column.name}"] for column in FIGURE.c})
+    return read_figure({column.name: row[f"figure_{column.name}"] for column in FIGURE.c}, beside.get(number))
 
 
 # --- actions

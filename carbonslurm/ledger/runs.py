@@ -3,11 +3,12 @@
 sacct is read again and again over overlapping windows, so a run that says nothing new changes nothing, in
 whatever order the readings come; one that has ended is never taken for running again. A figure is worked out
 anew when its run's facts changed, or when something newer about its hours was stored (``news``). Figures are
-only added; one equal to the newest is not stored twice.
+only added; one that says the same as the newest is not stored twice.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -18,7 +19,6 @@ from sqlalchemy import (
     Row,
     and_,
     false,
-    func,
     insert,
     or_,
     select,
@@ -26,22 +26,24 @@ from sqlalchemy import (
 )
 
 from carbonslurm.core.action import Verb
-from carbonslurm.core.footprint import BeginChange, Figure
+from carbonslurm.core.baseline import BeginChange
+from carbonslurm.core.footprint import Figure
 from carbonslurm.core.job import AccountedRun, RunKey
 from carbonslurm.core.stop import Phase
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import Deed, deeds_of
-from carbonslurm.ledger.encoding import Columns, figure_columns, read_figure, read_run, run_columns
+from carbonslurm.ledger.encoding import Columns, read_run, run_columns
+from carbonslurm.ledger.figures import add_figures, newest_figures
 from carbonslurm.ledger.lineage import Lineage
+from carbonslurm.ledger.measurements import measurements
 from carbonslurm.ledger.news import concern_since, seen
-from carbonslurm.ledger.tables import FIGURE, READ_MARK, RUN
+from carbonslurm.ledger.queue_starts import queue_starts, run_numbers
+from carbonslurm.ledger.tables import READ_MARK, RUN
 from carbonslurm.ports import RunToFigure
 
 # Runs handed out at once: at about 3 kB each they stay well under 100 MB.
 AT_ONCE = 5_000
 SIGNAL_SENT = (Phase.SIGNALLING, Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED, Phase.DONE)
-
-newest_figure = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id).correlate(RUN).scalar_subquery()
 
 
 class RunBook(Room):
@@ -76,12 +78,7 @@ class RunBook(Room):
         with self._database.reading() as connection:
             self._seen = seen(connection)
             rows = connection.execute(due.order_by(RUN.c.ended, RUN.c.id).limit(AT_ONCE)).mappings().all()
-            runs = [read_run(row) for row in rows]
-            lineage = Lineage(connection, cluster, runs)
-            attempts = [(*lineage.earlier(run), run) for run in runs]
-            jobs = [lineage.rows(chain) for chain in attempts]
-            deeds = deeds_of(connection, {job.id for rows in jobs for job in rows})
-        return [_to_figure(chain, rows, deeds) for chain, rows in zip(attempts, jobs, strict=True)]
+            return to_figure(connection, cluster, [read_run(row) for row in rows])
 
     def keep_figures(self, figures: Sequence[tuple[RunKey, Figure]], at: datetime) -> None:
         """Add figures; older ones are kept, the newest counts.
@@ -97,17 +94,17 @@ class RunBook(Room):
             LedgerError: it could not be written.
         """
         with self._database.writing() as connection:
-            numbers = _numbers(connection, [key for key, _ in figures])
-            old = _newest_figures(connection, list(numbers.values()))
-            new = [
-                {**figure_columns(figure), "run": numbers[key], "computed_at": at}
-                for key, figure in figures
-                if old.get(numbers[key]) != figure
-            ]
-            if new:
-                connection.execute(insert(FIGURE), new)
+            numbers = run_numbers(connection, [key for key, _ in figures])
+            old = newest_figures(connection, list(numbers.values()))
+            offered = {numbers[key]: figure for key, figure in figures}
+            news = {
+                run: figure
+                for run, figure in offered.items()
+                if run not in old or not figure.is_like(old[run])
+            }
+            add_figures(connection, news, at)
             for final in (True, False):
-                done = [numbers[key] for key, figure in figures if _is_final(figure) is final]
+                done = [numbers[key] for key, figure in figures if figure.is_final is final]
                 for batch in in_batches(done):
                     # Facts that came in meanwhile leave it to be worked out again.
                     mark = {"figured_at": at, "settled": RUN.c.changed_at <= at if final else false()}
@@ -158,20 +155,6 @@ def _stored(connection: Connection, keys: Mapping[RunKey, object]) -> dict[RunKe
     return found
 
 
-def _numbers(connection: Connection, keys: Sequence[RunKey]) -> dict[RunKey, int]:
-    """Return the number of each run."""
-    ids: defaultdict[str, set[int]] = defaultdict(set)
-    for key in keys:
-        ids[key.cluster].add(key.job_id)
-    found: dict[RunKey, int] = {}
-    for cluster, numbers in ids.items():
-        for batch in in_batches(sorted(numbers)):
-            mine = select(RUN.c.id, RUN.c.job_id, RUN.c.submitted)
-            rows = connection.execute(mine.where(RUN.c.cluster == cluster, RUN.c.job_id.in_(batch)))
-            found |= {RunKey(cluster, job_id, submitted): number for number, job_id, submitted in rows}
-    return found
-
-
 def _new_row(run: AccountedRun, at: datetime) -> Columns:
     return {**run_columns(run), "recorded_at": at, "changed_at": at, "settled": _has_nothing_to_figure(run)}
 
@@ -190,19 +173,6 @@ def _has_nothing_to_figure(run: AccountedRun) -> bool:
     return run.ended is not None and run.started is None
 
 
-def _is_final(figure: Figure) -> bool:
-    return not figure.estimated and figure.emitted_g is not None and figure.baseline_g is not None
-
-
-def _newest_figures(connection: Connection, runs: Sequence[int]) -> dict[int, Figure]:
-    found: dict[int, Figure] = {}
-    for batch in in_batches(runs):
-        newest = select(func.max(FIGURE.c.id)).where(FIGURE.c.run.in_(batch)).group_by(FIGURE.c.run)
-        for row in connection.execute(select(FIGURE).where(FIGURE.c.id.in_(newest))).mappings():
-            found[row["run"]] = read_figure(row)
-    return found
-
-
 # --- what is due
 
 
@@ -212,8 +182,23 @@ def _due() -> ColumnElement[bool]:
     return and_(RUN.c.started.is_not(None), RUN.c.ended.is_not(None), new)
 
 
+def to_figure(connection: Connection, cluster: str, runs: Sequence[AccountedRun]) -> list[RunToFigure]:
+    """Return runs with what the ledger knows of their jobs."""
+    lineage = Lineage(connection, cluster, runs)
+    attempts = [(*lineage.earlier(run), run) for run in runs]
+    jobs = [lineage.rows(chain) for chain in attempts]
+    deeds = deeds_of(connection, {job.id for rows in jobs for job in rows})
+    queued = queue_starts(connection, {run.key for chain in attempts for run in chain})
+    measured = measurements(connection, [run.key for run in runs])
+    made = [_to_figure(chain, rows, deeds, queued) for chain, rows in zip(attempts, jobs, strict=True)]
+    return [replace(item, measured=measured.get(item.run.key, ())) for item in made]
+
+
 def _to_figure(
-    chain: Sequence[AccountedRun], jobs: Sequence[Row[Any]], deeds: Mapping[int, Sequence[Deed]]
+    chain: Sequence[AccountedRun],
+    jobs: Sequence[Row[Any]],
+    deeds: Mapping[int, Sequence[Deed]],
+    queued: Mapping[RunKey, datetime],
 ) -> RunToFigure:
     mine = [deed for job in jobs for deed in deeds.get(job.id, ()) if not deed.observed]
     stops = _stops_behind(chain, mine)
@@ -228,6 +213,7 @@ def _to_figure(
             for before, after in pairwise(chain)
             if (deed := stops.get(before.key)) and deed.checkpoint and deed.checkpoint.restart
         },
+        queue_starts={run.key: queued[run.key] for run in chain if run.key in queued},
     )
 
 

@@ -15,11 +15,13 @@ from carbonslurm.ledger.aside import AsideBook
 from carbonslurm.ledger.asked import AskedBook
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.jobs import JobBook
+from carbonslurm.ledger.measurements import MeasurementBook
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.migrating import migrate
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.plain import TableWriter
 from carbonslurm.ledger.pruning import Pruner
+from carbonslurm.ledger.queue_book import QueueBook
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
 from carbonslurm.ledger.switch import Switch
@@ -39,14 +41,16 @@ class Ledger(
     Memory,
     Pruner,
     RunBook,
+    QueueBook,
+    MeasurementBook,
     Reports,
     Switch,
     TableWriter,
 ):
     """An open ledger; close it, so that others can go on reading it.
 
-    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook and
-    LedgerReader of ``ports``.
+    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook,
+    MeasurementBook and LedgerReader of ``ports``.
     """
 
     @classmethod

@@ -220,12 +220,11 @@ class FetchArchive(ForecastReader, Protocol):
         """Store measured values; a revised value is added, the old one stays."""
 
 
-class IntensityArchive(FetchArchive, Protocol):
-    """What working out emissions asks of it, too."""
+class IntensityReader(Protocol):
+    """What working out emissions asks of the archive."""
 
     def pictures(self, zone: str, window: Interval) -> Sequence[Painted]:
         """Return what is known of a window, a picture for each nature that has any value in it.
 
         The newest measured values, and the newest issues' where nothing was measured, flagged estimated.
-        Steps may reach beyond the window.
         """

@@ -20,6 +20,7 @@ class RunFilter:
         window: runs that ran, or waited to, at any time within it; None for all time.
         ids: job ids; an array's id stands for all of its tasks.
         cluster: only runs of this one, None for all that the ledger knows.
+        as_of: with the figures that were the newest at this moment; None for now.
     """
 
     window: Interval | None = None
@@ -27,6 +28,7 @@ class RunFilter:
     accounts: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
     cluster: str | None = None
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from carbonslurm.wiring.acting import (
 from carbonslurm.wiring.books import (
     lease,
     ledger,
+    machine_groups,
     place,
     reading,
     turn_switch,
@@ -32,6 +33,9 @@ from carbonslurm.wiring.carbon import (
 )
 from carbonslurm.wiring.clock import (
     now,
+)
+from carbonslurm.wiring.energy import (
+    energy_sources,
 )
 from carbonslurm.wiring.grid import (
     chain,
@@ -50,6 +54,7 @@ from carbonslurm.wiring.looks import (
 from carbonslurm.wiring.rules import (
     compensates,
     cycle_rules,
+    figure_rules,
     forecast_rules,
     means,
     plan_rules,
@@ -82,6 +87,8 @@ __all__ = [
     "daemon_is_alive",
     "direct",
     "doctor",
+    "energy_sources",
+    "figure_rules",
     "filling",
     "forecast_rules",
     "forecasting",
@@ -91,6 +98,7 @@ __all__ = [
     "lease",
     "ledger",
     "letting_go",
+    "machine_groups",
     "means",
     "now",
     "place",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ import pytest
 from failpoints import Call, Watch, behind
 
 from carbonslurm.app.cycle import Cycle, CycleRules
+from carbonslurm.app.figuring import FigureRules
 from carbonslurm.app.ingest import Ingest, IngestReport
+from carbonslurm.app.measuring import Measuring
+from carbonslurm.app.queueing import Machines, WithoutUs
 from carbonslurm.app.stopping import Stopping
 from carbonslurm.app.telling import Memory, Telling
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
@@ -25,15 +29,18 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Queue
 from carbonslurm.core.means import Means
 from carbonslurm.core.power import PowerModel
+from carbonslurm.core.pue import Pue
 from carbonslurm.core.situation import PlanRules, Zones
 from carbonslurm.core.stop import ControllerFacts, StopRules
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
 from carbonslurm.errors import CarbonslurmError
 from carbonslurm.ledger.writing import Ledger
-from carbonslurm.ports import ActionRow, CycleReport, RunFilter, RunRow
+from carbonslurm.ports import ActionRow, CycleReport, EnergySource, RunFilter, RunRow
 from carbonslurm.sim.actuators import SimulatedGate, SimulatedHold, SimulatedHolds
 from carbonslurm.sim.cluster import SimulatedCluster
 from carbonslurm.sim.job import SimulatedJob, Submission
+from carbonslurm.sim.pools import PartitionSize
+from carbonslurm.sim.queue_model import in_words, queueing_on
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -99,6 +106,9 @@ class World:
         off: how far our daemon's clock is ahead of Slurm's.
         holds: what a rescue sees; a story may take the hook away.
         watch: told of each call of a port; the fuse, unless a story puts another in its place.
+        figures: how figures are made, as ``figure_rules`` says unless a story has others.
+        meters: who measures energy.
+        complaints: what accounting logged.
     """
 
     path: Path
@@ -108,6 +118,9 @@ class World:
     memory: Memory = field(default_factory=Memory)
     fuse: Fuse = field(default_factory=Fuse)
     off: timedelta = timedelta()
+    figures: FigureRules | None = None
+    meters: list[EnergySource] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
     watch: Watch = field(init=False)
     holds: SimulatedHolds = field(init=False)
 
@@ -227,17 +240,24 @@ class World:
         """Start a new daemon: it remembers nothing but the ledger."""
         self.memory = Memory()
 
-    def reconcile(self, accounting: Any = None) -> IngestReport:
+    def reconcile(self, accounting: Any = None, nodes: int = 0) -> IngestReport:
+        """Read sacct and work out figures; with a number of nodes, the queue without us, too."""
+        size = PartitionSize(nodes=nodes, cpus=64, gpus=4)
+        machines = [Machines(("gpu",), partial(queueing_on, size), in_words(size))] if nodes else []
         return Ingest(
             cluster="toy",
             accounting=accounting or self.owner,
             runs=self.ledger,
             archive=self.ledger,
-            zone_of=lambda _: "GB",
-            power=self.rules.plan.power,
-            restart=timedelta(),
+            rules=self.figures or self.figure_rules(),
+            without_us=WithoutUs("toy", machines, self.ledger, timedelta(), lambda: self.now),
+            measuring=Measuring("toy", self.meters, self.ledger, lambda: self.now, self.complaints.append),
             clock=lambda: self.now,
         ).run()
+
+    def figure_rules(self, **more: Any) -> FigureRules:
+        power = self.rules.plan.power
+        return FigureRules(lambda _: "GB", lambda _: power, timedelta(), Pue.constant(power.pue), **more)
 
     def live(self, length: timedelta) -> list[CycleReport]:
         """Let time pass with the daemon alive."""
@@ -323,3 +343,13 @@ def world(new_world: Callable[[], World]) -> World:
 @pytest.fixture(scope="session")
 def killed() -> type[BaseException]:
     return KilledError
+
+
+@pytest.fixture
+def marginal() -> Callable[[World, list[float], datetime], Series]:
+    """Make the same series as a world's, of marginal intensities."""
+
+    def make(world: World, values: list[float], first: datetime) -> Series:
+        return replace(world.series(values, first), source="moer", nature=Nature(Kind.MARGINAL, Scope.DIRECT))
+
+    return make

@@ -38,6 +38,7 @@ DONE = {
     "AllocTRES": "billing=4,cpu=4,gres/gpu:a100=1,gres/gpu=1,mem=8G,node=1",
     "ReqTRES": "billing=4,cpu=4,gres/gpu=1,mem=8G,node=1",
     "ConsumedEnergyRaw": "",
+    "NodeList": "n[1-2]",
     "AdminComment": TAG,
 }
 
@@ -70,7 +71,13 @@ def test_a_run_that_completed() -> None:
         tres=Tres(cpus=4, nodes=1, gpus={"a100": 1}),
         energy_joules=None,
         tag=Tag(flex=timedelta(hours=12), by=FlexibleBy.OWNER),
+        node_list="n[1-2]",
     )
+
+
+@pytest.mark.parametrize(("text", "nodes"), [("n1", "n1"), ("None assigned", ""), ("", ""), ("(null)", "")])
+def test_the_nodes_of_a_run_are_kept_as_slurm_writes_them(text: str, nodes: str) -> None:
+    assert one(NodeList=text).node_list == nodes
 
 
 def test_nothing_printed_is_no_run() -> None:
