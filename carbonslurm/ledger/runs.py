@@ -110,7 +110,8 @@ class RunBook(Room):
                 done = [numbers[key] for key, figure in figures if _is_final(figure) is final]
                 for batch in in_batches(done):
                     # Facts that came in meanwhile leave it to be worked out again.
-                    mark = {"figured_at": at, "settled": RUN.c.changed_at <= at if final else false()}
+                    settled = RUN.c.changed_at <= at if final else false()
+                    mark = {"figured_at": at, "settled": settled, "figure": newest_figure}
                     connection.execute(update(RUN).where(RUN.c.id.in_(batch)).values(mark))
             if self._seen is not None:
                 concern_since(connection, self._seen)

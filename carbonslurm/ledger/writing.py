@@ -22,6 +22,7 @@ from carbonslurm.ledger.plain import TableWriter
 from carbonslurm.ledger.pruning import Pruner
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
+from carbonslurm.ledger.sums import SumReader
 from carbonslurm.ledger.switch import Switch
 from carbonslurm.ledger.tables import REVISIONS
 from carbonslurm.ports import Lease
@@ -39,6 +40,7 @@ class Ledger(
     Memory,
     Pruner,
     RunBook,
+    SumReader,
     Reports,
     Switch,
     TableWriter,

@@ -42,10 +42,13 @@ from carbonslurm.ports.monitoring import KnownCarbon
 from carbonslurm.ports.reading import (
     ActionRow,
     AsideRow,
+    FlexibleStart,
+    GroupSum,
     LedgerReader,
     PlanRow,
     RunFilter,
     RunRow,
+    Sums,
 )
 from carbonslurm.ports.slurm import (
     Accounting,
@@ -73,8 +76,10 @@ __all__ = [
     "CycleLog",
     "CycleReport",
     "FetchArchive",
+    "FlexibleStart",
     "ForecastReader",
     "Gate",
+    "GroupSum",
     "HistoryArchive",
     "HistorySource",
     "HoldReader",
@@ -101,5 +106,6 @@ __all__ = [
     "Setting",
     "SiteFactors",
     "StopLog",
+    "Sums",
     "Terms",
 ]
