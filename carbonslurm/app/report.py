@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from carbonslurm.core.footprint import Figure, percent_saved
-from carbonslurm.ports import RunRow
+from carbonslurm.core.interval import Interval
+from carbonslurm.ports import FlexibleStart, GroupSum, LedgerReader, RunFilter, RunRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,11 @@ GROUPS: Mapping[str, Callable[[RunRow], str]] = {
 
 def is_late(row: RunRow) -> bool:
     """Tell whether a run for which we had a bound started after it, in Slurm's whole seconds."""
-    started, bound = row.run.started, row.bound
-    return started is not None and bound is not None and started > bound + timedelta(seconds=1)
+    return row.run.started is not None and _late(row.run.started, row.bound)
+
+
+def _late(started: datetime, bound: datetime | None) -> bool:
+    return bound is not None and started > bound + timedelta(seconds=1)
 
 
 def nature_words(figure: Figure | None) -> str | None:
@@ -102,6 +106,55 @@ def totals_by(rows: Sequence[RunRow], group: str) -> Mapping[str, Totals]:
         if row.run.started is not None:
             groups[key(row)].append(row)
     return {name: total(groups[name]) for name in sorted(groups)}
+
+
+def summed(book: LedgerReader, wanted: RunFilter, group: str) -> tuple[Mapping[str, Totals], Totals]:
+    """Return the totals of each group, in order of name, and of all, as ``totals_by`` and ``total`` do.
+
+    The database sums, so that it takes no longer for a million runs than people like to wait.
+    """
+    span = book.started(wanted) if group == "month" else None
+    sums = book.sums(wanted, group, _months(span) if span else ())
+    groups: defaultdict[str, list[GroupSum]] = defaultdict(list)
+    for item in sums.groups:
+        groups[_shown(group, item.group)].append(item)
+    single: defaultdict[str, list[FlexibleStart]] = defaultdict(list)
+    for start in sums.flexible:
+        single[_shown(group, start.group)].append(start)
+    named = {name: _totals(groups[name], single[name]) for name in sorted(groups)}
+    return named, _totals(sums.groups, sums.flexible)
+
+
+def _shown(group: str, name: str) -> str:
+    return name or "unknown" if group == "nature" else name
+
+
+def _months(span: Interval) -> list[tuple[str, datetime]]:
+    """Return the local months of a span, each with the moment that it ends."""
+    month = span.start.astimezone().replace(day=1, hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    months: list[tuple[str, datetime]] = []
+    while month.astimezone() <= span.end:
+        after = (month + timedelta(days=32)).replace(day=1)
+        months.append((month.strftime("%Y-%m"), after.astimezone()))
+        month = after
+    return months
+
+
+def _totals(sums: Sequence[GroupSum], single: Sequence[FlexibleStart]) -> Totals:
+    known = [item for item in sums if item.known]
+    natures = tuple(sorted({str(item.nature) for item in known if item.nature is not None}))
+    one_nature = len(natures) <= 1
+    return Totals(
+        runs=sum(item.runs for item in sums),
+        unknown=sum(item.runs for item in sums if not item.known),
+        late=sum(_late(start.started, start.bound) for start in single),
+        stops=sum(start.stopped for start in single),
+        gpu_hours=sum(item.gpus * item.seconds for item in sums) / 3600,
+        energy_kwh=sum(item.energy_kwh for item in known),
+        emitted_g=sum(item.emitted_g for item in known) if one_nature else None,
+        baseline_g=sum(item.baseline_g for item in known) if one_nature else None,
+        natures=natures,
+    )
 
 
 def _gpu_hours(row: RunRow) -> float:

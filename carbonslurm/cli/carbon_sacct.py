@@ -10,8 +10,9 @@ import click
 from carbonslurm.cli.program import HELP, JobIds, config_option, load_config, run, version_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from carbonslurm.app.report import Totals
     from carbonslurm.config import Config
     from carbonslurm.ports import RunFilter, RunRow
 
@@ -60,11 +61,16 @@ def carbon_sacct(
         return
     chosen = output.chosen_fields(fields)
     config = load_config(config_path)
-    rows = _of_tasks(_rows(config, _filter(given, config.cluster)), given["ids"])
+    wanted, plain = _filter(given, config.cluster), bool(given["parsable2"])
+    if by and not given["as_json"] and not _names_tasks(given["ids"]):
+        groups, everything = _sums(config, wanted, by)
+        header, cells, right = output.table_of_totals(groups, everything, by, plain=plain)
+        click.echo(_laid_out([] if given["noheader"] else header, cells, right, parsable=plain))
+        return
+    rows = _of_tasks(_rows(config, wanted), given["ids"])
     if given["as_json"]:
         click.echo(output.as_json(rows, by))
         return
-    plain = bool(given["parsable2"])
     header, cells, right = output.grouped(rows, by, plain=plain) if by else output.listed(rows, chosen)
     header = [] if given["noheader"] else header
     click.echo(_laid_out(header, cells, right, parsable=plain))
@@ -81,6 +87,20 @@ def _rows(config: Config, wanted: RunFilter) -> Sequence[RunRow]:
     finally:
         book.close()
     return rows
+
+
+def _sums(config: Config, wanted: RunFilter, by: str) -> tuple[Mapping[str, Totals], Totals]:
+    from carbonslurm import wiring
+    from carbonslurm.app.report import summed
+
+    with wiring.reading(config) as book:
+        return summed(book, wanted, by)
+
+
+def _names_tasks(ids: object) -> bool:
+    """Tell whether single tasks of arrays were asked for, which the ledger does not sum."""
+    wanted = cast("tuple[tuple[int, int | None], ...]", ids or ())
+    return any(task is not None for _, task in wanted)
 
 
 def _of_tasks(rows: Sequence[RunRow], ids: object) -> Sequence[RunRow]:

@@ -162,13 +162,20 @@ def listed(rows: Sequence[RunRow], names: Sequence[str]) -> Table:
     return list(names), cells, right
 
 
-def grouped(rows: Sequence[RunRow], by: str, *, plain: bool = False) -> Table:
+def table_of_totals(
+    groups: Mapping[str, Totals], everything: Totals, by: str, *, plain: bool = False
+) -> Table:
     """Return a line a group, and one for all of them; ``plain`` has grams as bare numbers, for programs."""
     header = [by.capitalize(), "Runs", "Unknown", "Late", "Stops", "GPUHours", "EnergyKWh"]
     header += [f"{name}{'G' if plain else ''}" for name in ("Emitted", "Baseline", "Saved")] + ["SavedPct"]
-    sums = [*totals_by(rows, by).items(), ("total", total(rows))]
+    sums = [*groups.items(), ("total", everything)]
     cells = [_sum_cells(name, item, plain=plain) for name, item in sums]
     return header, cells, frozenset(range(1, len(header)))
+
+
+def grouped(rows: Sequence[RunRow], by: str, *, plain: bool = False) -> Table:
+    """Return the same of rows that are at hand."""
+    return table_of_totals(totals_by(rows, by), total(rows), by, plain=plain)
 
 
 def _sum_cells(name: str, item: Totals, *, plain: bool) -> list[str]:

@@ -2,33 +2,31 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, ScalarSelect, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select
 
 from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.ledger.database import in_batches
 from carbonslurm.ledger.encoding import beside_columns, figure_columns, read_beside, read_figure
 from carbonslurm.ledger.tables import FIGURE, FIGURE_BESIDE, RUN
 
-
-def figure_of(at: datetime | None = None) -> ScalarSelect[Any]:
-    """Return the number of a run's newest figure, or of the one that was the newest at a moment."""
-    numbers = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id)
-    if at is not None:
-        numbers = numbers.where(FIGURE.c.computed_at <= at)
-    return numbers.correlate(RUN).scalar_subquery()
+_of_run = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id)
+newest_figure = _of_run.correlate(RUN).scalar_subquery()
 
 
-newest_figure = figure_of()
+def counting_figure(as_of: datetime | None) -> ColumnElement[int]:
+    """Return the number of a run's figure that counts, or of the one that counted at a moment."""
+    if as_of is None:
+        return RUN.c.figure
+    return _of_run.where(FIGURE.c.computed_at <= as_of).correlate(RUN).scalar_subquery()
 
 
 def newest_figures(connection: Connection, runs: Sequence[int]) -> dict[int, Figure]:
     """Return the newest figures of some of our runs, by their numbers."""
     rows: list[RowMapping] = []
     for batch in in_batches(runs):
-        newest = select(func.max(FIGURE.c.id)).where(FIGURE.c.run.in_(batch)).group_by(FIGURE.c.run)
-        rows += connection.execute(select(FIGURE).where(FIGURE.c.id.in_(newest))).mappings()
+        mine = select(FIGURE).join(RUN, RUN.c.figure == FIGURE.c.id).where(RUN.c.id.in_(batch))
+        rows += connection.execute(mine).mappings()
     beside = besides(connection, [row["id"] for row in rows])
     return {row["run"]: read_figure(row, beside.get(row["id"])) for row in rows}
 

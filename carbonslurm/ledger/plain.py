@@ -65,9 +65,7 @@ class View:
     def runs(self) -> Iterator[list[Row]]:
         """Return every run with the figure that counts, in order, with RUNS_COLUMNS."""
         run, figure = _PLAIN["run"], _PLAIN["figure"]
-        newest = select(func.max(figure.c.id)).where(figure.c.run == run.c.id).correlate(run)
-        counts = figure.c.id == newest.scalar_subquery()
-        wanted = select(run, *_FIGURE).outerjoin(figure, counts).order_by(run.c.id)
+        wanted = select(run, *_FIGURE).outerjoin(figure, figure.c.id == run.c.figure).order_by(run.c.id)
         for part in self._connection.execute(wanted, execution_options={"yield_per": ROWS}).partitions():
             yield [tuple(row) for row in part]
 

@@ -14,11 +14,14 @@ from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.plain import TableReader
 from carbonslurm.ledger.pruning import Pruning
 from carbonslurm.ledger.reports import Reports
+from carbonslurm.ledger.sums import SumReader
 from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
-class Reading(Reports, ArchiveReader, AskedReader, AsideReader, Memory, Pruning, SwitchReader, TableReader):
+class Reading(
+    SumReader, Reports, ArchiveReader, AskedReader, AsideReader, Memory, Pruning, SwitchReader, TableReader
+):
     """A ledger that cannot be written: LedgerReader and ArchiveReader of ``ports``, and what is ours."""
 
     @classmethod

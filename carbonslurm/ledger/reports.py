@@ -27,17 +27,18 @@ from carbonslurm.core.action import Verb
 from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.job import JobKey
 from carbonslurm.core.means import Means
+from carbonslurm.ledger.choosing import chosen
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import DONE, REQUEUED
 from carbonslurm.ledger.encoding import read_figure, read_run
-from carbonslurm.ledger.figures import besides, figure_of
+from carbonslurm.ledger.figures import besides, counting_figure
 from carbonslurm.ledger.tables import ACTION, CYCLE, FIGURE, JOB, OUTCOME, RUN
 from carbonslurm.ports import ActionRow, PlanRow, RunFilter, RunRow
 
 INTENDED = "intended"  # the state of an action behind which nothing is written yet
 
 # A run's job, and the array that it was a task of; as in ``lineage``.
-_SEEN_BY = and_(
+SEEN_BY = and_(
     JOB.c.cluster == RUN.c.cluster,
     JOB.c.job_id.in_([RUN.c.job_id, RUN.c.array_job_id]),
     JOB.c.first_submitted <= RUN.c.submitted,
@@ -50,7 +51,7 @@ _FIGURE_COLUMNS = [column.label(f"figure_{column.name}") for column in FIGURE.c]
 
 
 @dataclass(slots=True)
-class _JobFacts:
+class JobFacts:
     """What the jobs behind one run say; an array before its task."""
 
     tagged: bool = False
@@ -69,15 +70,16 @@ class Reports(Room):
         Raises:
             LedgerError: it could not be read.
         """
-        which = _which(wanted)
+        which = RUN.c.id.in_(chosen(wanted))
         order = (func.coalesce(RUN.c.started, RUN.c.submitted), RUN.c.job_id, RUN.c.submitted)
-        statement = select(RUN, *_FIGURE_COLUMNS).outerjoin(FIGURE, FIGURE.c.id == figure_of(wanted.as_of))
+        counts = FIGURE.c.id == counting_figure(wanted.as_of)
+        statement = select(RUN, *_FIGURE_COLUMNS).outerjoin(FIGURE, counts)
         with self._database.reading() as connection:
-            facts = _job_facts(connection, which)
+            facts = job_facts(connection, which)
             rows = connection.execute(statement.where(which).order_by(*order)).mappings().all()
             numbers = [row["figure_id"] for row in rows if row["figure_id"] is not None]
             beside = besides(connection, numbers)
-            return [_run_row(row, facts.get(row["id"]) or _JobFacts(), beside) for row in rows]
+            return [_run_row(row, facts.get(row["id"]) or JobFacts(), beside) for row in rows]
 
     def plans(self, cluster: str, job_ids: Sequence[int]) -> Mapping[int, PlanRow]:
         """Return the newest decision about each of these jobs that has one.
@@ -121,31 +123,11 @@ class Reports(Room):
 # --- runs
 
 
-def _which(wanted: RunFilter) -> ColumnElement[bool]:
-    conditions: list[ColumnElement[bool]] = [RUN.c.id.is_not(None)]
-    if wanted.window is not None:
-        start, end = wanted.window.start, wanted.window.end
-        # A run of no length at all lies in the window that it was submitted in.
-        conditions += [
-            RUN.c.submitted < end,
-            or_(RUN.c.ended > start, RUN.c.ended.is_(None), RUN.c.submitted >= start),
-        ]
-    if wanted.cluster is not None:
-        conditions.append(RUN.c.cluster == wanted.cluster)
-    if wanted.users:
-        conditions.append(RUN.c.user_name.in_(wanted.users))
-    if wanted.accounts:
-        conditions.append(RUN.c.account.in_(wanted.accounts))
-    if wanted.ids:
-        conditions.append(or_(RUN.c.job_id.in_(wanted.ids), RUN.c.array_job_id.in_(wanted.ids)))
-    return and_(*conditions)
-
-
-def _job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, _JobFacts]:
+def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, JobFacts]:
     """Return what the jobs say, by the number of the run."""
-    facts: defaultdict[int, _JobFacts] = defaultdict(_JobFacts)
+    facts: defaultdict[int, JobFacts] = defaultdict(JobFacts)
     behind: defaultdict[int, list[int]] = defaultdict(list)
-    seen_by = select(RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible).join_from(RUN, JOB, _SEEN_BY)
+    seen_by = select(RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible).join_from(RUN, JOB, SEEN_BY)
     array_first = (RUN.c.id, (JOB.c.job_id == RUN.c.job_id), JOB.c.id)
     for run, job, tag, first_eligible in connection.execute(seen_by.where(which).order_by(*array_first)):
         fact = facts[run]
@@ -153,12 +135,12 @@ def _job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, 
         fact.first_eligible = fact.first_eligible or first_eligible
         behind[job].append(run)
     if behind:
-        jobs = select(JOB.c.id).join_from(RUN, JOB, _SEEN_BY).where(which)
+        jobs = select(JOB.c.id).join_from(RUN, JOB, SEEN_BY).where(which)
         _add_deeds(connection, jobs, {job: [facts[run] for run in runs] for job, runs in behind.items()})
     return dict(facts)
 
 
-def _add_deeds(connection: Connection, jobs: Select[Any], facts: Mapping[int, Iterable[_JobFacts]]) -> None:
+def _add_deeds(connection: Connection, jobs: Select[Any], facts: Mapping[int, Iterable[JobFacts]]) -> None:
     mine = ACTION.c.job.in_(jobs)
     withheld = select(ACTION.c.job, ACTION.c.submitted).distinct()
     withheld = withheld.where(mine, ACTION.c.verb == Verb.WITHHOLD.value, _ever(DONE))
@@ -185,7 +167,7 @@ def _ever(states: Iterable[str]) -> ColumnElement[bool]:
     return exists().where(OUTCOME.c.action == ACTION.c.id, OUTCOME.c.state.in_(words))
 
 
-def _run_row(row: RowMapping, facts: _JobFacts, beside: Mapping[int, Beside]) -> RunRow:
+def _run_row(row: RowMapping, facts: JobFacts, beside: Mapping[int, Beside]) -> RunRow:
     run = read_run(row)
     return RunRow(
         run=run,

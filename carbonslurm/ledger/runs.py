@@ -33,7 +33,7 @@ from carbonslurm.core.stop import Phase
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import Deed, deeds_of
 from carbonslurm.ledger.encoding import Columns, read_run, run_columns
-from carbonslurm.ledger.figures import add_figures, newest_figures
+from carbonslurm.ledger.figures import add_figures, newest_figure, newest_figures
 from carbonslurm.ledger.lineage import Lineage
 from carbonslurm.ledger.measurements import measurements
 from carbonslurm.ledger.news import concern_since, seen
@@ -107,7 +107,8 @@ class RunBook(Room):
                 done = [numbers[key] for key, figure in figures if figure.is_final is final]
                 for batch in in_batches(done):
                     # Facts that came in meanwhile leave it to be worked out again.
-                    mark = {"figured_at": at, "settled": RUN.c.changed_at <= at if final else false()}
+                    settled = RUN.c.changed_at <= at if final else false()
+                    mark = {"figured_at": at, "settled": settled, "figure": newest_figure}
                     connection.execute(update(RUN).where(RUN.c.id.in_(batch)).values(mark))
             if self._seen is not None:
                 concern_since(connection, self._seen)

@@ -171,14 +171,14 @@ RUN = Table(
     Column("tag", Text, doc="as the hook wrote it, NULL: not flexible"),
     Column("node_list", Text, doc="its nodes as Slurm writes them, NULL: not known"),
     Column("recorded_at", Moment, nullable=False, doc="when first read from sacct"),
-    Column(
-        "changed_at", Moment, nullable=False, doc="when these facts, or what its figure rests on, changed"
-    ),
-    Column("figured_at", Moment, doc="when its figure was last worked out, changed or not; NULL: it is due"),
+    Column("changed_at", Moment, nullable=False, doc="when these facts last changed"),
+    Column("figured_at", Moment, doc="when its figure was last worked out, NULL: never, or since news came"),
     Column("settled", Boolean, nullable=False, doc="whether its figure is final as far as we know"),
+    Column("figure", Number, doc="the id of its figure that counts, NULL: none"),
     UniqueConstraint("cluster", "job_id", "submitted"),
     Index("ix_run_array", "cluster", "array_job_id"),
     Index("ix_run_ended", "ended"),
+    Index("ix_run_window", "cluster", "ended"),
     Index("ix_run_user", "user_name", "ended"),
     Index("ix_run_account", "account", "ended"),
     Index("ix_run_settled", "cluster", "settled", "ended"),

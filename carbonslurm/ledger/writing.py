@@ -24,6 +24,7 @@ from carbonslurm.ledger.pruning import Pruner
 from carbonslurm.ledger.queue_book import QueueBook
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
+from carbonslurm.ledger.sums import SumReader
 from carbonslurm.ledger.switch import Switch
 from carbonslurm.ledger.tables import REVISIONS
 from carbonslurm.ports import Lease
@@ -43,6 +44,7 @@ class Ledger(
     RunBook,
     QueueBook,
     MeasurementBook,
+    SumReader,
     Reports,
     Switch,
     TableWriter,

@@ -47,10 +47,13 @@ from carbonslurm.ports.monitoring import KnownCarbon
 from carbonslurm.ports.reading import (
     ActionRow,
     AsideRow,
+    FlexibleStart,
+    GroupSum,
     LedgerReader,
     PlanRow,
     RunFilter,
     RunRow,
+    Sums,
 )
 from carbonslurm.ports.slurm import (
     Accounting,
@@ -80,8 +83,10 @@ __all__ = [
     "CycleReport",
     "EnergySource",
     "FetchArchive",
+    "FlexibleStart",
     "ForecastReader",
     "Gate",
+    "GroupSum",
     "HistoryArchive",
     "HistorySource",
     "HoldReader",
@@ -111,5 +116,6 @@ __all__ = [
     "Setting",
     "SiteFactors",
     "StopLog",
+    "Sums",
     "Terms",
 ]

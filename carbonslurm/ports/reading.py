@@ -7,6 +7,7 @@ from typing import Protocol
 
 from carbonslurm.core.accounted import SetAside
 from carbonslurm.core.footprint import Figure
+from carbonslurm.core.forecast import Nature
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey
 from carbonslurm.core.means import Means
@@ -92,8 +93,62 @@ class ActionRow:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class GroupSum:
+    """Sums over started runs that have a group, a nature and a number of GPUs in common.
+
+    Attributes:
+        group: what they are grouped by, as text.
+        nature: of their grams, None where they have none.
+        known: whether they have emissions; only then are energy and grams more than 0.
+        runs: how many.
+        gpus: each one's.
+        seconds: of all that have ended.
+    """
+
+    group: str
+    nature: Nature | None
+    known: bool
+    runs: int
+    gpus: int
+    seconds: float
+    energy_kwh: float
+    emitted_g: float
+    baseline_g: float
+
+
+@dataclass(frozen=True, slots=True)
+class FlexibleStart:
+    """What a sum must know of a single run: its job had a bound, or a stop of ours ended it."""
+
+    group: str
+    started: datetime
+    bound: datetime | None
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The sums over some runs."""
+
+    groups: Sequence[GroupSum]
+    flexible: Sequence[FlexibleStart]
+
+
 class LedgerReader(Protocol):
     """Read-only questions; any user may ask them, whether the daemon runs or not."""
+
+    def sums(self, wanted: RunFilter, group: str, months: Sequence[tuple[str, datetime]] = ()) -> Sums:
+        """Return sums over started runs, by user, account, partition, qos, nature or month.
+
+        Args:
+            wanted: which runs.
+            group: by what.
+            months: for month: the name of each and when it ends, in order.
+        """
+
+    def started(self, wanted: RunFilter) -> Interval | None:
+        """Return from the first start of some runs to the last, None where none has started."""
 
     def runs(self, wanted: RunFilter) -> Sequence[RunRow]:
         """Return runs in order of start (never started ones by submit), with their newest figures."""

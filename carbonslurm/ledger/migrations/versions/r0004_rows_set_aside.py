@@ -1,4 +1,4 @@
-"""Rows of sacct that are no runs, each with its reason."""
+"""Rows of sacct that are no runs, each with its reason; and of each run the figure that counts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,10 +10,14 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add a table."""
+    """Add a table, and a column."""
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    op.add_column("run", sa.Column("figure", number, nullable=True))
+    op.create_index("ix_run_window", "run", ["cluster", "ended"])
+    op.execute("UPDATE run SET figure = (SELECT max(id) FROM figure WHERE figure.run = run.id)")
     op.create_table(
         "set_aside",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", number, nullable=False),
         sa.Column("cluster", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("job", sa.Text(), nullable=False),
