@@ -88,7 +88,7 @@ class MeasurementBook(Room):
             connection.execute(insert(MEASUREMENT), rows)
             news = [runs[each.run] for each in asked if each.measured is not None]
             for batch in in_batches(news):
-                due = {"settled": False, "changed_at": at}
+                due = {"settled": False, "figured_at": None}
                 connection.execute(update(RUN).where(RUN.c.id.in_(batch)).values(due))
         return len(news)
 

@@ -79,7 +79,7 @@ class QueueBook(Room):
             if news:
                 connection.execute(insert(QUEUE_START), news)
             for batch in in_batches([row["run"] for row in news]):
-                due = {"settled": False, "changed_at": at}
+                due = {"settled": False, "figured_at": None}
                 connection.execute(update(RUN).where(RUN.c.id.in_(batch)).values(due))
         return len(news)
 

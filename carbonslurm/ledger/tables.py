@@ -174,7 +174,7 @@ RUN = Table(
     Column(
         "changed_at", Moment, nullable=False, doc="when these facts, or what its figure rests on, changed"
     ),
-    Column("figured_at", Moment, doc="when its figure was last worked out, changed or not"),
+    Column("figured_at", Moment, doc="when its figure was last worked out, changed or not; NULL: it is due"),
     Column("settled", Boolean, nullable=False, doc="whether its figure is final as far as we know"),
     UniqueConstraint("cluster", "job_id", "submitted"),
     Index("ix_run_array", "cluster", "array_job_id"),
