@@ -170,6 +170,17 @@ class PrometheusSource:
             return None
         return Measurement(self.name, self.query.covers, self._kwh(value, run.ended - run.started))
 
+    def answers(self) -> str:
+        """Ask whether somebody is there who knows us, and say so in a line.
+
+        Raises:
+            DataError, RefusedError, UnavailableError: nobody, or somebody else.
+        """
+        if read_answer(self._ask({"query": "vector(1)"})) != 1:
+            raise DataError("it does not know what one is: no Prometheus")
+        where = ", ".join(sorted(self.query.partitions)) or "all partitions"
+        return f"answers; {self.query.covers} of the runs in {where}"
+
     def _kwh(self, value: float, length: timedelta) -> float:
         match self.query.unit:
             case "joules":

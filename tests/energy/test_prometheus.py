@@ -241,6 +241,24 @@ def test_a_run_without_readings_has_no_measurement(prometheus: str, make_run: Ma
     )
 
 
+def test_doctor_hears_whether_it_is_there(prometheus: str) -> None:
+    """Once for each query; nobody's files, Slurm or ledger are needed for it."""
+    text = CONFIG.format(url=prometheus, login="timeout: 5s")
+    assert [look() for look in meters(text)] == ["answers; nodes of the runs in all partitions"]
+
+
+def meters(text: str) -> list[Callable[[], str]]:
+    looks = wiring.doctor(parse(text)).looks
+    return [look.take for look in looks if look.name == "meters q"]
+
+
+def test_doctor_hears_of_somebody_else(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/v1/query").respond_with_data(vector("2"))
+    (look,) = meters(CONFIG.format(url=httpserver.url_for("/"), login=""))
+    with pytest.raises(DataError, match="no Prometheus"):
+        look()
+
+
 def test_what_it_says_of_a_wrong_query_is_shown(prometheus: str, make_run: Make) -> None:
     with pytest.raises(DataError, match=r"Prometheus says: .*parse error"):
         source(prometheus, "sum(").measure(make_run(), NOON)
