@@ -11,12 +11,13 @@ from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reports import Reports
+from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
-class Reading(Reports, ArchiveReader, AskedReader, Memory, SwitchReader):
-    """A ledger that cannot be written: LedgerReader and ArchiveReader of ``ports``, and what is ours."""
+class Reading(Reports, Sums, ArchiveReader, AskedReader, Memory, SwitchReader):
+    """A ledger that cannot be written: its readers of ``ports``, and what is ours."""
 
     @classmethod
     def open(cls, where: Path | Place) -> Self:

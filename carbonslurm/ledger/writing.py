@@ -19,6 +19,7 @@ from carbonslurm.ledger.migrating import migrate
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
+from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import Switch
 from carbonslurm.ledger.tables import REVISIONS
 from carbonslurm.ports import Lease
@@ -26,11 +27,11 @@ from carbonslurm.ports import Lease
 PATIENCE = timedelta(seconds=10)
 
 
-class Ledger(Archive, AskedBook, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports, Switch):
+class Ledger(Archive, AskedBook, ActionLog, CycleLog, JobBook, Memory, RunBook, Reports, Sums, Switch):
     """An open ledger; close it, so that others can go on reading it.
 
-    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook and
-    LedgerReader of ``ports``.
+    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook,
+    LedgerReader and SumReader of ``ports``.
     """
 
     @classmethod

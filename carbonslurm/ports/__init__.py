@@ -41,10 +41,13 @@ from carbonslurm.ports.ledger import (
 from carbonslurm.ports.monitoring import KnownCarbon
 from carbonslurm.ports.reading import (
     ActionRow,
+    Dimension,
     LedgerReader,
     PlanRow,
     RunFilter,
     RunRow,
+    RunSum,
+    SumReader,
 )
 from carbonslurm.ports.slurm import (
     Accounting,
@@ -70,6 +73,7 @@ __all__ = [
     "CarbonSource",
     "CycleLog",
     "CycleReport",
+    "Dimension",
     "FetchArchive",
     "ForecastReader",
     "Gate",
@@ -95,9 +99,11 @@ __all__ = [
     "RunControl",
     "RunFilter",
     "RunRow",
+    "RunSum",
     "RunToFigure",
     "Setting",
     "SiteFactors",
     "StopLog",
+    "SumReader",
     "Terms",
 ]
