@@ -90,6 +90,7 @@ GROUPS: Mapping[str, Dimension | None] = {
     "nature": None,
     "method": Dimension.METHOD,
     "source": Dimension.SOURCE,
+    "estimated": Dimension.ESTIMATED,
 }
 
 
@@ -106,11 +107,23 @@ class Books:
     zone_of: Callable[[str], str]
 
     def total(self, wanted: RunFilter) -> Totals:
-        """Sum all of some runs."""
+        """Sum all of some runs.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
         return total(self.reader.sums(wanted, ()))
 
     def grouped(self, wanted: RunFilter, names: Sequence[str]) -> Mapping[tuple[str, ...], Totals]:
         """Sum started runs by some of GROUPS, in order of their values; months are local, of the start.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return {key: total(parts) for key, parts in self.sums(wanted, names).items()}
+
+    def sums(self, wanted: RunFilter, names: Sequence[str]) -> Mapping[tuple[str, ...], Sequence[RunSum]]:
+        """Return what each group's total is made of, a sum for each nature.
 
         Raises:
             LedgerError: the ledger cannot be read.
@@ -122,7 +135,7 @@ class Books:
         groups: defaultdict[tuple[str, ...], list[RunSum]] = defaultdict(list)
         for item in self.reader.sums(wanted, dimensions, months):
             groups[self._key(item, names, months)].append(item)
-        return {key: total(groups[key]) for key in sorted(groups)}
+        return {key: groups[key] for key in sorted(groups)}
 
     def _key(self, item: RunSum, names: Sequence[str], months: Sequence[datetime]) -> tuple[str, ...]:
         values = iter(item.by)
@@ -136,6 +149,8 @@ class Books:
             return month_text(months[value])
         if name == "zone":
             return self.zone_of(str(value))
+        if name == "estimated" and value is not None:
+            return "estimated" if value else "measured"
         return "unknown" if value is None else str(value)
 
 

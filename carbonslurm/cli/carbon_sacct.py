@@ -79,6 +79,8 @@ class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
 @click.option("--noconvert", is_flag=True, help="All amounts in g and Wh.")
 @click.option("--csv", "as_csv", is_flag=True, help="Runs or totals as CSV, amounts as bare numbers.")
 @click.option("--json", "as_json", is_flag=True, help="Runs, totals and what the figures are, as one object.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a report with charts.")
+@click.option("--pdf", type=click.Path(path_type=Path), metavar="FILE", help="The same as pages of A4.")
 @version_option
 def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, ...], **given: object) -> None:
     """Show runs with energy and emissions, and what waiting for clean hours saved.
@@ -94,6 +96,7 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
       carbon-sacct -a -S 2026-01 --by account,month --csv   every group's year, for a spreadsheet
       carbon-sacct -s F,TO -S now-7days -E now       what failed, and what that cost
       carbon-sacct -j 42 --json                      one job, with method and source of each number
+      carbon-sacct -A maths -S 2026-01 --pdf maths.pdf   what a group puts into its annual report
     """
     from carbonslurm.cli import sacct_output as output
     from carbonslurm.cli.sacct_layout import Layout
@@ -102,6 +105,9 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
         click.echo(output.field_help())
         return
     _check(given, by)
+    if given["html"] or given["pdf"]:
+        _write_report(config_path, given)
+        return
     layout = Layout(
         divided=bool(given["parsable"] or given["parsable2"]),
         delimiter=str(given["delimiter"]),
@@ -120,9 +126,22 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
             _print_runs(book, wanted, chosen, given, layout, view)
 
 
+def _write_report(config_path: Path | None, given: dict[str, object]) -> None:
+    from carbonslurm import wiring
+    from carbonslurm.cli import sacct_report
+
+    files = sacct_report.checked(given)
+    config = load_config(config_path)
+    wanted = sacct_report.read_window(given, config.cluster, wiring.now())
+    with _books(config) as (book, books):
+        sacct_report.write(files, sacct_report.state(book, books, wanted, wiring.now()))
+
+
 def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
     """Refuse words that exclude each other."""
     ways = [name for name in ("as_json", "as_csv", "parsable", "parsable2") if given[name]]
+    if (given["html"] or given["pdf"]) and (ways or by or given["fields"] or given["brief"]):
+        raise click.UsageError("--html and --pdf are reports of their own: leave out other forms of output")
     if len(ways) > 1 and ways != ["parsable", "parsable2"]:
         raise click.UsageError("one of --json, --csv, -p and -P, not several")
     if by and (given["fields"] or given["brief"]):
@@ -208,7 +227,7 @@ def _print_groups(
     bare = layout.divided or layout.csv
     _echo(layout.write(totals.grouped(groups, by, whole, bare=bare, prefix=view.prefix)))
     if whole.known and not bare:
-        click.echo("as much as " + ", or ".join(totals.likened(whole)), err=True)
+        click.echo("\n".join(totals.likened(whole)), err=True)
 
 
 def _echo(text: str) -> None:

@@ -82,8 +82,9 @@ def _in_words(nature: str, item: Totals) -> str:
 def likened(item: Totals) -> list[str]:
     """Return what totals are like, each with the source of the comparison."""
     like = equivalents(item.emitted_g, item.energy_kwh)
-    lines = [] if like.car_km is None else [f"{three_digits(like.car_km)} km by {CAR_SOURCE}"]
-    return [*lines, f"{three_digits(like.household_days)} days of {HOUSEHOLD_SOURCE}"]
+    car, days = like.car_km, like.household_days
+    lines = [] if car is None else [f"The emissions are those of {three_digits(car)} km by {CAR_SOURCE}"]
+    return [*lines, f"The electricity is that of {three_digits(days)} days of {HOUSEHOLD_SOURCE}"]
 
 
 # --- as an object

@@ -104,6 +104,7 @@ def key_of(row: RunRow, names: tuple[str, ...]) -> tuple[str, ...]:
         "nature": figure.nature if figure and known else None,
         "method": figure.energy_method if figure else None,
         "source": figure.source if figure else None,
+        "estimated": (("measured", "estimated")[figure.estimated]) if figure else None,
     }
     return tuple("unknown" if words[name] is None else str(words[name]) for name in names)
 

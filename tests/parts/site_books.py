@@ -131,14 +131,15 @@ def fill(folder: Path) -> Path:
             (number,) = book.intend(None, [withhold], seen.submitted)
             book.settle({number: Outcome(OutcomeState.CONFIRMED, seen.submitted)})
         book.keep_runs([*plain, *waited], end)
-        figures = [(item.key, _figure(item)) for item in [*plain, *waited]]
+        figures = [(item.key, figure_of(item)) for item in [*plain, *waited]]
         book.keep_figures([pair for pair in figures if pair[0].job_id != 3000], end)
     config = folder / "carbonslurm.yaml"
     config.write_text(CONFIG.format(folder=folder))
     return config
 
 
-def _figure(item: AccountedRun) -> Figure:
+def figure_of(item: AccountedRun) -> Figure:
+    """What a run of KW emitted, and would have had it started when it was submitted."""
     assert item.started
     assert item.ended
     ran = Interval(item.started, item.ended)
