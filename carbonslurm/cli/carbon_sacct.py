@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from carbonslurm.cli.sacct_output import Column, View
     from carbonslurm.config import Config
     from carbonslurm.ledger.reading import Reading
+    from carbonslurm.ports import RunRow
 
 GROUP_NAMES: tuple[str, ...] = ("user", "account", "partition", "qos", "cluster", "state", "month", "zone")
 GROUP_NAMES += ("nature", "method", "source")
@@ -81,6 +82,8 @@ class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
 @click.option("--json", "as_json", is_flag=True, help="Runs, totals and what the figures are, as one object.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a report with charts.")
 @click.option("--pdf", type=click.Path(path_type=Path), metavar="FILE", help="The same as pages of A4.")
+@click.option("--mlflow", metavar="URL", help="Write the figures of -j to this MLflow tracking server.")
+@click.option("--mlflow-run", metavar="RUN_ID", help="Write their totals to this run of it instead.")
 @version_option
 def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, ...], **given: object) -> None:
     """Show runs with energy and emissions, and what waiting for clean hours saved.
@@ -144,6 +147,10 @@ def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
         raise click.UsageError("--html and --pdf are reports of their own: leave out other forms of output")
     if len(ways) > 1 and ways != ["parsable", "parsable2"]:
         raise click.UsageError("one of --json, --csv, -p and -P, not several")
+    if given["mlflow"] and (ways or by or not given["ids"]):
+        raise click.UsageError("--mlflow takes jobs (-j) and no other form of output")
+    if given["mlflow_run"] and not given["mlflow"]:
+        raise click.UsageError("--mlflow-run needs --mlflow")
     if by and (given["fields"] or given["brief"]):
         raise click.UsageError("--by has columns of its own: leave out -o and -b")
     if not given["delimiter"]:
@@ -205,12 +212,39 @@ def _print_runs(
     from carbonslurm.cli import sacct_totals as totals
 
     rows = wanted.of(book.runs(wanted.runs))
+    if given["mlflow"]:
+        _log(rows, given, view)
+        return
     if given["as_json"]:
         click.echo(totals.as_json(total(sums_of(rows)), view, rows=rows))
         return
     _echo(layout.write(output.listed(rows, chosen, view)))
     if rows and not (layout.divided or layout.csv):
         click.echo(totals.summary(rows), err=True)
+
+
+def _log(rows: Sequence[RunRow], given: dict[str, object], view: View) -> None:
+    from carbonslurm.app.report import sums_of, total
+    from carbonslurm.cli import sacct_mlflow
+    from carbonslurm.cli.sacct_totals import run_object, totals_object
+    from carbonslurm.errors import RefusedError
+
+    ended = [row for row in rows if row.run.started and row.run.ended and row.figure]
+    if not ended:
+        raise RefusedError("--mlflow: none of these jobs has a figure yet")
+    server = sacct_mlflow.Tracking(str(given["mlflow"]))
+    try:
+        if given["mlflow_run"]:
+            newest = max(row.run.ended for row in ended if row.run.ended)
+            whole = totals_object(total(sums_of(ended)))
+            sacct_mlflow.log_totals(server, str(given["mlflow_run"]), whole, newest)
+            say(f"{len(ended)} runs in run {given['mlflow_run']} of MLflow")
+            return
+        for row in ended:
+            (made,) = sacct_mlflow.log_runs(server, [run_object(row, view)])
+            say(f"job {row.run.shown_id}: run {made} of MLflow")
+    finally:
+        server.close()
 
 
 def _print_groups(
