@@ -122,6 +122,18 @@ class Books:
         """
         return {key: total(parts) for key, parts in self.sums(wanted, names).items()}
 
+    def with_whole(
+        self, wanted: RunFilter, names: Sequence[str]
+    ) -> tuple[Mapping[tuple[str, ...], Totals], Totals]:
+        """Return totals of groups, and of all of them, for which the ledger is asked once.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        sums = self.sums(wanted, names)
+        whole = total(part for parts in sums.values() for part in parts)
+        return {key: total(parts) for key, parts in sums.items()}, whole
+
     def sums(self, wanted: RunFilter, names: Sequence[str]) -> Mapping[tuple[str, ...], Sequence[RunSum]]:
         """Return what each group's total is made of, a sum for each nature.
 

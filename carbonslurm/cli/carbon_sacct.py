@@ -254,7 +254,7 @@ def _print_groups(
 
     if wanted.by_tasks:
         raise click.UsageError("--by sums up whole jobs: ask for 13, not for 13_4")
-    groups, whole = books.grouped(wanted.runs, by), books.total(wanted.runs)
+    groups, whole = books.with_whole(wanted.runs, by)
     if given["as_json"]:
         click.echo(totals.as_json(whole, view, groups=groups, names=by))
         return

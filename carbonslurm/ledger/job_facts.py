@@ -1,18 +1,17 @@
 """What the jobs behind runs say of them: first eligible time, whether we made them wait, stops, bounds.
 
-In a few statements that name the runs by the same conditions as whoever reads them, not by long lists of ids;
-only runs whose jobs we have seen have any.
+In a few statements, however many runs; only runs whose jobs we have seen have any.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from carbonslurm.core.action import Verb
+from carbonslurm.ledger.database import BATCH
 from carbonslurm.ledger.deeds import DONE, REQUEUED
 from carbonslurm.ledger.tables import ACTION, CYCLE, JOB, OUTCOME, RUN
 
@@ -47,6 +46,8 @@ class JobFacts:
 
 def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, JobFacts]:
     """Return what the jobs say, by the number of the run."""
+    if not connection.execute(select(exists(select(JOB.c.id)))).scalar():
+        return {}  # a ledger of accounting alone: to look behind each of its runs would take its time
     facts: defaultdict[int, JobFacts] = defaultdict(JobFacts)
     behind: defaultdict[int, list[int]] = defaultdict(list)
     seen_by = select(RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible).join_from(RUN, JOB, SEEN_BY)
@@ -57,13 +58,21 @@ def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, J
         fact.first_eligible = fact.first_eligible or first_eligible
         behind[job].append(run)
     if behind:
-        jobs = select(JOB.c.id).join_from(RUN, JOB, SEEN_BY).where(which)
-        _add_deeds(connection, jobs, {job: [facts[run] for run in runs] for job, runs in behind.items()})
+        _add_deeds(connection, {job: [facts[run] for run in runs] for job, runs in behind.items()})
     return dict(facts)
 
 
-def _add_deeds(connection: Connection, jobs: Select[Any], facts: Mapping[int, Iterable[JobFacts]]) -> None:
-    mine = ACTION.c.job.in_(jobs)
+def _among(jobs: Collection[int]) -> ColumnElement[bool]:
+    """Tell whether an action is about one of these jobs: few are named, of many it is between the outermost.
+
+    Jobs are numbered in the order in which they were seen, so those of one time lie close together; others in
+    between are left out by whoever reads. To ask again which they are would take as long as the first time.
+    """
+    return ACTION.c.job.in_(jobs) if len(jobs) <= BATCH else ACTION.c.job.between(min(jobs), max(jobs))
+
+
+def _add_deeds(connection: Connection, facts: Mapping[int, Iterable[JobFacts]]) -> None:
+    mine = _among(facts.keys())
     withheld = select(ACTION.c.job, ACTION.c.submitted).distinct()
     withheld = withheld.where(mine, ACTION.c.verb == Verb.WITHHOLD.value, _ever(DONE))
     for job, submitted in connection.execute(withheld):
