@@ -9,6 +9,7 @@ from carbonslurm.ledger.archive import ArchiveReader
 from carbonslurm.ledger.asked import AskedReader
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.memory import Memory
+from carbonslurm.ledger.past import Past
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.sums import Sums
@@ -16,7 +17,7 @@ from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
-class Reading(Reports, Sums, ArchiveReader, AskedReader, Memory, SwitchReader):
+class Reading(Reports, Sums, Past, ArchiveReader, AskedReader, Memory, SwitchReader):
     """A ledger that cannot be written: its readers of ``ports``, and what is ours."""
 
     @classmethod

@@ -11,6 +11,7 @@ from carbonslurm.core.forecast import Floats, Nature
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey
 from carbonslurm.core.means import Means
+from carbonslurm.core.past import PastRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,16 @@ class LedgerReader(Protocol):
 
     def last_cycle(self, cluster: str) -> tuple[datetime, str | None] | None:
         """Return when the newest cycle began and its error, None before the first."""
+
+
+class PastReader(Protocol):
+    """What is known of jobs that are over, for one that is about to be submitted."""
+
+    def past_runs(self, cluster: str, user: str, since: datetime) -> Sequence[PastRun]:
+        """Return the newest runs of a user that came to an end of their own, or at their limit."""
+
+    def past_delays(self, cluster: str, partition: str, since: datetime) -> Sequence[timedelta]:
+        """Return how much later than planned jobs that waited started, the newest; any partition's for ''."""
 
 
 class SumReader(Protocol):
