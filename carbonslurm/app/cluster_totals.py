@@ -107,7 +107,7 @@ def cluster_totals(
     Raises:
         LedgerError: the ledger could not be read.
     """
-    rows = book.runs(RunFilter(window=window, cluster=cluster))
+    rows = book.runs(RunFilter(window=window, clusters=(cluster,)))
     return [_totals(book, group, _of(rows, group), window) for group in groups]
 
 

@@ -35,6 +35,7 @@ class Preview:
 
     Attributes:
         begin: its own begin time, None where it has none or that has passed.
+        earliest: the first moment at which it could start.
         start: when it would be planned to start; as soon as it may where waiting does not pay.
         bound: its latest start.
         length: predicted.
@@ -47,6 +48,7 @@ class Preview:
     """
 
     begin: datetime | None
+    earliest: datetime
     start: datetime
     bound: datetime
     length: timedelta
@@ -148,6 +150,7 @@ def _preview(
     mean_now, mean_then = (_mean(series, moment, length) for moment in (earliest, start))
     return Preview(
         begin=job.tag.begin if job.tag else None,
+        earliest=earliest,
         start=start,
         bound=bound,
         length=length,

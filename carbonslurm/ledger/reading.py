@@ -10,19 +10,29 @@ from carbonslurm.ledger.aside import AsideReader
 from carbonslurm.ledger.asked import AskedReader
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.memory import Memory
+from carbonslurm.ledger.past import Past
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.plain import TableReader
 from carbonslurm.ledger.pruning import Pruning
 from carbonslurm.ledger.reports import Reports
-from carbonslurm.ledger.sums import SumReader
+from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
 class Reading(
-    SumReader, Reports, ArchiveReader, AskedReader, AsideReader, Memory, Pruning, SwitchReader, TableReader
+    Reports,
+    Sums,
+    Past,
+    ArchiveReader,
+    AskedReader,
+    AsideReader,
+    Memory,
+    Pruning,
+    SwitchReader,
+    TableReader,
 ):
-    """A ledger that cannot be written: LedgerReader and ArchiveReader of ``ports``, and what is ours."""
+    """A ledger that cannot be written: its readers of ``ports``, and what is ours."""
 
     @classmethod
     def open(cls, where: Path | Place) -> Self:

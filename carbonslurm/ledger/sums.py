@@ -1,133 +1,206 @@
-"""Sums over any number of runs, made by the database: a year of a large cluster within a second.
+"""Sums over runs, worked out by the database: what a year of a whole cluster emitted, in one statement.
 
-Figures are summed by group, nature and number of GPUs; what only single runs say (late starts, stops) is read
-for the runs of flexible jobs alone.
+Grams of different natures are never added, so each sum is of one nature. GPUs lie in the ledger as a text
+of counts by type, of which there are few: runs are summed up by it, too, and it is read once for each sum.
+What the jobs behind runs say (late, stopped, withheld) is asked only of the runs whose jobs we have seen, and
+comes as sums of its own, without runs.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, and_, case, func, literal, select, type_coerce
+import numpy as np
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    FromClause,
+    Integer,
+    RowMapping,
+    and_,
+    case,
+    func,
+    literal_column,
+    select,
+    type_coerce,
+)
 
-from carbonslurm.core.forecast import Kind, Nature, Scope
+from carbonslurm.core.bound import is_late
+from carbonslurm.core.forecast import Floats
 from carbonslurm.core.interval import Interval
-from carbonslurm.ledger.choosing import chosen
+from carbonslurm.ledger.chosen import chosen
 from carbonslurm.ledger.database import Room
-from carbonslurm.ledger.encoding import read_gpus
+from carbonslurm.ledger.encoding import read_gpus, read_nature
 from carbonslurm.ledger.figures import counting_figure
-from carbonslurm.ledger.reports import SEEN_BY, JobFacts, job_facts
+from carbonslurm.ledger.job_facts import SEEN_BY, job_facts
 from carbonslurm.ledger.tables import FIGURE, JOB, RUN
-from carbonslurm.ports import FlexibleStart, GroupSum, RunFilter, Sums
+from carbonslurm.ports import Dimension, RunFilter, RunSum
 
-_GROUPS: dict[str, ColumnElement[str]] = {
-    "user": RUN.c.user_name,
-    "account": RUN.c.account,
-    "partition": RUN.c.partition,
-    "qos": RUN.c.qos,
-    "nature": func.coalesce(FIGURE.c.kind + "|" + FIGURE.c.scope, ""),
+HOUR_S = 3600
+
+_COLUMNS: Mapping[Dimension, ColumnElement[Any]] = {
+    Dimension.CLUSTER: RUN.c.cluster,
+    Dimension.USER: RUN.c.user_name,
+    Dimension.ACCOUNT: RUN.c.account,
+    Dimension.PARTITION: RUN.c.partition,
+    Dimension.QOS: RUN.c.qos,
+    Dimension.STATE: RUN.c.state,
+    Dimension.METHOD: FIGURE.c.energy_method,
+    Dimension.ZONE: FIGURE.c.zone,
+    Dimension.SOURCE: FIGURE.c.source,
+    Dimension.ESTIMATED: FIGURE.c.estimated,
 }
 _KNOWN = and_(FIGURE.c.emitted_g.is_not(None), FIGURE.c.baseline_g.is_not(None))
+_NATURE = (
+    case((_KNOWN, FIGURE.c.kind)).label("of_kind"),
+    case((_KNOWN, FIGURE.c.scope)).label("of_scope"),
+)
+_HELD = RUN.c.gpus.label("of_gpus")
+Parts = Sequence[ColumnElement[Any]]
 
 
-class SumReader(Room):
-    """Read-only: sums."""
+class Sums(Room):
+    """Read-only questions."""
 
-    def sums(self, wanted: RunFilter, group: str, months: Sequence[tuple[str, datetime]] = ()) -> Sums:
-        """Return sums over started runs, by one of user, account, partition, qos, nature and month.
+    def sums(
+        self, wanted: RunFilter, by: Sequence[Dimension], months: Sequence[datetime] = ()
+    ) -> Sequence[RunSum]:
+        """Return sums of started runs by some dimensions, in no order.
 
         Args:
             wanted: which runs.
-            group: by what.
-            months: for month: the name of each and when it ends, in order.
+            by: the dimensions.
+            months: the firsts of rising months, the first of them not after any start.
 
         Raises:
             LedgerError: it could not be read.
         """
-        key = _months(months) if group == "month" else _GROUPS[group]
+        parts = [_dimension(it, months).label(f"by{number}") for number, it in enumerate(by)]
         with self._database.reading() as connection:
-            rows = connection.execute(_sums(wanted, key)).all()
-            which = RUN.c.id.in_(chosen(wanted))
-            facts = job_facts(connection, which) if _any_job(connection) else {}
-            flexible = connection.execute(_flexible(wanted, key, which)).all() if facts else []
-        nature = group == "nature"
-        return Sums(
-            [_sum(row, named=nature) for row in rows],
-            [_flexible_start(row, facts.get(row.id) or JobFacts(), named=nature) for row in flexible],
-        )
+            return [*_of_figures(connection, wanted, parts), *_of_jobs(connection, wanted, parts)]
 
-    def started(self, wanted: RunFilter) -> Interval | None:
-        """Return from the first start of some runs to the last, None where none has started.
+    def span(self, wanted: RunFilter) -> Interval | None:
+        """Return from the first to the last start among some runs, None where none has started.
 
         Raises:
             LedgerError: it could not be read.
         """
-        span = select(func.min(RUN.c.started), func.max(RUN.c.started)).where(RUN.c.id.in_(chosen(wanted)))
+        ends = select(func.min(RUN.c.started), func.max(RUN.c.started)).where(RUN.c.id.in_(chosen(wanted)))
         with self._database.reading() as connection:
-            first, last = connection.execute(span).one()
+            first, last = connection.execute(ends).one()
         return None if first is None else Interval(first, last)
 
+    def loads(self, wanted: RunFilter) -> Floats:
+        """Return when runs took their energy, and when they would have without us.
 
-def _any_job(connection: Any) -> bool:
-    return connection.execute(select(JOB.c.id).limit(1)).first() is not None
+        Returns:
+            Shape (n, 6), a row for each ended run with a figure: start and end, Unix seconds, kWh; and start,
+            end and kWh of its baseline.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        ran, baseline = (
+            _seconds(RUN.c.ended, RUN.c.started),
+            _seconds(FIGURE.c.baseline_ends_at, FIGURE.c.baseline_starts_at),
+        )
+        kwh = FIGURE.c.energy_kwh
+        statement = select(
+            type_coerce(RUN.c.started, Double),
+            type_coerce(RUN.c.ended, Double),
+            kwh,
+            type_coerce(FIGURE.c.baseline_starts_at, Double),
+            type_coerce(FIGURE.c.baseline_ends_at, Double),
+            kwh * baseline / ran,
+        ).select_from(_with_figure(wanted))
+        statement = statement.where(RUN.c.ended > RUN.c.started, kwh.is_not(None))
+        with self._database.reading() as connection:
+            rows = connection.execute(statement)
+            return np.fromiter((tuple(row) for row in rows), dtype=(float, 6))
 
 
-def _sums(wanted: RunFilter, key: ColumnElement[str]) -> Any:
+def _seconds(end: ColumnElement[datetime], start: ColumnElement[datetime]) -> ColumnElement[float]:
+    return type_coerce(end, Double) - type_coerce(start, Double)
+
+
+# --- what is summed up
+
+
+def _with_figure(wanted: RunFilter) -> FromClause:
+    """Return the runs that are wanted, each with its figure that counts."""
     ids = chosen(wanted).subquery()
-    seconds = type_coerce(RUN.c.ended, Double) - type_coerce(RUN.c.started, Double)
-    counted = [case((_KNOWN, column), else_=0.0) for column in (FIGURE.c.energy_kwh, FIGURE.c.emitted_g)]
-    counted.append(case((_KNOWN, FIGURE.c.baseline_g), else_=0.0))
-    by = [key.label("group"), FIGURE.c.kind, FIGURE.c.scope, case((_KNOWN, 1), else_=0), RUN.c.gpus]
-    sums = [func.count(), func.sum(seconds), *(func.sum(column) for column in counted)]
-    return (
-        select(*by, *sums)
-        .select_from(ids)
-        .join(RUN, RUN.c.id == ids.c.id)
-        .outerjoin(FIGURE, FIGURE.c.id == counting_figure(wanted.as_of))
-        .where(RUN.c.started.is_not(None))
-        .group_by(*by)
+    counts = FIGURE.c.id == counting_figure(wanted.as_of)
+    return ids.join(RUN, RUN.c.id == ids.c.id).outerjoin(FIGURE, counts)
+
+
+def _of_figures(connection: Connection, wanted: RunFilter, parts: Parts) -> list[RunSum]:
+    alike = (*parts, *_NATURE, _HELD)
+    statement = select(
+        *alike,
+        func.count().label("runs"),
+        func.sum(case((_KNOWN, 1), else_=0)).label("known"),
+        func.sum(_seconds(RUN.c.ended, RUN.c.started)).label("seconds"),
+        *(
+            func.sum(case((_KNOWN, FIGURE.c[name]))).label(name)
+            for name in ("energy_kwh", "emitted_g", "baseline_g")
+        ),
+    ).select_from(_with_figure(wanted))
+    started = statement.where(RUN.c.started.is_not(None))
+    # By labels, which no column has: PostgreSQL takes an expression with parameters, written twice, for two.
+    rows = connection.execute(started.group_by(*(literal_column(it.name) for it in alike)))
+    return [_read(row, parts) for row in rows.mappings()]
+
+
+def _read(row: RowMapping, parts: Parts) -> RunSum:
+    gpus = sum(read_gpus(row["of_gpus"]).values())
+    return RunSum(
+        by=tuple(row[part.name] for part in parts),
+        nature=read_nature(row["of_kind"], row["of_scope"]),
+        runs=row["runs"],
+        known=int(row["known"]),
+        gpu_hours=gpus * (row["seconds"] or 0.0) / HOUR_S,
+        energy_kwh=row["energy_kwh"] or 0.0,
+        emitted_g=row["emitted_g"] or 0.0,
+        baseline_g=row["baseline_g"] or 0.0,
     )
 
 
-def _flexible(wanted: RunFilter, key: ColumnElement[str], which: ColumnElement[bool]) -> Any:
-    seen = select(RUN.c.id).join_from(RUN, JOB, SEEN_BY).where(which)
-    columns = (RUN.c.id, key.label("group"), RUN.c.started, RUN.c.submitted)
-    started = select(*columns).outerjoin(FIGURE, FIGURE.c.id == counting_figure(wanted.as_of))
-    return started.where(RUN.c.id.in_(seen), RUN.c.started.is_not(None))
+def _of_jobs(connection: Connection, wanted: RunFilter, parts: Parts) -> list[RunSum]:
+    facts = job_facts(connection, and_(RUN.c.id.in_(chosen(wanted)), RUN.c.started.is_not(None)))
+    if not facts:
+        return []
+    seen = select(RUN.c.id, RUN.c.started, RUN.c.submitted, *parts, *_NATURE).distinct()
+    seen = seen.select_from(_with_figure(wanted).join(JOB, SEEN_BY)).where(RUN.c.started.is_not(None))
+    sums = []
+    for row in connection.execute(seen).mappings():
+        fact = facts[row["id"]]
+        withheld = fact.made_wait(row["submitted"])
+        waits = withheld and fact.first_eligible is not None
+        sums.append(
+            RunSum(
+                by=tuple(row[part.name] for part in parts),
+                nature=read_nature(row["of_kind"], row["of_scope"]),
+                late=int(is_late(row["started"], fact.promised)),
+                stops=int(row["submitted"] in fact.stopped),
+                withheld=int(withheld),
+                waited=max(row["started"] - fact.first_eligible, timedelta()) if waits else timedelta(),
+            )
+        )
+    return sums
 
 
-def _months(months: Sequence[tuple[str, datetime]]) -> ColumnElement[str]:
-    if not months:
-        return literal("")
-    return case(*((RUN.c.started < end, literal(name)) for name, end in months), else_=literal(""))
+# --- by what
 
 
-def _sum(row: Any, *, named: bool) -> GroupSum:
-    group, kind, scope, known, gpus, runs, seconds, energy, emitted, baseline = row
-    nature = None if kind is None else Nature(Kind(kind), Scope(scope))
-    return GroupSum(
-        group=_nature_name(group) if named else group,
-        nature=nature,
-        known=bool(known),
-        runs=runs,
-        gpus=sum(read_gpus(gpus).values()),
-        seconds=seconds or 0.0,
-        energy_kwh=energy,
-        emitted_g=emitted,
-        baseline_g=baseline,
-    )
+def _dimension(which: Dimension, months: Sequence[datetime]) -> ColumnElement[Any]:
+    return _month(months, 0, len(months)) if which is Dimension.MONTH else _COLUMNS[which]
 
 
-def _flexible_start(row: Any, facts: JobFacts, *, named: bool) -> FlexibleStart:
-    return FlexibleStart(
-        group=_nature_name(row.group) if named else row.group,
-        started=row.started,
-        bound=facts.bound[1] if facts.bound else None,
-        stopped=row.submitted in facts.stopped,
-    )
-
-
-def _nature_name(text: str) -> str:
-    """Return kind and scope in words, nothing where there is no nature."""
-    kind, mark, scope = text.partition("|")
-    return str(Nature(Kind(kind), Scope(scope))) if mark else ""
+def _month(months: Sequence[datetime], first: int, behind: int) -> ColumnElement[int]:
+    """Return the number of the month of a start, by halves: a comparison for each would take its time."""
+    if behind - first <= 1:
+        return literal_column(str(first), Integer)
+    middle = (first + behind) // 2
+    later = RUN.c.started >= months[middle]
+    return case((later, _month(months, middle, behind)), else_=_month(months, first, middle))

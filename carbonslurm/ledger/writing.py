@@ -24,7 +24,7 @@ from carbonslurm.ledger.pruning import Pruner
 from carbonslurm.ledger.queue_book import QueueBook
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
-from carbonslurm.ledger.sums import SumReader
+from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import Switch
 from carbonslurm.ledger.tables import REVISIONS
 from carbonslurm.ports import Lease
@@ -44,15 +44,15 @@ class Ledger(
     RunBook,
     QueueBook,
     MeasurementBook,
-    SumReader,
     Reports,
+    Sums,
     Switch,
     TableWriter,
 ):
     """An open ledger; close it, so that others can go on reading it.
 
-    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook,
-    MeasurementBook and LedgerReader of ``ports``.
+    Implements IntensityReader, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook,
+    MeasurementBook, LedgerReader and SumReader of ``ports``.
     """
 
     @classmethod

@@ -1,0 +1,188 @@
+"""A statement: what a user, a group or a site puts into its annual report.
+
+Runs count by their start, so that the statements of twelve months add up to that of their year. Charts and
+tables speak of one nature of grams, that of most of the energy; what is of another is named, never added.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from carbonslurm.app.report import Books, Totals, month_starts, month_text, total
+from carbonslurm.core.forecast import Nature, Series
+from carbonslurm.core.interval import Interval, from_epoch
+from carbonslurm.core.load import HourProfile, hour_profile, known_mean
+from carbonslurm.ports import RunFilter, RunSum
+
+SHOWN = 12  # rows of a table; what is less comes together as the rest
+REST = "all others"
+
+
+class ActualReader(Protocol):
+    """What a statement asks of the archive."""
+
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
+        """Return the newest measured values of a window, in g/kWh; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One month of a statement; ``grid`` is the grid's mean intensity in it, None where unknown."""
+
+    name: str
+    totals: Totals
+    grid: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How some of the figures came about."""
+
+    energy: str
+    source: str
+    quality: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a report says.
+
+    Attributes:
+        who: whose jobs, in words.
+        cluster: where they ran.
+        window: when they started.
+        made_at: when this was worked out.
+        nature: of all grams but those in ``others``; None where there are none.
+        whole: all runs of this nature, and those without figures.
+        others: totals of runs with another nature, by its words.
+        months: without a gap.
+        groups: by user, account and partition, those with most energy first.
+        methods: how the figures came about.
+        zone: the grid zone of most of the energy, for the intensities.
+        hours: when in the day energy was taken there; None where it was not.
+        clocks: by whose clocks.
+    """
+
+    who: str
+    cluster: str
+    window: Interval
+    made_at: datetime
+    nature: str | None
+    whole: Totals
+    others: Mapping[str, Totals]
+    months: Sequence[Month]
+    groups: Mapping[str, Sequence[tuple[str, Totals]]]
+    methods: Sequence[Method]
+    zone: str | None
+    hours: HourProfile | None
+    clocks: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stating:
+    """The parts of making a statement, and its story in ``state``."""
+
+    books: Books
+    archive: ActualReader
+
+    def state(self, wanted: RunFilter, who: str, cluster: str, now: datetime) -> Statement:
+        """Work out a statement.
+
+        Args:
+            wanted: which runs; ``started`` says when they started.
+            who: whose they are, in words.
+            cluster: where they ran, in words.
+            now: the moment of doing so.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        window = wanted.started or Interval(now, now)
+        by_nature = self._natures(wanted)
+        main = max(by_nature, key=lambda it: total(by_nature[it]).energy_kwh, default=None)
+        zone = self._main_zone(wanted, main)
+        series = self._series(zone, main, window)
+        return Statement(
+            who=who,
+            cluster=cluster,
+            window=window,
+            made_at=now,
+            nature=str(main) if main else None,
+            whole=total(self._of(main, self.books.sums(wanted, ()))),
+            others={str(it): total(parts) for it, parts in by_nature.items() if it != main},
+            months=self._months(wanted, window, main, series),
+            groups={name: self._groups(wanted, name, main) for name in ("user", "account", "partition")},
+            methods=self._methods(wanted, main),
+            zone=zone,
+            hours=self._hours(wanted, zone, series),
+            clocks=window.start.astimezone().strftime("%Z"),
+        )
+
+    def _natures(self, wanted: RunFilter) -> Mapping[Nature, Sequence[RunSum]]:
+        found: defaultdict[Nature, list[RunSum]] = defaultdict(list)
+        for parts in self.books.sums(wanted, ()).values():
+            for part in parts:
+                if part.nature is not None:
+                    found[part.nature].append(part)
+        return dict(sorted(found.items(), key=lambda item: str(item[0])))
+
+    def _of(self, main: Nature | None, groups: Mapping[tuple[str, ...], Sequence[RunSum]]) -> list[RunSum]:
+        return [part for parts in groups.values() for part in _mine(main, parts)]
+
+    def _months(
+        self, wanted: RunFilter, window: Interval, main: Nature | None, series: Series | None
+    ) -> Sequence[Month]:
+        groups = self.books.sums(wanted, ("month",))
+        starts = month_starts(window.start, window.end)
+        if starts and starts[-1] >= window.end:
+            starts = starts[:-1]
+        months = []
+        for start, after in zip(starts, [*starts[1:], window.end], strict=True):
+            name = month_text(start)
+            span = Interval(max(start, window.start), max(after, window.start))
+            mean = known_mean(series, span) if series is not None else None
+            months.append(Month(name, total(_mine(main, groups.get((name,), ()))), mean))
+        return months
+
+    def _groups(self, wanted: RunFilter, name: str, main: Nature | None) -> Sequence[tuple[str, Totals]]:
+        sums = {key: _mine(main, parts) for (key,), parts in self.books.sums(wanted, (name,)).items()}
+        ordered = sorted(sums, key=lambda key: (-total(sums[key]).energy_kwh, key))
+        shown = [(key, total(sums[key])) for key in ordered[:SHOWN]]
+        rest = [part for key in ordered[SHOWN:] for part in sums[key]]
+        return [*shown, (REST, total(rest))] if rest else shown
+
+    def _methods(self, wanted: RunFilter, main: Nature | None) -> Sequence[Method]:
+        groups = self.books.sums(wanted, ("method", "source", "estimated"))
+        found = [
+            Method(energy, source, quality, total(_mine(main, parts)))
+            for (energy, source, quality), parts in groups.items()
+        ]
+        return [method for method in found if method.totals.known]
+
+    def _main_zone(self, wanted: RunFilter, main: Nature | None) -> str | None:
+        groups = self.books.sums(wanted, ("zone",))
+        energies = {key: total(_mine(main, parts)).energy_kwh for (key,), parts in groups.items()}
+        return max(energies, key=lambda key: energies[key], default=None)
+
+    def _series(self, zone: str | None, main: Nature | None, window: Interval) -> Series | None:
+        return None if zone is None or main is None else self.archive.actual(zone, main, window)
+
+    def _hours(self, wanted: RunFilter, zone: str | None, series: Series | None) -> HourProfile | None:
+        if zone is None:
+            return None
+        places = self.books.sums(wanted, ("zone", "partition"))
+        mine = tuple(partition for of, partition in places if of == zone)
+        loads = self.books.reader.loads(replace(wanted, partitions=mine))
+        return hour_profile(loads, series, _local_hour) if len(loads) else None
+
+
+def _mine(main: Nature | None, parts: Sequence[RunSum]) -> list[RunSum]:
+    """Leave out sums of another nature; those without grams stay."""
+    return [part for part in parts if part.nature in {main, None}]
+
+
+def _local_hour(moment: float) -> int:
+    return from_epoch(moment).astimezone().hour

@@ -1,0 +1,98 @@
+"""What the jobs behind runs say of them: first eligible time, whether we made them wait, stops, bounds.
+
+In a few statements, however many runs; only runs whose jobs we have seen have any.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
+
+from carbonslurm.core.action import Verb
+from carbonslurm.ledger.database import BATCH
+from carbonslurm.ledger.deeds import DONE, REQUEUED
+from carbonslurm.ledger.tables import ACTION, CYCLE, JOB, OUTCOME, RUN
+
+# A run's job, and the array that it was a task of; as in ``lineage``.
+SEEN_BY = and_(
+    JOB.c.cluster == RUN.c.cluster,
+    JOB.c.job_id.in_([RUN.c.job_id, RUN.c.array_job_id]),
+    JOB.c.first_submitted <= RUN.c.submitted,
+    JOB.c.last_submitted >= RUN.c.submitted,
+)
+
+
+@dataclass(slots=True)
+class JobFacts:
+    """What the jobs behind one run say; an array before its task."""
+
+    tagged: bool = False
+    first_eligible: datetime | None = None
+    withheld: set[datetime] = field(default_factory=set)
+    stopped: list[datetime] = field(default_factory=list)
+    bound: tuple[int, datetime] | None = None
+
+    @property
+    def promised(self) -> datetime | None:
+        """The latest start that was promised."""
+        return self.bound[1] if self.bound else None
+
+    def made_wait(self, submitted: datetime) -> bool:
+        """Tell whether we made the run submitted then wait, after a stop of ours too."""
+        return submitted in self.withheld or any(at < submitted for at in self.stopped)
+
+
+def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, JobFacts]:
+    """Return what the jobs say, by the number of the run."""
+    if not connection.execute(select(exists(select(JOB.c.id)))).scalar():
+        return {}  # a ledger of accounting alone: to look behind each of its runs would take its time
+    facts: defaultdict[int, JobFacts] = defaultdict(JobFacts)
+    behind: defaultdict[int, list[int]] = defaultdict(list)
+    seen_by = select(RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible).join_from(RUN, JOB, SEEN_BY)
+    array_first = (RUN.c.id, (JOB.c.job_id == RUN.c.job_id), JOB.c.id)
+    for run, job, tag, first_eligible in connection.execute(seen_by.where(which).order_by(*array_first)):
+        fact = facts[run]
+        fact.tagged = fact.tagged or tag is not None
+        fact.first_eligible = fact.first_eligible or first_eligible
+        behind[job].append(run)
+    if behind:
+        _add_deeds(connection, {job: [facts[run] for run in runs] for job, runs in behind.items()})
+    return dict(facts)
+
+
+def _among(jobs: Collection[int]) -> ColumnElement[bool]:
+    """Tell whether an action is about one of these jobs: few are named, of many it is between the outermost.
+
+    Jobs are numbered in the order in which they were seen, so those of one time lie close together; others in
+    between are left out by whoever reads. To ask again which they are would take as long as the first time.
+    """
+    return ACTION.c.job.in_(jobs) if len(jobs) <= BATCH else ACTION.c.job.between(min(jobs), max(jobs))
+
+
+def _add_deeds(connection: Connection, facts: Mapping[int, Iterable[JobFacts]]) -> None:
+    mine = _among(facts.keys())
+    withheld = select(ACTION.c.job, ACTION.c.submitted).distinct()
+    withheld = withheld.where(mine, ACTION.c.verb == Verb.WITHHOLD.value, _ever(DONE))
+    for job, submitted in connection.execute(withheld):
+        for fact in facts.get(job, ()):
+            fact.withheld.add(submitted)
+    stops = select(ACTION.c.job, ACTION.c.submitted).where(
+        mine, ACTION.c.verb == Verb.STOP.value, _ever(REQUEUED)
+    )
+    for job, submitted in connection.execute(stops):
+        for fact in facts.get(job, ()):
+            fact.stopped.append(submitted)
+    newest = select(func.max(ACTION.c.id)).outerjoin(CYCLE).where(mine, ACTION.c.bound.is_not(None))
+    newest = newest.where(func.coalesce(CYCLE.c.observe, False).is_(False)).group_by(ACTION.c.job)
+    bounds = select(ACTION.c.job, ACTION.c.id, ACTION.c.bound).where(ACTION.c.id.in_(newest))
+    for job, number, bound in connection.execute(bounds):
+        for fact in facts.get(job, ()):
+            fact.bound = max(fact.bound or (0, bound), (number, bound))
+
+
+def _ever(states: Iterable[str]) -> ColumnElement[bool]:
+    """Tell whether an action was ever in one of these states."""
+    words = [str(state) for state in states]
+    return exists().where(OUTCOME.c.action == ACTION.c.id, OUTCOME.c.state.in_(words))
