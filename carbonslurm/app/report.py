@@ -89,6 +89,7 @@ GROUPS: Mapping[str, Sequence[Dimension]] = {
     "zone": (Dimension.ZONE, Dimension.PARTITION),
     "nature": (),
     "method": (Dimension.METHOD,),
+    "quality": (Dimension.QUALITY,),
     "source": (Dimension.SOURCE,),
     "estimated": (Dimension.ESTIMATED,),
 }

@@ -38,11 +38,19 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How some of the figures came about."""
+    """How some of the figures came about.
+
+    Attributes:
+        energy: who measured it, or modelled.
+        quality: of it: measured, partly or modelled.
+        source: of the intensity.
+        values: of it: measured or estimated.
+    """
 
     energy: str
-    source: str
     quality: str
+    source: str
+    values: str
     totals: Totals
 
 
@@ -155,10 +163,10 @@ class Stating:
         return [*shown, (REST, total(rest))] if rest else shown
 
     def _methods(self, wanted: RunFilter, main: Nature | None) -> Sequence[Method]:
-        groups = self.books.sums(wanted, ("method", "source", "estimated"))
+        groups = self.books.sums(wanted, ("method", "quality", "source", "estimated"))
         found = [
-            Method(energy, source, quality, total(_mine(main, parts)))
-            for (energy, source, quality), parts in groups.items()
+            Method(energy, quality, source, values, total(_mine(main, parts)))
+            for (energy, quality, source, values), parts in groups.items()
         ]
         return [method for method in found if method.totals.known]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from carbonslurm.ports import RunRow
 
 GROUP_NAMES: tuple[str, ...] = ("user", "account", "partition", "qos", "cluster", "state", "month", "zone")
-GROUP_NAMES += ("nature", "method", "source")
+GROUP_NAMES += ("nature", "method", "quality", "source")
 FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
 
 

@@ -36,7 +36,7 @@ NOT_CLAIMED = (
 HOW = """Energy is that of the run, times the room's PUE: measured where the method says so, else
 modelled from what the run held. Emissions are energy times the grid's intensity while the job ran, step
 by step. "At once" is the same work, earlier by the delay that waiting for clean hours caused, and
-without what stops lost. "Estimated" figures rest on values that may yet be revised."""
+without what stops lost. "Estimated" values are those that may yet be revised."""
 
 
 def content(found: Statement) -> Report:
@@ -139,16 +139,17 @@ def _how(found: Statement) -> Iterator[Block]:
         cells = [
             [
                 it.energy,
-                cleaned(it.source),
                 it.quality,
+                cleaned(it.source),
+                it.values,
                 f"{it.totals.runs:,}",
                 energy_text(it.totals.energy_kwh),
                 grams_text(it.totals.emitted_g),
             ]
             for it in found.methods
         ]
-        header = ("Energy by", "Intensity by", "Quality", "Runs", "Energy", "Emitted")
-        yield Rows(header, cells, left=frozenset({0, 1, 2}))
+        header = ("Energy by", "Quality", "Intensity by", "Values", "Runs", "Energy", "Emitted")
+        yield Rows(header, cells, left=frozenset(range(4)))
     yield Heading("What may be said, and what not")
     yield Points([_in_one_line(text) for text in NOT_CLAIMED])
 

@@ -18,7 +18,7 @@ PREFIX = "carbon/"
 METRICS = ("energy_kwh", "emitted_g", "baseline_g", "saved_g", "saved_percent", "g_per_kwh", "lost_s", "gpus")
 TAGS = (
     *("cluster", "job_id", "user", "account", "partition", "zone", "state", "submit", "start", "end"),
-    *("energy_method", "kind", "scope", "source", "estimated", "withheld", "stopped"),
+    *("energy_method", "energy_quality", "kind", "scope", "source", "estimated", "withheld", "stopped"),
 )
 
 

@@ -47,6 +47,7 @@ _COLUMNS: Mapping[Dimension, ColumnElement[Any]] = {
     Dimension.QOS: RUN.c.qos,
     Dimension.STATE: RUN.c.state,
     Dimension.METHOD: FIGURE.c.energy_method,
+    Dimension.QUALITY: FIGURE.c.energy_quality,
     Dimension.ZONE: FIGURE.c.zone,
     Dimension.SOURCE: FIGURE.c.source,
     Dimension.ESTIMATED: FIGURE.c.estimated,

@@ -74,6 +74,7 @@ class Dimension(StrEnum):
     MONTH = "month"
     ZONE = "zone"
     METHOD = "method"
+    QUALITY = "quality"
     SOURCE = "source"
     ESTIMATED = "estimated"
 

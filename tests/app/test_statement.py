@@ -117,7 +117,7 @@ def test_another_nature_is_named_and_not_added_and_the_small_ones_come_together(
     users = dict(found.groups["user"])
     assert next(iter(users)) == "u01"
     assert users[REST].runs == 2
-    assert {(it.source, it.quality, it.totals.runs) for it in found.methods} == {
+    assert {(it.source, it.values, it.totals.runs) for it in found.methods} == {
         ("neso", "measured", SHOWN + 1),
         ("neso", "estimated", 1),
     }

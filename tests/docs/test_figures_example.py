@@ -153,7 +153,7 @@ class Book(Grid):
     """A ledger with the two runs."""
 
     def runs(self, wanted: RunFilter) -> Sequence[RunRow]:
-        assert wanted.cluster == "green"
+        assert wanted.clusters == ("green",)
         made = figures()
         return [
             RunRow(item.run, item.first_eligible, False, False, False, None, made[item.run.user])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carbonslurm.app.report import GROUPS, Books, Totals, month_starts, sums_of, total
+from carbonslurm.app.report import GROUPS, Books, Totals, month_starts, month_text, sums_of, total
 from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.energy import Quality
 from carbonslurm.core.footprint import Figure
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
@@ -27,7 +31,7 @@ from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import Dimension, Outcome, OutcomeState, RunFilter, RunRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 START = datetime(2026, 1, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -75,6 +79,8 @@ def accounted(draw: Any) -> tuple[AccountedRun, Figure | None]:
         nature=nature,
         source=draw(st.sampled_from(["neso", None])),
         estimated=draw(st.booleans()),
+        quality=draw(st.sampled_from([*Quality, None])),
+        zone=draw(st.sampled_from(["GB", "west", None])),
     )
 
 
@@ -100,9 +106,10 @@ def key_of(row: RunRow, names: tuple[str, ...]) -> tuple[str, ...]:
         "cluster": row.run.key.cluster,
         "state": row.run.state,
         "month": row.run.started.astimezone().strftime("%Y-%m") if row.run.started else "",
-        "zone": ZONES[row.run.partition],
+        "zone": (figure and figure.zone) or ZONES[row.run.partition],
         "nature": figure.nature if figure and known else None,
         "method": figure.energy_method if figure else None,
+        "quality": figure.quality if figure else None,
         "source": figure.source if figure else None,
         "estimated": (("measured", "estimated")[figure.estimated]) if figure else None,
     }
@@ -234,6 +241,53 @@ def test_states_are_looked_for_as_sacct_does(
     span = Interval(clock(window[0]), clock(window[1])) if window else None
     found = ledger.runs(RunFilter(window=span, states=states))
     assert sorted(row.run.key.job_id for row in found) == ids
+
+
+def test_only_the_figure_that_counts_is_summed_or_that_which_counted(
+    ledger: Ledger, make_run: Any, make_figure: Any, clock: Callable[[float], datetime]
+) -> None:
+    run = make_run(0, 1, 5)
+    ledger.keep_runs([run], clock(6))
+    for hour, grams in ((7, 500.0), (8, 300.0)):
+        ledger.keep_figures([(run.key, make_figure(emitted_g=grams))], clock(hour))
+    books = Books(ledger, str)
+    told = {hour: books.total(RunFilter(as_of=clock(hour))) for hour in (6.5, 7.5, 9)}
+    assert (told[6.5].runs, told[6.5].unknown) == (1, 1)
+    assert (told[7.5].emitted_g, told[9].emitted_g) == (500.0, 300.0)
+    same(told[9], books.total(RunFilter()))
+    same(told[7.5], total(sums_of(ledger.runs(RunFilter(as_of=clock(7.5))))))
+    assert len(ledger.loads(RunFilter(as_of=clock(6.5)))) == 0
+
+
+@contextmanager
+def local_times_of(zone: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        yield
+    finally:
+        monkeypatch.delenv("TZ")
+        if before is not None:
+            monkeypatch.setenv("TZ", before)
+        time.tzset()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Chatham", "America/New_York"])
+def test_months_of_sums_are_local_ones(
+    ledger: Ledger,
+    make_run: Any,
+    clock: Callable[[float], datetime],
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+) -> None:
+    runs = [make_run(hour, hour + 0.3, hour + 2.7, job_id=hour + 1) for hour in range(0, 365 * 24, 150)]
+    ledger.keep_runs(runs, clock(365 * 24 + 9))
+    with local_times_of(zone, monkeypatch):
+        found = Books(ledger, str).grouped(RunFilter(), ("month",))
+        expected = Counter(month_text(run.started) for run in runs)
+    assert {name: item.runs for (name,), item in found.items()} == expected
+    assert len(found) == 13
 
 
 def test_loads_say_when_energy_was_taken_and_would_have_been(

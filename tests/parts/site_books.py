@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.energy import Energy, Quality
 from carbonslurm.core.footprint import Figure, figure
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
@@ -147,7 +148,7 @@ def figure_of(item: AccountedRun) -> Figure:
     return figure(
         ran=ran,
         baseline=ran.shifted_to(item.key.submitted),
-        energy=(kwh, "modelled"),
+        energy=Energy(kwh, "modelled", Quality.MODELLED),
         series=grid(item.key.submitted, 24),
         lost=timedelta(),
     )
