@@ -1,9 +1,10 @@
 """The queue without us, worked out anew from the ledger's runs now and then.
 
-Each group of machines has its own queue. The last two weeks are lived through twice (``core.without_us``),
-and starts are kept of the runs of the second week: the first one fills the machines, so that the beginning
-does not count. Where nothing of ours was done in all of it, every run is its own baseline, and nothing is
-simulated. Runs that still run hold their room for as long as they have by now.
+Each group of machines has its own queue. The last 16 days are lived through twice (``core.without_us``), and
+starts are kept of the runs that ended in the last two, so that most have days before them that fill the
+machines. Of a run that began before all of that nothing is said. Where nothing of ours was done in all of it,
+every run is its own baseline, and nothing is simulated. Runs that still run hold their room for as long as
+they have by now.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +17,8 @@ from carbonslurm.core.job import RunKey
 from carbonslurm.core.without_us import Lived, Queueing, starts_without_us
 from carbonslurm.ports import QueueBook, QueuePass, RunToFigure
 
-KEPT = timedelta(days=7)  # a run longer ago is left as it was last worked out
-FILLING = timedelta(days=7)
+KEPT = timedelta(days=2)  # what ended before is left as it was worked out then, with more of what led to it
+FILLING = timedelta(days=14)
 EVERY = timedelta(minutes=30)
 
 
@@ -64,9 +65,9 @@ class WithoutUs:
         window = Interval(now - KEPT - FILLING, now)
         items = self.book.queue_history(self.cluster, machines.partitions, window)
         runs = _joined([lived(_so_far(item, now), self.restart, window.start) for item in items])
-        ended = {item.run.key for item in items if item.run.ended is not None}
         since = window.start + FILLING
-        kept = {run.key for run in runs if run.started >= since and run.key in ended}
+        ended = {item.run.key for item in items if item.run.ended is not None and item.run.ended >= since}
+        kept = {run.key for run in runs if run.started >= window.start and run.key in ended}
         starts = _starts(runs, machines.queueing)
         news = {key: start for key, start in starts.items() if key in kept}
         passed = QueuePass(self.cluster, machines.name, window, machines.model)

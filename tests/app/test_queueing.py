@@ -121,3 +121,18 @@ def test_a_run_that_goes_on_holds_its_place(world: Any) -> None:
     world.measured(*GRID)
     world.reconcile(nodes=NODES)
     assert hours(figures(world)[job].queue) == (0, 1)
+
+
+def test_a_run_of_days_is_looked_at_when_it_has_ended(world: Any) -> None:
+    """Its start lies far behind; of one that began before all that is looked at nothing is said."""
+    day = 24 * HOUR
+    world.reconcile(nodes=NODES)
+    longest = world.submit(17 * day, flex=None, gpus=4, time_limit=20 * day)
+    world.without_us(7 * day)
+    long = world.submit(9 * day, flex=None, gpus=4, time_limit=20 * day)
+    world.without_us(11 * day)
+    world.measured(*[100.0] * (18 * 24))
+    world.reconcile(nodes=NODES)
+    found = figures(world)
+    assert hours(found[long].queue) == (7 * 24, 16 * 24)
+    assert found[longest].queue is None
