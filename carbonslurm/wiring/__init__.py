@@ -10,6 +10,7 @@ from carbonslurm.wiring.acting import (
     ingest,
     letting_go,
     rescue,
+    spending,
     stopping,
     telling,
 )
@@ -48,6 +49,7 @@ from carbonslurm.wiring.looks import (
     doctor,
 )
 from carbonslurm.wiring.rules import (
+    allowances,
     compensates,
     cycle_rules,
     forecast_rules,
@@ -68,6 +70,7 @@ from carbonslurm.wiring.slurm import (
 __all__ = [
     "account_uid",
     "actuators",
+    "allowances",
     "asking",
     "backfill",
     "begin",
@@ -100,6 +103,7 @@ __all__ = [
     "reading",
     "rescue",
     "slurm_environment",
+    "spending",
     "stopping",
     "supply",
     "telling",

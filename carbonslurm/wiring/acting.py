@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from carbonslurm.wiring.books import ledger, reading
 from carbonslurm.wiring.clock import now
 from carbonslurm.wiring.hook import account_uid
-from carbonslurm.wiring.rules import compensates, cycle_rules, means, power, zones
+from carbonslurm.wiring.rules import allowances, compensates, cycle_rules, means, power, zones
 from carbonslurm.wiring.slurm import actuators, begin, gate, queue, wire
 
 if TYPE_CHECKING:
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from carbonslurm.app.ingest import Ingest
     from carbonslurm.app.letting_go import LettingGo
     from carbonslurm.app.rescue import Rescue
+    from carbonslurm.app.spending import Spending
     from carbonslurm.app.stopping import Stopping
     from carbonslurm.app.telling import Memory, Telling
     from carbonslurm.config import Config
     from carbonslurm.core.priority import AgeWeight
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
+    from carbonslurm.ports import SumReader
 
 RESCUE_CYCLES = 3  # a daemon that lives calls slurmctld in each cycle
 
@@ -43,7 +45,15 @@ def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cyc
         rules=cycle_rules(config, observe=observe),
         clock=now,
         memory=memory,
+        budgets=spending(config, book).recent,
     )
+
+
+def spending(config: Config, book: SumReader) -> Spending:
+    """Return how the budgets stand."""
+    from carbonslurm.app.spending import Spending
+
+    return Spending(config.cluster, allowances(config), book)
 
 
 def telling(config: Config, book: Ledger, memory: Memory) -> Telling:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from carbonslurm.app.cycle import CycleRules
     from carbonslurm.config import Config
     from carbonslurm.config.sections import Source
+    from carbonslurm.core.allowance import Allowance
     from carbonslurm.core.choice import ForecastRules
     from carbonslurm.core.means import MeansRules
     from carbonslurm.core.power import PowerModel
@@ -49,6 +50,18 @@ def power(config: Config) -> PowerModel:
     values = msgspec.structs.asdict(config.power)
     values["gpu_watts"] = {kind.lower(): watts for kind, watts in config.power.gpu_watts.items()}
     return PowerModel(**values)
+
+
+def allowances(config: Config) -> list[Allowance]:
+    """Return the site's budgets."""
+    from carbonslurm.core.allowance import Allowance, AtEnd, OwnerKind
+
+    return [
+        Allowance(kind, name, it.kg_per_month * 1000, AtEnd(it.at_end))
+        for it in config.budgets
+        for kind, name in zip(OwnerKind, (it.user, it.account, it.partition), strict=True)
+        if name is not None
+    ]
 
 
 def plan_rules(config: Config) -> PlanRules:
