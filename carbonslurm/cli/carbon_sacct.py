@@ -243,7 +243,7 @@ def _log(rows: Sequence[RunRow], given: dict[str, object], view: View) -> None:
             newest = max(row.run.ended for row in ended if row.run.ended)
             whole = totals_object(total(sums_of(ended)))
             sacct_mlflow.log_totals(server, str(given["mlflow_run"]), whole, newest)
-            say(f"{len(ended)} runs in run {given['mlflow_run']} of MLflow")
+            say(f"the totals of {len(ended)} runs are in run {given['mlflow_run']} of MLflow")
             return
         for row in ended:
             (made,) = sacct_mlflow.log_runs(server, [run_object(row, view)])
