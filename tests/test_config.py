@@ -143,6 +143,28 @@ def test_a_configuration_cannot_be_changed() -> None:
                 'got "greenest"'
             ),
         ),
+        ("budgets", [{"user": "ada"}], "budgets[0].kg_per_month: missing"),
+        (
+            "budgets",
+            [{"kg_per_month": 1}],
+            "budgets[0]: expected one of user, account and partition, got 0 of them",
+        ),
+        (
+            "budgets",
+            [{"kg_per_month": 1, "user": "ada", "account": "x"}],
+            "budgets[0]: expected one of user, account and partition, got 2 of them",
+        ),
+        ("budgets", [{"kg_per_month": 1, "user": "ada"}] * 2, "budgets[1]: ada has a budget already"),
+        (
+            "budgets",
+            [{"kg_per_month": 1, "user": "ada", "flex": "2h"}],
+            "budgets[0].flex: nobody waits where a budget's end is only warned of",
+        ),
+        (
+            "budgets",
+            [{"kg_per_month": 1, "user": "ada", "at_end": "green", "flex": "3d"}],
+            "budgets[0].flex: longer than policy.max_wait",
+        ),
         ("zone", "FR", 'zone: no source gives zone "FR"'),
         (
             "machines",

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.app.telling import Intent, Memory, Telling, describe
 from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.allowance import Standing, effects
 from carbonslurm.core.budget import OUTAGE
 from carbonslurm.core.choice import ForecastRules
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
@@ -88,6 +89,7 @@ class Cycle:
     rules: CycleRules
     clock: Callable[[], datetime]
     memory: Memory = field(default_factory=Memory)
+    budgets: Callable[[datetime], Sequence[Standing]] = lambda _: ()
 
     def foresees(self) -> bool:
         """Whether every zone of the cluster has a forecast to plan by.
@@ -201,6 +203,7 @@ class Cycle:
             paused=self._is_paused(),
             age=self._age(queue),
             watched=frozenset(job.key for job in queue.pending() if self.rules.watches(job)),
+            used_up=effects(queue.pending(), self.budgets(queue.taken_at)),
         )
         rules, unfit = self.rules.plan, self._unfit(queue.taken_at)
         return plan(situation, replace(rules, means=rules.means.without(unfit)) if unfit else rules)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from carbonslurm.core.action import Action
+from carbonslurm.core.allowance import Allowance
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob, Tres
@@ -70,6 +71,7 @@ def preview(
     rules: PlanRules,
     now: datetime,
     begin: datetime | None = None,
+    budget: Allowance | None = None,
 ) -> Preview:
     """Return what the planner would do with such a job, were it submitted now.
 
@@ -82,12 +84,14 @@ def preview(
         rules: the site's.
         now: the moment of submission.
         begin: its own begin time.
+        budget: the used-up budget that decides how it is planned, None where there is none.
     """
     job = _job(declared, limit, partition, tres, rules, now, begin)
     queue = Queue(now, (job,))
     known = {job.key: Known(first_eligible=_earliest(job, now))}
     # A lead of nothing: planned to the second, as the daemon does from its next cycle on.
-    situation = Situation(now, queue, {rules.zones.of(job): series}, known)
+    used_up = {job.key: budget} if budget is not None else {}
+    situation = Situation(now, queue, {rules.zones.of(job): series}, known, used_up=used_up)
     (action,) = plan(situation, replace(rules, lead=timedelta())).actions
     return _preview(job, action, series, rules, now)
 

@@ -18,6 +18,9 @@ from carbonslurm.ports import RunFilter, RunSum
 
 SHOWN = 12  # rows of a table; what is less comes together as the rest
 REST = "all others"
+SHOWN_BY = ("user", "account", "partition")
+PARTED = (*SHOWN_BY, "month", "zone")
+Groups = Mapping[str, Sequence[RunSum]]
 
 
 class ActualReader(Protocol):
@@ -109,58 +112,30 @@ class Stating:
             LedgerError: the ledger cannot be read.
         """
         window = wanted.started or Interval(now, now)
-        by_nature = self._natures(wanted)
+        sums = self.books.sums(wanted, PARTED)  # once: all totals are of these
+        by_nature = _natures(sums)
         main = max(by_nature, key=lambda it: total(by_nature[it]).energy_kwh, default=None)
-        zone = self._main_zone(wanted, main)
-        series = self._series(zone, main, window)
+        by = {name: _by(sums, place, main) for place, name in enumerate(PARTED)}
+        zones = {name: total(parts).energy_kwh for name, parts in by["zone"].items()}
+        zone = max(sorted(zones), key=lambda name: zones[name], default=None)
+        series = None
+        if zone is not None and main is not None:
+            series = self.archive.actual(zone, main, window)
         return Statement(
             who=who,
             cluster=cluster,
             window=window,
             made_at=now,
             nature=str(main) if main else None,
-            whole=total(self._of(main, self.books.sums(wanted, ()))),
+            whole=total(part for parts in by["user"].values() for part in parts),
             others={str(it): total(parts) for it, parts in by_nature.items() if it != main},
-            months=self._months(wanted, window, main, series),
-            groups={name: self._groups(wanted, name, main) for name in ("user", "account", "partition")},
+            months=_months(by["month"], window, series),
+            groups={name: _largest(by[name]) for name in SHOWN_BY},
             methods=self._methods(wanted, main),
             zone=zone,
-            hours=self._hours(wanted, zone, series),
+            hours=self._hours(wanted, _partitions(sums, zone), series),
             clocks=window.start.astimezone().strftime("%Z"),
         )
-
-    def _natures(self, wanted: RunFilter) -> Mapping[Nature, Sequence[RunSum]]:
-        found: defaultdict[Nature, list[RunSum]] = defaultdict(list)
-        for parts in self.books.sums(wanted, ()).values():
-            for part in parts:
-                if part.nature is not None:
-                    found[part.nature].append(part)
-        return dict(sorted(found.items(), key=lambda item: str(item[0])))
-
-    def _of(self, main: Nature | None, groups: Mapping[tuple[str, ...], Sequence[RunSum]]) -> list[RunSum]:
-        return [part for parts in groups.values() for part in _mine(main, parts)]
-
-    def _months(
-        self, wanted: RunFilter, window: Interval, main: Nature | None, series: Series | None
-    ) -> Sequence[Month]:
-        groups = self.books.sums(wanted, ("month",))
-        starts = month_starts(window.start, window.end)
-        if starts and starts[-1] >= window.end:
-            starts = starts[:-1]
-        months = []
-        for start, after in zip(starts, [*starts[1:], window.end], strict=True):
-            name = month_text(start)
-            span = Interval(max(start, window.start), max(after, window.start))
-            mean = known_mean(series, span) if series is not None else None
-            months.append(Month(name, total(_mine(main, groups.get((name,), ()))), mean))
-        return months
-
-    def _groups(self, wanted: RunFilter, name: str, main: Nature | None) -> Sequence[tuple[str, Totals]]:
-        sums = {key: _mine(main, parts) for (key,), parts in self.books.sums(wanted, (name,)).items()}
-        ordered = sorted(sums, key=lambda key: (-total(sums[key]).energy_kwh, key))
-        shown = [(key, total(sums[key])) for key in ordered[:SHOWN]]
-        rest = [part for key in ordered[SHOWN:] for part in sums[key]]
-        return [*shown, (REST, total(rest))] if rest else shown
 
     def _methods(self, wanted: RunFilter, main: Nature | None) -> Sequence[Method]:
         groups = self.books.sums(wanted, ("method", "quality", "source", "estimated"))
@@ -170,21 +145,58 @@ class Stating:
         ]
         return [method for method in found if method.totals.known]
 
-    def _main_zone(self, wanted: RunFilter, main: Nature | None) -> str | None:
-        groups = self.books.sums(wanted, ("zone",))
-        energies = {key: total(_mine(main, parts)).energy_kwh for (key,), parts in groups.items()}
-        return max(energies, key=lambda key: energies[key], default=None)
-
-    def _series(self, zone: str | None, main: Nature | None, window: Interval) -> Series | None:
-        return None if zone is None or main is None else self.archive.actual(zone, main, window)
-
-    def _hours(self, wanted: RunFilter, zone: str | None, series: Series | None) -> HourProfile | None:
-        if zone is None:
+    def _hours(
+        self, wanted: RunFilter, partitions: tuple[str, ...], series: Series | None
+    ) -> HourProfile | None:
+        if not partitions:
             return None
-        places = self.books.sums(wanted, ("zone", "partition"))
-        mine = tuple(partition for of, partition in places if of == zone)
-        loads = self.books.reader.loads(replace(wanted, partitions=mine))
+        loads = self.books.reader.loads(replace(wanted, partitions=partitions))
         return hour_profile(loads, series, _local_hour) if len(loads) else None
+
+
+def _natures(sums: Mapping[tuple[str, ...], Sequence[RunSum]]) -> Mapping[Nature, Sequence[RunSum]]:
+    found: defaultdict[Nature, list[RunSum]] = defaultdict(list)
+    for parts in sums.values():
+        for part in parts:
+            if part.nature is not None:
+                found[part.nature].append(part)
+    return dict(sorted(found.items(), key=lambda item: str(item[0])))
+
+
+def _partitions(sums: Mapping[tuple[str, ...], Sequence[RunSum]], zone: str | None) -> tuple[str, ...]:
+    """Return where runs of a zone ran."""
+    places = [dict(zip(PARTED, key, strict=True)) for key in sums]
+    return tuple(sorted({place["partition"] for place in places if place["zone"] == zone}))
+
+
+def _by(sums: Mapping[tuple[str, ...], Sequence[RunSum]], place: int, main: Nature | None) -> Groups:
+    """Return the sums by one of their names, without those of another nature."""
+    found: defaultdict[str, list[RunSum]] = defaultdict(list)
+    for key, parts in sums.items():
+        found[key[place]] += _mine(main, parts)
+    return dict(found)
+
+
+def _months(groups: Groups, window: Interval, series: Series | None) -> Sequence[Month]:
+    """Return the months of a window without a gap."""
+    starts = month_starts(window.start, window.end)
+    if starts and starts[-1] >= window.end:
+        starts = starts[:-1]
+    months = []
+    for start, after in zip(starts, [*starts[1:], window.end], strict=True):
+        name = month_text(start)
+        span = Interval(max(start, window.start), max(after, window.start))
+        mean = known_mean(series, span) if series is not None else None
+        months.append(Month(name, total(groups.get(name, ())), mean))
+    return months
+
+
+def _largest(groups: Groups) -> Sequence[tuple[str, Totals]]:
+    """Return those with most energy, and the rest together."""
+    totals = {key: total(parts) for key, parts in groups.items()}
+    ordered = sorted(totals, key=lambda key: (-totals[key].energy_kwh, key))
+    rest = [part for key in ordered[SHOWN:] for part in groups[key]]
+    return [*((key, totals[key]) for key in ordered[:SHOWN]), *([(REST, total(rest))] if rest else [])]
 
 
 def _mine(main: Nature | None, parts: Sequence[RunSum]) -> list[RunSum]:

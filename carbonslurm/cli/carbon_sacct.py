@@ -85,6 +85,7 @@ class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
 @click.option("--json", "as_json", is_flag=True, help="Runs, totals and what the figures are, as one object.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a report with charts.")
 @click.option("--pdf", type=click.Path(path_type=Path), metavar="FILE", help="The same as pages of A4.")
+@click.option("--budget", is_flag=True, help="How the budgets stand this month, or in that of -S.")
 @click.option("--mlflow", metavar="URL", help="Write the figures of -j to this MLflow tracking server.")
 @click.option("--mlflow-run", metavar="RUN_ID", help="Write their totals to this run of it instead.")
 @version_option
@@ -126,7 +127,9 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
     wanted = _wanted(given, config)
     view = output.View(_zone_of(config), "" if given["noconvert"] else _prefix(given["units"]))
     with _books(config) as (book, books):
-        if by:
+        if given["budget"]:
+            _print_budgets(config, book, wanted, given, layout, view)
+        elif by:
             _print_groups(books, wanted, by, given, layout, view)
         else:
             _print_runs(book, wanted, chosen, given, layout, view)
@@ -150,6 +153,8 @@ def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
         raise click.UsageError("--html and --pdf are reports of their own: leave out other forms of output")
     if len(ways) > 1 and ways != ["parsable", "parsable2"]:
         raise click.UsageError("one of --json, --csv, -p and -P, not several")
+    if given["budget"] and (by or given["mlflow"] or given["html"] or given["pdf"] or given["ids"]):
+        raise click.UsageError("--budget stands alone: leave out -j, --by, --html, --pdf and --mlflow")
     if given["mlflow"] and (ways or by or not given["ids"]):
         raise click.UsageError("--mlflow takes jobs (-j) and no other form of output")
     if given["mlflow_run"] and not given["mlflow"]:
@@ -241,7 +246,7 @@ def _log(rows: Sequence[RunRow], given: dict[str, object], view: View) -> None:
             newest = max(row.run.ended for row in ended if row.run.ended)
             whole = totals_object(total(sums_of(ended)))
             sacct_mlflow.log_totals(server, str(given["mlflow_run"]), whole, newest)
-            say(f"{len(ended)} runs in run {given['mlflow_run']} of MLflow")
+            say(f"the totals of {len(ended)} runs are in run {given['mlflow_run']} of MLflow")
             return
         for row in ended:
             (made,) = sacct_mlflow.log_runs(server, [run_object(row, view)])
@@ -265,6 +270,28 @@ def _print_groups(
     _echo(layout.write(totals.grouped(groups, by, whole, bare=bare, prefix=view.prefix)))
     if whole.known and not bare:
         click.echo("\n".join(totals.likened(whole)), err=True)
+
+
+def _print_budgets(
+    config: Config, book: Reading, wanted: Wanted, given: dict[str, object], layout: Layout, view: View
+) -> None:
+    import json
+
+    from carbonslurm import wiring
+    from carbonslurm.app.spending import last_of_month
+    from carbonslurm.cli import sacct_budget
+
+    now = wiring.now()
+    at = now if wanted.runs.window is None or not given["starttime"] else wanted.runs.window.start
+    spending = wiring.spending(config, book)
+    found = sacct_budget.chosen(spending.standings(last_of_month(at, now)), wanted.runs)
+    if given["as_json"]:
+        click.echo(json.dumps({"budgets": sacct_budget.objects(found)}, indent=1))
+        return
+    bare = layout.divided or layout.csv
+    _echo(layout.write(sacct_budget.table(found, bare=bare, prefix=view.prefix)))
+    if not config.budgets:
+        say("no budgets are configured")
 
 
 def _echo(text: str) -> None:

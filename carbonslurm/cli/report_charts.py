@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from carbonslurm.formats.terminal import cleaned, grams_text, three_digits
+from carbonslurm.formats.terminal import cleaned, grams_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -136,7 +136,7 @@ def short(name: str) -> str:
 
 def saved_words(item: Totals) -> str:
     """Write a saving with its percentage."""
-    percent = "" if item.saved_percent is None else f" ({three_digits(item.saved_percent)} %)"
+    percent = "" if item.saved_percent is None else f" ({item.saved_percent:.1f} %)"
     return f"{grams_text(item.saved_g)}{percent}"
 
 

@@ -164,7 +164,7 @@ def _cells(item: Totals) -> Sequence[str]:
         grams_text(emitted),
         grams_text(baseline),
         grams_text(item.saved_g if known else None),
-        "" if item.saved_percent is None or not known else three_digits(item.saved_percent),
+        "" if item.saved_percent is None or not known else f"{item.saved_percent:.1f}",
         f"{item.late:,}",
     )
 

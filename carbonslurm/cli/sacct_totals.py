@@ -84,8 +84,12 @@ def likened(item: Totals) -> list[str]:
     """Return what totals are like, each with the source of the comparison."""
     like = equivalents(item.emitted_g, item.energy_kwh)
     car, days = like.car_km, like.household_days
-    lines = [] if car is None else [f"The emissions are those of {three_digits(car)} km by {CAR_SOURCE}"]
-    return [*lines, f"The electricity is that of {three_digits(days)} days of {HOUSEHOLD_SOURCE}"]
+    lines = [] if car is None else [f"The emissions are those of {_count(car)} km by {CAR_SOURCE}"]
+    return [*lines, f"The electricity is that of {_count(days)} days of {HOUSEHOLD_SOURCE}"]
+
+
+def _count(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 99.95 else three_digits(number)
 
 
 # --- as an object

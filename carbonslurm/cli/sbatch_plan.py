@@ -20,6 +20,8 @@ from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.app.preview import Basis, Preview, preview
 from carbonslurm.app.prospects import Prospects, prospects
 from carbonslurm.cli.program import load_config, say
+from carbonslurm.cli.sacct_budget import now_words, objects
+from carbonslurm.core.allowance import effect_on
 from carbonslurm.core.interval import Interval, iso
 from carbonslurm.core.tag import Declaration, parse_declaration
 from carbonslurm.core.units import kwh_from_watts
@@ -30,6 +32,7 @@ from carbonslurm.formats.times import length_text, local_text, read_moment
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from carbonslurm.core.allowance import Standing
     from carbonslurm.core.situation import PlanRules
     from carbonslurm.formats.sbatch import Request
 
@@ -66,6 +69,7 @@ class Shown:
         state: by which forecast the plan was made.
         past: what the owner's and the partition's past says.
         like_past: grams for a run as long as the owner's usually are, now and as planned; None where unknown.
+        budgets: those in which it counts, as far as sbatch's words tell.
     """
 
     found: Preview
@@ -73,6 +77,7 @@ class Shown:
     state: ForecastState
     past: Prospects
     like_past: tuple[float | None, float | None]
+    budgets: tuple[Standing, ...]
 
 
 def _shown(config: Any, declared: Declaration, request: Request) -> Shown:
@@ -82,9 +87,11 @@ def _shown(config: Any, declared: Declaration, request: Request) -> Shown:
         raise UsageError("a job that must have ended by some time needs a time limit to be planned: --time")
     rules, now = wiring.plan_rules(config), wiring.now().replace(microsecond=0)  # Slurm's times are whole
     partition = request.partition or ""
+    owner = (getpass.getuser(), request.account, request.partition)
     zone = rules.zones.partitions.get(partition, rules.zones.default)
     with wiring.reading(config) as book:
         state = usable_forecasts(book, [zone], now, wiring.forecast_rules(config))[zone]
+        budgets = wiring.spending(config, book).standings(now)
         past = prospects(book, config.cluster, getpass.getuser(), partition, request.time, now)
     found = preview(
         declared,
@@ -95,8 +102,10 @@ def _shown(config: Any, declared: Declaration, request: Request) -> Shown:
         rules=rules,
         now=now,
         begin=_begin(request.begin, now),
+        budget=effect_on(*owner, budgets),
     )
-    return Shown(found, request, state, past, _like_past(found, past, state, rules, request))
+    mine = tuple(it for it in budgets if it.allowance.concerns(*owner))
+    return Shown(found, request, state, past, _like_past(found, past, state, rules, request), mine)
 
 
 def _like_past(
@@ -141,7 +150,15 @@ def plan_text(shown: Shown) -> str:
     if found.g_now and found.g_then is not None:
         saved = found.g_now - found.g_then
         rows.append(["expected saving", grams_text(saved), f"{100 * saved / found.g_now:.1f} %{each}"])
-    return columns([], rows + _past_rows(shown, each))
+    return columns([], rows + _past_rows(shown, each) + [_budget_row(it) for it in shown.budgets])
+
+
+def _budget_row(standing: Standing) -> list[str]:
+    """Say how a budget stands, and what follows."""
+    allowance = standing.allowance
+    used = f"{grams_text(standing.used_g)} of {grams_text(allowance.grams)} used in {standing.month}"
+    now = now_words(standing) or f"{grams_text(standing.left_g)} left"
+    return ["budget", allowance.owner, f"{used}; {now}"]
 
 
 def _past_rows(shown: Shown, each: str) -> list[list[str]]:
@@ -201,6 +218,7 @@ def plan_json(shown: Shown) -> str:
         "forecast_data_age_s": state.data_age.total_seconds() if state.data_age is not None else None,
         "passed_over": list(state.passed_over),
         **_past_values(shown),
+        "budgets": objects(shown.budgets),
     }
     return json.dumps(values, indent=1)
 

@@ -96,8 +96,27 @@ def _check(config: Config) -> None:
     _check_machines(config)
     _check_power(config)
     _check_prometheus(config)
+    _check_budgets(config)
     for index, rule in enumerate(config.flexible.defaults):
         _check_default(f"flexible.defaults[{index}].tag", rule.tag)
+
+
+def _check_budgets(config: Config) -> None:
+    """Each is of one owner, and each owner has one; waiting no longer than anybody may."""
+    seen = set()
+    for index, budget in enumerate(config.budgets):
+        path = f"budgets[{index}]"
+        owners = [it for it in (budget.user, budget.account, budget.partition) if it is not None]
+        if len(owners) != 1:
+            raise wrong(f"{path}: expected one of user, account and partition, got {len(owners)} of them")
+        owner = (budget.user, budget.account, budget.partition)
+        if owner in seen:
+            raise wrong(f"{path}: {owners[0]} has a budget already")
+        seen.add(owner)
+        if budget.flex is not None and budget.at_end == "warn":
+            raise wrong(f"{path}.flex: nobody waits where a budget's end is only warned of")
+        if budget.flex is not None and budget.flex > config.policy.max_wait:
+            raise wrong(f"{path}.flex: longer than policy.max_wait")
 
 
 def _check_paths(config: Config) -> None:

@@ -182,6 +182,17 @@ class FlexibleConfig(Section, frozen=True):
     exclude: ExcludeConfig = ExcludeConfig()
 
 
+class BudgetConfig(Section, frozen=True):
+    """How much a user, an account or a partition may emit in a month, and what follows."""
+
+    kg_per_month: Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+    user: Name | None = None
+    account: Name | None = None
+    partition: Name | None = None
+    at_end: Literal["warn", "flexible", "green"] = "warn"
+    flex: Duration | None = None
+
+
 class StopConfig(Section, frozen=True):
     """When running jobs are stopped."""
 
@@ -308,4 +319,5 @@ class Config(Section, frozen=True):
     power: PowerConfig = PowerConfig()
     energy: EnergyConfig = EnergyConfig()
     machines: tuple[MachinesConfig, ...] = ()
+    budgets: tuple[BudgetConfig, ...] = ()
     slurm: SlurmConfig = SlurmConfig()

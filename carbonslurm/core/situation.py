@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from carbonslurm.core.allowance import Allowance
 from carbonslurm.core.bound import BoundRules
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.job import JobKey, Queue, QueuedJob
@@ -74,6 +75,7 @@ class Situation:
         outages: when the next maintenance of all of a partition's nodes begins, where one is planned.
         paused: an admin's switch: let go of all that is ours, and touch nothing else.
         watched: jobs to which nothing is done: the gate is not turned for them.
+        used_up: by job, the used-up budget that decides how it is planned.
         age: what age counts here, where the site gives back what waiting costs; None where it does not.
     """
 
@@ -88,6 +90,7 @@ class Situation:
     paused: bool = False
     age: AgeWeight | None = None
     watched: frozenset[JobKey] = frozenset()
+    used_up: Mapping[JobKey, Allowance] = field(default_factory=dict)
 
     def outage(self, job: QueuedJob) -> datetime | None:
         """Return when the last of a job's partitions goes into maintenance; None where one does not."""

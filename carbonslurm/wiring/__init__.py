@@ -10,6 +10,7 @@ from carbonslurm.wiring.acting import (
     ingest,
     letting_go,
     rescue,
+    spending,
     stopping,
     telling,
 )
@@ -52,6 +53,7 @@ from carbonslurm.wiring.looks import (
     doctor,
 )
 from carbonslurm.wiring.rules import (
+    allowances,
     compensates,
     cycle_rules,
     figure_rules,
@@ -73,6 +75,7 @@ from carbonslurm.wiring.slurm import (
 __all__ = [
     "account_uid",
     "actuators",
+    "allowances",
     "asking",
     "backfill",
     "begin",
@@ -108,6 +111,7 @@ __all__ = [
     "reading",
     "rescue",
     "slurm_environment",
+    "spending",
     "stopping",
     "supply",
     "telling",

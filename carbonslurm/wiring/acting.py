@@ -10,7 +10,7 @@ from carbonslurm.wiring.books import ledger, reading
 from carbonslurm.wiring.clock import now
 from carbonslurm.wiring.energy import measuring
 from carbonslurm.wiring.hook import account_uid
-from carbonslurm.wiring.rules import compensates, cycle_rules, figure_rules, means
+from carbonslurm.wiring.rules import allowances, compensates, cycle_rules, figure_rules, means
 from carbonslurm.wiring.slurm import actuators, begin, gate, queue, wire
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from carbonslurm.app.letting_go import LettingGo
     from carbonslurm.app.queueing import WithoutUs
     from carbonslurm.app.rescue import Rescue
+    from carbonslurm.app.spending import Spending
     from carbonslurm.app.stopping import Stopping
     from carbonslurm.app.telling import Memory, Telling
     from carbonslurm.config import Config
     from carbonslurm.core.priority import AgeWeight
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
+    from carbonslurm.ports import SumReader
 
 RESCUE_CYCLES = 3  # a daemon that lives calls slurmctld in each cycle
 
@@ -45,7 +47,15 @@ def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cyc
         rules=cycle_rules(config, observe=observe),
         clock=now,
         memory=memory,
+        budgets=spending(config, book).recent,
     )
+
+
+def spending(config: Config, book: SumReader) -> Spending:
+    """Return how the budgets stand."""
+    from carbonslurm.app.spending import Spending
+
+    return Spending(config.cluster, allowances(config), book)
 
 
 def telling(config: Config, book: Ledger, memory: Memory) -> Telling:

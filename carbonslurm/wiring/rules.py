@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from carbonslurm.app.figuring import FigureRules
     from carbonslurm.config import Config
     from carbonslurm.config.sections import MachinesConfig, Source
+    from carbonslurm.core.allowance import Allowance
     from carbonslurm.core.choice import ForecastRules
     from carbonslurm.core.means import MeansRules
     from carbonslurm.core.power import PowerModel
@@ -117,6 +118,18 @@ def figure_rules(config: Config) -> FigureRules:
         pue=pue(config),
         slurm=None if slurm == "none" else Covers(slurm),
     )
+
+
+def allowances(config: Config) -> list[Allowance]:
+    """Return the site's budgets."""
+    from carbonslurm.core.allowance import Allowance, AtEnd, OwnerKind
+
+    return [
+        Allowance(kind, name, it.kg_per_month * 1000, AtEnd(it.at_end))
+        for it in config.budgets
+        for kind, name in zip(OwnerKind, (it.user, it.account, it.partition), strict=True)
+        if name is not None
+    ]
 
 
 def plan_rules(config: Config) -> PlanRules:

@@ -24,6 +24,7 @@ from carbonslurm.app.measuring import Measuring
 from carbonslurm.app.queueing import Machines, WithoutUs
 from carbonslurm.app.stopping import Stopping
 from carbonslurm.app.telling import Memory, Telling
+from carbonslurm.core.allowance import Standing
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Queue
@@ -104,6 +105,7 @@ class World:
         rules: the site's; a story may replace them.
         fuse: see Fuse.
         off: how far our daemon's clock is ahead of Slurm's.
+        budgets: how the site's stand; the daemon asks in each cycle.
         holds: what a rescue sees; a story may take the hook away.
         watch: told of each call of a port; the fuse, unless a story puts another in its place.
         figures: how figures are made, as ``figure_rules`` says unless a story has others.
@@ -121,6 +123,7 @@ class World:
     figures: FigureRules | None = None
     meters: list[EnergySource] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    budgets: list[Standing] = field(default_factory=list)
     watch: Watch = field(init=False)
     holds: SimulatedHolds = field(init=False)
 
@@ -144,6 +147,7 @@ class World:
         *,
         flex: timedelta | None = 12 * HOUR,
         grace: timedelta | None = None,
+        by: FlexibleBy = FlexibleBy.OWNER,
         **wanted: Any,
     ) -> int:
         """Submit a job as sbatch and our hook do: tagged, with a window of two cycles."""
@@ -153,7 +157,7 @@ class World:
         window = self.now + 2 * INTERVAL
         tag = Tag(
             flex=flex,
-            by=FlexibleBy.OWNER,
+            by=by,
             latest=None if wanted.get("needs") else max(self.now, own or self.now) + flex,
             begin=own,
             window=window,
@@ -218,6 +222,7 @@ class World:
             rules=self.rules,
             clock=self.clock,
             memory=self.memory,
+            budgets=lambda _: self.budgets,
         )
         return behind(cycle, self.watch).run()
 

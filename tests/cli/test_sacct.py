@@ -228,3 +228,59 @@ def test_wrong_words_are_one_line_and_64(sacct: Call, words: tuple[str, ...], sa
     code, out, err = sacct(*words)
     assert (code, out, len(err.splitlines())) == (64, "", 1)
     assert said in err
+
+
+# --- budgets
+
+BUDGETS = """
+budgets:
+  - {account: maths, kg_per_month: 9, at_end: green}
+  - {user: ada, kg_per_month: 40, at_end: flexible, flex: 6h}
+  - {partition: north, kg_per_month: 100}
+"""
+
+
+@pytest.fixture(scope="module")
+def budgeted(config: Path) -> Path:
+    path = config.parent / "budgets.yaml"
+    path.write_text(config.read_text() + BUDGETS)
+    return path
+
+
+def budget(budgeted: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        command_line(carbon_sacct, ["--config", str(budgeted), "--budget", *words], "carbon-sacct")
+    shown = capsys.readouterr()
+    return int(left.value.code or 0), shown.out, shown.err
+
+
+def test_budgets_say_what_is_used_and_what_follows(
+    budgeted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, _ = budget(budgeted, capsys, "-a", "-S", "2026-03-10", "--json")
+    found = {it["name"]: it for it in json.loads(out)["budgets"]}
+    assert (code, list(found)) == (0, ["maths", "ada", "north"])
+    maths, ada = found["maths"], found["ada"]
+    assert (maths["month"], maths["limit_g"], maths["at_end"]) == ("2026-03", 9000.0, "green")
+    assert maths["used_g"] == pytest.approx(maths["runs"] * KW * 3 * NIGHT_G)
+    assert maths["left_g"] == pytest.approx(9000 - maths["used_g"])
+    assert maths["used_up"] is (maths["used_g"] >= 9000)
+    assert (ada["used_up"], found["north"]["used_g"]) == (True, 0.0)
+    lines = budget(budgeted, capsys, "-a", "-S", "2026-03-10")[1].splitlines()
+    assert lines[0].split()[:5] == ["Budget", "Month", "Limit", "Used", "Left"]
+    assert lines[2].startswith("user ada")
+    assert lines[2].endswith("used up: jobs are flexible by default")
+
+
+def test_budgets_of_others_are_left_out_where_some_are_asked_for(
+    budgeted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = budget(budgeted, capsys, "-u", "ada", "-A", "physics", "-r", "gpu", "-S", "2026-03", "-P", "-n")[1]
+    assert [line.split("|")[0] for line in out.splitlines()] == ["user ada"]
+    code, _, said = budget(budgeted, capsys, "-j", "3")
+    assert (code, "stands alone" in said) == (64, True)
+
+
+def test_where_there_are_no_budgets_that_is_said(sacct: Call) -> None:
+    code, _, said = sacct("-a", "--budget")
+    assert (code, said.partition(": ")[2]) == (0, "no budgets are configured\n")

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.cli.carbon_sbatch import split
+from carbonslurm.core.footprint import Figure
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.core.job import AccountedRun, RunKey, Tres
@@ -488,3 +489,46 @@ def test_a_plan_says_what_the_owner_s_past_runs_say(site: dict[str, str], tmp_pa
     assert found["usual_g_planned"] == pytest.approx(found["g_planned"] / 4)
     assert found["usual_g_now"] == pytest.approx(5 * found["usual_g_planned"])
     assert found["expected_start"] is None
+
+
+def test_a_plan_says_how_its_budgets_stand_and_is_made_by_them(site: dict[str, str], tmp_path: Path) -> None:
+    config = Path(site["CARBONSLURM_CONFIG"])
+    config.write_text(
+        config.read_text()
+        + "policy: {name: no-wait}\nbudgets:\n  - {account: maths, kg_per_month: 0.001, at_end: green}\n"
+    )
+    words = (*FLEXIBLE, "--account=maths", "-t60")
+    before = planned(site, *words, cwd=tmp_path)
+    assert before["budget"].startswith("account maths")
+    assert before["budget"].endswith("; 1 g left")
+    assert "never waits" in before["planned start"]
+    now = from_epoch(int(datetime.now(UTC).timestamp()))
+    spent = AccountedRun(
+        key=RunKey("toy", 9, now - HOUR / 60),
+        array_job_id=None,
+        user="eve",
+        account="maths",
+        partition="gpu",
+        qos="normal",
+        eligible=None,
+        started=now - timedelta(seconds=2),
+        ended=now,
+        state="COMPLETED",
+        exit_code="0:0",
+        time_limit=None,
+        tres=Tres(1, 1, {}),
+        energy_joules=None,
+        tag=None,
+    )
+    nature = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
+    figure = Figure(0.01, "modelled", 3.0, Interval(now - HOUR, now), 3.0, timedelta(), nature, "file", False)
+    with Ledger.open(tmp_path / "ledger.sqlite", cluster="toy") as ledger:
+        ledger.keep_runs([spent], now)
+        ledger.keep_figures([(spent.key, figure)], now)
+    after = planned(site, *words, cwd=tmp_path)
+    assert after["budget"].endswith("used up: jobs wait for the greenest hours within their bound")
+    assert after["planned start"].endswith("the budget of account maths is used up")
+    assert "budget" not in planned(site, *FLEXIBLE, "-t60", cwd=tmp_path)
+    done = run(site, "--plan", "--json", *words, cwd=tmp_path)
+    (budget,) = json.loads(done.stdout)["budgets"]
+    assert (budget["name"], budget["used_up"], budget["used_g"]) == ("maths", True, 3.0)
