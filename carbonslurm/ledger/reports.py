@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     RowMapping,
     ScalarSelect,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    union_all,
 )
 
 from carbonslurm.core.action import Verb
@@ -36,12 +38,16 @@ from carbonslurm.ports import ActionRow, PlanRow, RunFilter, RunRow
 
 INTENDED = "intended"  # the state of an action behind which nothing is written yet
 
-# A run's job, and the array that it was a task of; as in ``lineage``.
-SEEN_BY = and_(
+_WITHIN = and_(
     JOB.c.cluster == RUN.c.cluster,
-    JOB.c.job_id.in_([RUN.c.job_id, RUN.c.array_job_id]),
     JOB.c.first_submitted <= RUN.c.submitted,
     JOB.c.last_submitted >= RUN.c.submitted,
+)
+# A run's job, and the array that it was a task of; as in ``lineage``. Two joins, since no database joins well
+# by one number or another.
+_SEEN_BY = (
+    and_(_WITHIN, JOB.c.job_id == RUN.c.job_id),
+    and_(_WITHIN, JOB.c.job_id == RUN.c.array_job_id, RUN.c.array_job_id != RUN.c.job_id),
 )
 _NEWEST_OUTCOME: ScalarSelect[Any] = (
     select(func.max(OUTCOME.c.id)).where(OUTCOME.c.action == ACTION.c.id).correlate(ACTION).scalar_subquery()
@@ -123,20 +129,27 @@ def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, J
     """Return what the jobs say, by the number of the run."""
     facts: defaultdict[int, JobFacts] = defaultdict(JobFacts)
     behind: defaultdict[int, list[int]] = defaultdict(list)
-    seen_by = select(RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible).join_from(RUN, JOB, SEEN_BY)
-    array_first = (RUN.c.id, (JOB.c.job_id == RUN.c.job_id), JOB.c.id)
-    for run, job, tag, first_eligible in connection.execute(seen_by.where(which).order_by(*array_first)):
+    columns = (RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible, JOB.c.job_id == RUN.c.job_id)
+    found = connection.execute(seen(which, *columns)).all()
+    for run, job, tag, first_eligible, _ in sorted(found, key=lambda row: (row[0], row[4], row[1])):
         fact = facts[run]
         fact.tagged = fact.tagged or tag is not None
         fact.first_eligible = fact.first_eligible or first_eligible
         behind[job].append(run)
     if behind:
-        jobs = select(JOB.c.id).join_from(RUN, JOB, SEEN_BY).where(which)
+        jobs = seen(which, JOB.c.id)
         _add_deeds(connection, jobs, {job: [facts[run] for run in runs] for job, runs in behind.items()})
     return dict(facts)
 
 
-def _add_deeds(connection: Connection, jobs: Select[Any], facts: Mapping[int, Iterable[JobFacts]]) -> None:
+def seen(which: ColumnElement[bool], *columns: Any) -> CompoundSelect[Any]:
+    """Return a statement that gives columns of runs and of the jobs that saw them, a row for each pair."""
+    return union_all(*(select(*columns).join_from(RUN, JOB, how).where(which) for how in _SEEN_BY))
+
+
+def _add_deeds(
+    connection: Connection, jobs: CompoundSelect[Any], facts: Mapping[int, Iterable[JobFacts]]
+) -> None:
     mine = ACTION.c.job.in_(jobs)
     withheld = select(ACTION.c.job, ACTION.c.submitted).distinct()
     withheld = withheld.where(mine, ACTION.c.verb == Verb.WITHHOLD.value, _ever(DONE))

@@ -59,8 +59,7 @@ class RunBook(Room):
         with self._database.writing() as connection:
             old = _stored(connection, newest)
             new = [_new_row(run, at) for key, run in newest.items() if key not in old]
-            if new:
-                connection.execute(insert(RUN), new)
+            self._database.place.insert(connection, RUN, new)
             changed = [_change(connection, old[key], run, at) for key, run in newest.items() if key in old]
         return len(new) + sum(changed)
 
@@ -104,8 +103,7 @@ class RunBook(Room):
                 for key, figure in figures
                 if old.get(numbers[key]) != figure
             ]
-            if new:
-                connection.execute(insert(FIGURE), new)
+            self._database.place.insert(connection, FIGURE, new)
             for final in (True, False):
                 done = [numbers[key] for key, figure in figures if _is_final(figure) is final]
                 for batch in in_batches(done):

@@ -15,7 +15,7 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.ledger.choosing import chosen
 from carbonslurm.ledger.database import Room
 from carbonslurm.ledger.encoding import read_gpus
-from carbonslurm.ledger.reports import SEEN_BY, JobFacts, job_facts
+from carbonslurm.ledger.reports import JobFacts, job_facts, seen
 from carbonslurm.ledger.tables import FIGURE, JOB, RUN
 from carbonslurm.ports import FlexibleStart, GroupSum, RunFilter, Sums
 
@@ -89,10 +89,9 @@ def _sums(wanted: RunFilter, key: ColumnElement[str]) -> Any:
 
 
 def _flexible(key: ColumnElement[str], which: ColumnElement[bool]) -> Any:
-    seen = select(RUN.c.id).join_from(RUN, JOB, SEEN_BY).where(which)
     columns = (RUN.c.id, key.label("group"), RUN.c.started, RUN.c.submitted)
     started = select(*columns).outerjoin(FIGURE, FIGURE.c.id == RUN.c.figure)
-    return started.where(RUN.c.id.in_(seen), RUN.c.started.is_not(None))
+    return started.where(RUN.c.id.in_(seen(which, RUN.c.id)), RUN.c.started.is_not(None))
 
 
 def _months(months: Sequence[tuple[str, datetime]]) -> ColumnElement[str]:
