@@ -1,7 +1,8 @@
 """Sums made by the database are the sums of the runs."""
 
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -121,16 +122,23 @@ def test_grams_of_two_natures_are_not_added(
     assert by_nature.keys() == totals_by(filled.runs(RunFilter()), "nature").keys()
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Pacific/Chatham", "America/New_York"])
-def test_months_are_local_ones(filled: Ledger, monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
-    monkeypatch.setenv("TZ", zone)
+@pytest.fixture(params=["UTC", "Pacific/Chatham", "America/New_York"])
+def _local_zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    monkeypatch.setenv("TZ", request.param)
     time.tzset()
-    try:
-        groups, _ = summed(filled, RunFilter(), "month")
-        expected = totals_by(filled.runs(RunFilter()), "month")
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+    yield
+    if before is None:
+        monkeypatch.delenv("TZ")
+    else:
+        monkeypatch.setenv("TZ", before)
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_local_zone")
+def test_months_are_local_ones(filled: Ledger) -> None:
+    groups, _ = summed(filled, RunFilter(), "month")
+    expected = totals_by(filled.runs(RunFilter()), "month")
     assert {name: item.runs for name, item in groups.items()} == {
         name: item.runs for name, item in expected.items()
     }
