@@ -10,7 +10,7 @@ alone.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Double, case, func, insert, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Double, case, func, select, type_coerce
 
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
@@ -248,7 +248,7 @@ class Archive(ArchiveReader):
                 if old.get(step.interval) != (step.g_per_kwh, step.estimated)
             ]
             if new:
-                connection.execute(insert(INTENSITY), new)
+                self._database.place.insert(connection, INTENSITY, new)
                 spans = [(row["starts_at"], row["ends_at"]) for row in new]
                 concern(connection, series.zone, spans, measured=True)
 

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
 
 from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.ledger.database import in_batches
 from carbonslurm.ledger.encoding import beside_columns, figure_columns, read_beside, read_figure
+from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.tables import FIGURE, FIGURE_BESIDE, RUN
 
 _of_run = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id)
@@ -42,27 +43,24 @@ def besides(connection: Connection, figures: Collection[int]) -> dict[int, Besid
     return found
 
 
-def add_figures(connection: Connection, figures: Mapping[int, Figure], at: datetime) -> None:
+def add_figures(place: Place, connection: Connection, figures: Mapping[int, Figure], at: datetime) -> None:
     """Store figures, by the numbers of their runs.
 
     Args:
+        place: of the ledger.
         connection: to write with.
         figures: no run's newest one among them.
         at: when working them out began.
     """
-    if not figures:
-        return
-    connection.execute(
-        insert(FIGURE),
-        [{**figure_columns(each), "run": run, "computed_at": at} for run, each in figures.items()],
-    )
+    rows = [{**figure_columns(each), "run": run, "computed_at": at} for run, each in figures.items()]
+    place.insert(connection, FIGURE, rows)
     with_more = [run for run, each in figures.items() if each.beside is not None]
     for batch in in_batches(with_more):
         newest = select(FIGURE.c.run, func.max(FIGURE.c.id).label("id")).where(FIGURE.c.run.in_(batch))
         numbers = {row.run: row.id for row in connection.execute(newest.group_by(FIGURE.c.run))}
-        rows = [
+        more = [
             {**beside_columns(beside), "figure": numbers[run]}
             for run in batch
             if (beside := figures[run].beside) is not None
         ]
-        connection.execute(insert(FIGURE_BESIDE), rows)
+        place.insert(connection, FIGURE_BESIDE, more)

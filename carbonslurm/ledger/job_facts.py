@@ -7,20 +7,25 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, and_, exists, func, select, union_all
 
 from carbonslurm.core.action import Verb
 from carbonslurm.ledger.database import BATCH
 from carbonslurm.ledger.deeds import DONE, REQUEUED
 from carbonslurm.ledger.tables import ACTION, CYCLE, JOB, OUTCOME, RUN
 
-# A run's job, and the array that it was a task of; as in ``lineage``.
-SEEN_BY = and_(
+_WITHIN = and_(
     JOB.c.cluster == RUN.c.cluster,
-    JOB.c.job_id.in_([RUN.c.job_id, RUN.c.array_job_id]),
     JOB.c.first_submitted <= RUN.c.submitted,
     JOB.c.last_submitted >= RUN.c.submitted,
+)
+# A run's job, and the array that it was a task of; as in ``lineage``. Two joins, since no database joins well
+# by one number or another.
+_SEEN_BY = (
+    and_(_WITHIN, JOB.c.job_id == RUN.c.job_id),
+    and_(_WITHIN, JOB.c.job_id == RUN.c.array_job_id, RUN.c.array_job_id != RUN.c.job_id),
 )
 
 
@@ -50,9 +55,9 @@ def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, J
         return {}  # a ledger of accounting alone: to look behind each of its runs would take its time
     facts: defaultdict[int, JobFacts] = defaultdict(JobFacts)
     behind: defaultdict[int, list[int]] = defaultdict(list)
-    seen_by = select(RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible).join_from(RUN, JOB, SEEN_BY)
-    array_first = (RUN.c.id, (JOB.c.job_id == RUN.c.job_id), JOB.c.id)
-    for run, job, tag, first_eligible in connection.execute(seen_by.where(which).order_by(*array_first)):
+    columns = (RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible, JOB.c.job_id == RUN.c.job_id)
+    found = connection.execute(seen(which, *columns)).all()
+    for run, job, tag, first_eligible, _ in sorted(found, key=lambda row: (row[0], row[4], row[1])):
         fact = facts[run]
         fact.tagged = fact.tagged or tag is not None
         fact.first_eligible = fact.first_eligible or first_eligible
@@ -60,6 +65,11 @@ def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, J
     if behind:
         _add_deeds(connection, {job: [facts[run] for run in runs] for job, runs in behind.items()})
     return dict(facts)
+
+
+def seen(which: ColumnElement[bool], *columns: Any) -> CompoundSelect[Any]:
+    """Return a statement that gives columns of runs and of the jobs that saw them, a row for each pair."""
+    return union_all(*(select(*columns).join_from(RUN, JOB, how).where(which) for how in _SEEN_BY))
 
 
 def _among(jobs: Collection[int]) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Column, Connection, Double, MetaData, Table, func, insert, select
+from sqlalchemy import Column, Connection, Double, MetaData, Table, func, select
 
 from carbonslurm.errors import LedgerError
 from carbonslurm.ledger.columns import Moment, Seconds
@@ -105,8 +105,7 @@ class TableWriter(TableReader):
                 names = [column.name for column in table.c]
                 for batch in tables.get(name, ()):
                     rows = [dict(zip(names, row, strict=True)) for row in batch]
-                    if rows:
-                        connection.execute(insert(table), rows)
+                    self._database.place.insert(connection, table, rows)
                 self._database.place.number_on(connection, TABLES[name])
             self._verify(connection, counts)
 

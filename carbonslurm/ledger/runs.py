@@ -61,8 +61,7 @@ class RunBook(Room):
         with self._database.writing() as connection:
             old = _stored(connection, newest)
             new = [_new_row(run, at) for key, run in newest.items() if key not in old]
-            if new:
-                connection.execute(insert(RUN), new)
+            self._database.place.insert(connection, RUN, new)
             changed = [_change(connection, old[key], run, at) for key, run in newest.items() if key in old]
         return len(new) + sum(changed)
 
@@ -102,7 +101,7 @@ class RunBook(Room):
                 for run, figure in offered.items()
                 if run not in old or not figure.is_like(old[run])
             }
-            add_figures(connection, news, at)
+            add_figures(self._database.place, connection, news, at)
             for final in (True, False):
                 done = [numbers[key] for key, figure in figures if figure.is_final is final]
                 for batch in in_batches(done):

@@ -13,13 +13,14 @@ two threads wait for each other instead of failing when they turn from reading t
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event, insert
 
 from carbonslurm.errors import LedgerError
 from carbonslurm.ledger.place import READS, Place
@@ -62,6 +63,11 @@ class SqliteFile:
     def is_writable(self) -> bool:
         """Whether this user may write the file, and side files beside it."""
         return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert many rows."""
+        if rows:
+            connection.execute(insert(table), rows)
 
     def number_on(self, connection: Connection, table: Table) -> None:
         """Nothing to do: SQLite numbers on from the highest."""

@@ -33,8 +33,8 @@ from carbonslurm.ledger.chosen import chosen
 from carbonslurm.ledger.database import Room
 from carbonslurm.ledger.encoding import read_gpus, read_nature
 from carbonslurm.ledger.figures import counting_figure
-from carbonslurm.ledger.job_facts import SEEN_BY, job_facts
-from carbonslurm.ledger.tables import FIGURE, JOB, RUN
+from carbonslurm.ledger.job_facts import job_facts, seen
+from carbonslurm.ledger.tables import FIGURE, RUN
 from carbonslurm.ports import Dimension, RunFilter, RunSum
 
 HOUR_S = 3600
@@ -168,13 +168,14 @@ def _read(row: RowMapping, parts: Parts) -> RunSum:
 
 
 def _of_jobs(connection: Connection, wanted: RunFilter, parts: Parts) -> list[RunSum]:
-    facts = job_facts(connection, and_(RUN.c.id.in_(chosen(wanted)), RUN.c.started.is_not(None)))
+    which = and_(RUN.c.id.in_(chosen(wanted)), RUN.c.started.is_not(None))
+    facts = job_facts(connection, which)
     if not facts:
         return []
-    seen = select(RUN.c.id, RUN.c.started, RUN.c.submitted, *parts, *_NATURE).distinct()
-    seen = seen.select_from(_with_figure(wanted).join(JOB, SEEN_BY)).where(RUN.c.started.is_not(None))
+    columns = select(RUN.c.id, RUN.c.started, RUN.c.submitted, *parts, *_NATURE)
+    runs = columns.select_from(RUN.outerjoin(FIGURE, FIGURE.c.id == counting_figure(wanted.as_of)))
     sums = []
-    for row in connection.execute(seen).mappings():
+    for row in connection.execute(runs.where(RUN.c.id.in_(seen(which, RUN.c.id)))).mappings():
         fact = facts[row["id"]]
         withheld = fact.made_wait(row["submitted"])
         waits = withheld and fact.first_eligible is not None
