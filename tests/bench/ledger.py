@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,14 +21,12 @@ import numpy as np
 import yaml
 
 from carbonslurm import config, wiring
-from carbonslurm.app.ingest import Ingest
-from carbonslurm.app.report import summed
+from carbonslurm.app.report import Books
 from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob, Tres
-from carbonslurm.core.power import PowerModel
 from carbonslurm.core.tag import FlexibleBy, Tag
 from carbonslurm.ports import Outcome, OutcomeState, RunFilter
 from carbonslurm.sandbox.postgres import PrivatePostgres
@@ -148,17 +146,9 @@ class Nothing:
 
 def figures(site: Path) -> None:
     """Work out all figures that are due; a process of its own, so that its memory can be told."""
-    with wiring.ledger(config.load(site)) as book:
-        Ingest(
-            cluster="bench",
-            accounting=Nothing(),
-            runs=book,
-            archive=book,
-            zone_of=ZONES.__getitem__,
-            power=PowerModel(),
-            restart=timedelta(),
-            clock=wiring.now,
-        ).run()
+    values = config.load(site)
+    with wiring.ledger(values) as book:
+        replace(wiring.ingest(values, book, print), accounting=Nothing()).run()
 
 
 def withhold(site: Site, count: int) -> None:
@@ -230,9 +220,10 @@ def ask(site: Site, count: int) -> None:
     for name, span, group in (("a month", MONTH, "user"), ("a year", YEAR, "account")):
         window = ("-a", "-S", f"{span.start:%Y-%m-%d}", "-E", f"{span.end:%Y-%m-%d}", "--by", group)
         often(f"carbon-sacct --by {group}, {name}, the whole process", *sacct, *window)
-        wanted = RunFilter(window=span, cluster="bench")
+        wanted = RunFilter(window=span, clusters=("bench",))
         with wiring.reading(site.values()) as reading:
-            asked = lambda reading=reading, wanted=wanted, group=group: summed(reading, wanted, group)  # noqa: E731
+            books = Books(reading, ZONES.__getitem__)
+            asked = lambda books=books, wanted=wanted, group=group: books.with_whole(wanted, (group,))  # noqa: E731
             timed(f"{name} by {group}, in a process that runs", asked, ROUNDS)
 
 
