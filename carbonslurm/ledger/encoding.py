@@ -49,6 +49,7 @@ def nature_columns(nature: Nature | None) -> Columns:
     return {"kind": nature.kind.value if nature else None, "scope": nature.scope.value if nature else None}
 
 
+@lru_cache
 def read_nature(kind: str | None, scope: str | None) -> Nature | None:
     """Return the nature that ``nature_columns`` wrote."""
     return None if kind is None or scope is None else Nature(Kind(kind), Scope(scope))

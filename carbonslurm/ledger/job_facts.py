@@ -56,7 +56,7 @@ def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, J
     facts: defaultdict[int, JobFacts] = defaultdict(JobFacts)
     behind: defaultdict[int, list[int]] = defaultdict(list)
     columns = (RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible, JOB.c.job_id == RUN.c.job_id)
-    found = connection.execute(seen(which, *columns)).all()
+    found = connection.execute(_seen(which, *columns)).all()
     for run, job, tag, first_eligible, _ in sorted(found, key=lambda row: (row[0], row[4], row[1])):
         fact = facts[run]
         fact.tagged = fact.tagged or tag is not None
@@ -67,7 +67,7 @@ def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, J
     return dict(facts)
 
 
-def seen(which: ColumnElement[bool], *columns: Any) -> CompoundSelect[Any]:
+def _seen(which: ColumnElement[bool], *columns: Any) -> CompoundSelect[Any]:
     """Return a statement that gives columns of runs and of the jobs that saw them, a row for each pair."""
     return union_all(*(select(*columns).join_from(RUN, JOB, how).where(which) for how in _SEEN_BY))
 

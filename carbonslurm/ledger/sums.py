@@ -30,10 +30,10 @@ from carbonslurm.core.bound import is_late
 from carbonslurm.core.forecast import Floats
 from carbonslurm.core.interval import Interval
 from carbonslurm.ledger.chosen import chosen
-from carbonslurm.ledger.database import Room
+from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.encoding import read_gpus, read_nature
 from carbonslurm.ledger.figures import counting_figure
-from carbonslurm.ledger.job_facts import job_facts, seen
+from carbonslurm.ledger.job_facts import job_facts
 from carbonslurm.ledger.tables import FIGURE, RUN
 from carbonslurm.ports import Dimension, RunFilter, RunSum
 
@@ -168,14 +168,16 @@ def _read(row: RowMapping, parts: Parts) -> RunSum:
 
 
 def _of_jobs(connection: Connection, wanted: RunFilter, parts: Parts) -> list[RunSum]:
-    which = and_(RUN.c.id.in_(chosen(wanted)), RUN.c.started.is_not(None))
-    facts = job_facts(connection, which)
-    if not facts:
-        return []
+    facts = job_facts(connection, and_(RUN.c.id.in_(chosen(wanted)), RUN.c.started.is_not(None)))
     columns = select(RUN.c.id, RUN.c.started, RUN.c.submitted, *parts, *_NATURE)
     runs = columns.select_from(RUN.outerjoin(FIGURE, FIGURE.c.id == counting_figure(wanted.as_of)))
+    rows = (
+        row
+        for batch in in_batches(sorted(facts))
+        for row in connection.execute(runs.where(RUN.c.id.in_(batch))).mappings()
+    )
     sums = []
-    for row in connection.execute(runs.where(RUN.c.id.in_(seen(which, RUN.c.id)))).mappings():
+    for row in rows:
         fact = facts[row["id"]]
         withheld = fact.made_wait(row["submitted"])
         waits = withheld and fact.first_eligible is not None
