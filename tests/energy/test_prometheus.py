@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 
 from carbonslurm import wiring
 from carbonslurm.config import parse
-from carbonslurm.core.energy import Covers, Measurement
+from carbonslurm.core.energy import ABOVE, BELOW, Covers, Measurement
 from carbonslurm.energy.prometheus import PrometheusSource, Query, question, read_answer
 from carbonslurm.errors import ConfigError, DataError, RefusedError, UnavailableError
 
@@ -267,3 +267,9 @@ def test_what_it_says_of_a_wrong_query_is_shown(prometheus: str, make_run: Make)
 def test_several_series_are_for_the_site_to_add_up(prometheus: str, make_run: Make) -> None:
     with pytest.raises(DataError, match="2 samples"):
         source(prometheus, 'DCGM_FI_DEV_POWER_USAGE{hpc_job="$job"}').measure(make_run(), NOON)
+
+
+def test_the_limits_of_belief_named_are_the_code_s() -> None:
+    words = " ".join(DOC.read_text(encoding="utf-8").split())
+    assert f"at most {ABOVE:g} times what the devices draw" in words
+    assert f"at least {BELOW:g} times what the model expects" in words
