@@ -6,9 +6,10 @@ reads every run of the cluster instead: 1 s of a million, for one job.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
-from sqlalchemy import ColumnElement, CompoundSelect, and_, or_, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, and_, or_, select, true, union_all
 
 from carbonslurm.ledger.tables import RUN
 from carbonslurm.ports import RunFilter
@@ -21,6 +22,13 @@ def chosen(wanted: RunFilter) -> CompoundSelect[tuple[int]]:
     always = list(_always(wanted))
     parts = product(_in_time(wanted), _by_id(wanted))
     return union_all(*(select(RUN.c.id).where(*always, *time, *ids) for time, ids in parts))
+
+
+def matches(wanted: RunFilter) -> ColumnElement[bool]:
+    """Return the same as one condition on runs that are found otherwise; their cluster aside."""
+    always = _always(replace(wanted, cluster=None))
+    parts = product(_in_time(wanted), _by_id(wanted))
+    return and_(true(), *always, or_(*(and_(true(), *time, *ids) for time, ids in parts)))
 
 
 def _always(wanted: RunFilter) -> Iterator[ColumnElement[bool]]:

@@ -7,7 +7,7 @@ stops, bound) comes in four more, which name the same runs by the same condition
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    true,
     union_all,
 )
 
@@ -29,13 +30,14 @@ from carbonslurm.core.action import Verb
 from carbonslurm.core.footprint import Figure
 from carbonslurm.core.job import JobKey
 from carbonslurm.core.means import Means
-from carbonslurm.ledger.choosing import chosen
+from carbonslurm.ledger.choosing import chosen, matches
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import DONE, REQUEUED
 from carbonslurm.ledger.encoding import read_figure, read_run
 from carbonslurm.ledger.tables import ACTION, CYCLE, FIGURE, JOB, OUTCOME, RUN
 from carbonslurm.ports import ActionRow, PlanRow, RunFilter, RunRow
 
+SHORT = timedelta(days=7)  # a window with few runs
 INTENDED = "intended"  # the state of an action behind which nothing is written yet
 
 _WITHIN = and_(
@@ -79,7 +81,7 @@ class Reports(Room):
         order = (func.coalesce(RUN.c.started, RUN.c.submitted), RUN.c.job_id, RUN.c.submitted)
         statement = select(RUN, *_FIGURE_COLUMNS).outerjoin(FIGURE, FIGURE.c.id == RUN.c.figure)
         with self._database.reading() as connection:
-            facts = job_facts(connection, which)
+            facts = job_facts(connection, wanted)
             rows = connection.execute(statement.where(which).order_by(*order)).mappings()
             return [_run_row(row, facts.get(row["id"]) or JobFacts()) for row in rows]
 
@@ -125,30 +127,50 @@ class Reports(Room):
 # --- runs
 
 
-def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, JobFacts]:
+def job_facts(connection: Connection, wanted: RunFilter) -> dict[int, JobFacts]:
     """Return what the jobs say, by the number of the run."""
     facts: defaultdict[int, JobFacts] = defaultdict(JobFacts)
-    behind: defaultdict[int, list[int]] = defaultdict(list)
+    behind: defaultdict[int, list[JobFacts]] = defaultdict(list)
     columns = (RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible, JOB.c.job_id == RUN.c.job_id)
-    found = connection.execute(seen(which, *columns)).all()
+    found = connection.execute(seen(wanted, *columns)).all()
     for run, job, tag, first_eligible, _ in sorted(found, key=lambda row: (row[0], row[4], row[1])):
         fact = facts[run]
         fact.tagged = fact.tagged or tag is not None
         fact.first_eligible = fact.first_eligible or first_eligible
-        behind[job].append(run)
+        behind[job].append(fact)
     if behind:
-        jobs = seen(which, JOB.c.id)
-        _add_deeds(connection, jobs, {job: [facts[run] for run in runs] for job, runs in behind.items()})
+        _add_deeds(connection, _jobs(wanted), behind)
     return dict(facts)
 
 
-def seen(which: ColumnElement[bool], *columns: Any) -> CompoundSelect[Any]:
-    """Return a statement that gives columns of runs and of the jobs that saw them, a row for each pair."""
-    return union_all(*(select(*columns).join_from(RUN, JOB, how).where(which) for how in _SEEN_BY))
+def seen(wanted: RunFilter, *columns: Any) -> CompoundSelect[Any]:
+    """Return a statement that gives columns of each pair of a run and a job that saw it.
+
+    Of a few runs each is looked for among the jobs. Of many each job is looked for among the runs, since few
+    jobs are flexible.
+    """
+    which = RUN.c.id.in_(chosen(wanted)) if _are_few(wanted) else and_(matches(wanted), _early_enough(wanted))
+    return union_all(*(select(*columns).join_from(JOB, RUN, how).where(which) for how in _SEEN_BY))
+
+
+def _jobs(wanted: RunFilter) -> CompoundSelect[Any] | Select[Any]:
+    """Return a statement that gives at least the jobs that saw these runs."""
+    return seen(wanted, JOB.c.id) if _are_few(wanted) else select(JOB.c.id).where(_early_enough(wanted))
+
+
+def _are_few(wanted: RunFilter) -> bool:
+    return bool(wanted.ids) or (wanted.window is not None and wanted.window.length <= SHORT)
+
+
+def _early_enough(wanted: RunFilter) -> ColumnElement[bool]:
+    of = true() if wanted.cluster is None else JOB.c.cluster == wanted.cluster
+    return of if wanted.window is None else and_(of, JOB.c.first_submitted < wanted.window.end)
 
 
 def _add_deeds(
-    connection: Connection, jobs: CompoundSelect[Any], facts: Mapping[int, Iterable[JobFacts]]
+    connection: Connection,
+    jobs: CompoundSelect[Any] | Select[Any],
+    facts: Mapping[int, Iterable[JobFacts]],
 ) -> None:
     mine = ACTION.c.job.in_(jobs)
     withheld = select(ACTION.c.job, ACTION.c.submitted).distinct()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, and_, case, func, literal, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Double, and_, case, func, literal, select, type_coerce
 
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
@@ -46,13 +46,12 @@ class SumReader(Room):
         key = _months(months) if group == "month" else _GROUPS[group]
         with self._database.reading() as connection:
             rows = connection.execute(_sums(wanted, key)).all()
-            which = RUN.c.id.in_(chosen(wanted))
-            facts = job_facts(connection, which) if _any_job(connection) else {}
-            flexible = connection.execute(_flexible(key, which)).all() if facts else []
+            facts = job_facts(connection, wanted) if _any_job(connection) else {}
+            flexible = _flexible(connection, key, wanted) if facts else []
         nature = group == "nature"
         return Sums(
             [_sum(row, named=nature) for row in rows],
-            [_flexible_start(row, facts.get(row.id) or JobFacts(), named=nature) for row in flexible],
+            [_flexible_start(row, facts[row.id], named=nature) for row in flexible],
         )
 
     def started(self, wanted: RunFilter) -> Interval | None:
@@ -67,7 +66,7 @@ class SumReader(Room):
         return None if first is None else Interval(first, last)
 
 
-def _any_job(connection: Any) -> bool:
+def _any_job(connection: Connection) -> bool:
     return connection.execute(select(JOB.c.id).limit(1)).first() is not None
 
 
@@ -88,10 +87,13 @@ def _sums(wanted: RunFilter, key: ColumnElement[str]) -> Any:
     )
 
 
-def _flexible(key: ColumnElement[str], which: ColumnElement[bool]) -> Any:
+def _flexible(connection: Connection, key: ColumnElement[str], wanted: RunFilter) -> list[Any]:
+    """Return the started runs of flexible jobs, each once."""
+    pairs = seen(wanted, RUN.c.id).subquery()
     columns = (RUN.c.id, key.label("group"), RUN.c.started, RUN.c.submitted)
-    started = select(*columns).outerjoin(FIGURE, FIGURE.c.id == RUN.c.figure)
-    return started.where(RUN.c.id.in_(seen(which, RUN.c.id)), RUN.c.started.is_not(None))
+    started = select(*columns).join_from(pairs, RUN, RUN.c.id == pairs.c.id)
+    started = started.outerjoin(FIGURE, FIGURE.c.id == RUN.c.figure).where(RUN.c.started.is_not(None))
+    return list({row.id: row for row in connection.execute(started)}.values())
 
 
 def _months(months: Sequence[tuple[str, datetime]]) -> ColumnElement[str]:
