@@ -8,10 +8,11 @@ Slurm counts whole seconds, so a window of no length (sacct -s without -S) is th
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
-from sqlalchemy import ColumnElement, CompoundSelect, and_, func, or_, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, and_, func, or_, select, true, union_all
 
 from carbonslurm.core.interval import Interval
 from carbonslurm.ledger.tables import RUN
@@ -34,6 +35,13 @@ def chosen(wanted: RunFilter) -> CompoundSelect[tuple[int]]:
     always = list(_always(wanted))
     parts = product(_in_time(wanted), _by_id(wanted))
     return union_all(*(select(RUN.c.id).where(*always, *time, *ids) for time, ids in parts))
+
+
+def matches(wanted: RunFilter) -> ColumnElement[bool]:
+    """Return the same as one condition on runs that are found otherwise; their cluster aside."""
+    always = _always(replace(wanted, clusters=()))
+    parts = product(_in_time(wanted), _by_id(wanted))
+    return and_(true(), *always, or_(*(and_(true(), *time, *ids) for time, ids in parts)))
 
 
 # --- what holds in each part

@@ -4,17 +4,21 @@ In a few statements, however many runs; only runs whose jobs we have seen have a
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, and_, exists, func, select, union_all
 
 from carbonslurm.core.action import Verb
+from carbonslurm.ledger.chosen import chosen, matches
 from carbonslurm.ledger.database import BATCH
 from carbonslurm.ledger.deeds import DONE, REQUEUED
 from carbonslurm.ledger.tables import ACTION, CYCLE, JOB, OUTCOME, RUN
+from carbonslurm.ports import RunFilter
+
+SHORT = timedelta(days=7)  # a window with few runs
 
 _WITHIN = and_(
     JOB.c.cluster == RUN.c.cluster,
@@ -49,14 +53,14 @@ class JobFacts:
         return submitted in self.withheld or any(at < submitted for at in self.stopped)
 
 
-def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, JobFacts]:
+def job_facts(connection: Connection, wanted: RunFilter) -> dict[int, JobFacts]:
     """Return what the jobs say, by the number of the run."""
     if not connection.execute(select(exists(select(JOB.c.id)))).scalar():
         return {}  # a ledger of accounting alone: to look behind each of its runs would take its time
     facts: defaultdict[int, JobFacts] = defaultdict(JobFacts)
     behind: defaultdict[int, list[int]] = defaultdict(list)
     columns = (RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible, JOB.c.job_id == RUN.c.job_id)
-    found = connection.execute(_seen(which, *columns)).all()
+    found = connection.execute(_seen(wanted, *columns)).all()
     for run, job, tag, first_eligible, _ in sorted(found, key=lambda row: (row[0], row[4], row[1])):
         fact = facts[run]
         fact.tagged = fact.tagged or tag is not None
@@ -67,9 +71,28 @@ def job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, J
     return dict(facts)
 
 
-def _seen(which: ColumnElement[bool], *columns: Any) -> CompoundSelect[Any]:
-    """Return a statement that gives columns of runs and of the jobs that saw them, a row for each pair."""
-    return union_all(*(select(*columns).join_from(RUN, JOB, how).where(which) for how in _SEEN_BY))
+def _seen(wanted: RunFilter, *columns: Any) -> CompoundSelect[Any]:
+    """Return a statement that gives columns of each pair of a run and a job that saw it.
+
+    Of a few runs each is looked for among the jobs. Of many each job is looked for among the runs, since few
+    jobs are flexible.
+    """
+    which = (
+        RUN.c.id.in_(chosen(wanted)) if _are_few(wanted) else and_(matches(wanted), *_early_enough(wanted))
+    )
+    return union_all(*(select(*columns).join_from(JOB, RUN, how).where(which) for how in _SEEN_BY))
+
+
+def _are_few(wanted: RunFilter) -> bool:
+    span = wanted.window or wanted.started
+    return bool(wanted.ids) or (span is not None and span.length <= SHORT)
+
+
+def _early_enough(wanted: RunFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.clusters:
+        yield JOB.c.cluster.in_(wanted.clusters)
+    if span := wanted.window or wanted.started:
+        yield JOB.c.first_submitted < span.end
 
 
 def _among(jobs: Collection[int]) -> ColumnElement[bool]:

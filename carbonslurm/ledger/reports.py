@@ -51,7 +51,7 @@ class Reports(Room):
         counts = FIGURE.c.id == counting_figure(wanted.as_of)
         statement = select(RUN, *_FIGURE_COLUMNS).outerjoin(FIGURE, counts)
         with self._database.reading() as connection:
-            facts = job_facts(connection, which)
+            facts = job_facts(connection, wanted)
             rows = connection.execute(statement.where(which).order_by(*order)).mappings().all()
             numbers = [row["figure_id"] for row in rows if row["figure_id"] is not None]
             beside = besides(connection, numbers)

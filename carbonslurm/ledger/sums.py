@@ -168,13 +168,13 @@ def _read(row: RowMapping, parts: Parts) -> RunSum:
 
 
 def _of_jobs(connection: Connection, wanted: RunFilter, parts: Parts) -> list[RunSum]:
-    facts = job_facts(connection, and_(RUN.c.id.in_(chosen(wanted)), RUN.c.started.is_not(None)))
+    facts = job_facts(connection, wanted)
     columns = select(RUN.c.id, RUN.c.started, RUN.c.submitted, *parts, *_NATURE)
     runs = columns.select_from(RUN.outerjoin(FIGURE, FIGURE.c.id == counting_figure(wanted.as_of)))
     rows = (
         row
         for batch in in_batches(sorted(facts))
-        for row in connection.execute(runs.where(RUN.c.id.in_(batch))).mappings()
+        for row in connection.execute(runs.where(RUN.c.id.in_(batch), RUN.c.started.is_not(None))).mappings()
     )
     sums = []
     for row in rows:
