@@ -14,12 +14,16 @@ import alembic.command
 import alembic.config
 import numpy as np
 
+from carbonslurm.app.figuring import FigureRules
 from carbonslurm.app.importing import keep_all
 from carbonslurm.app.ingest import Ingest
+from carbonslurm.app.measuring import Measuring
+from carbonslurm.app.queueing import WithoutUs
 from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.power import PowerModel
+from carbonslurm.core.pue import Pue
 from carbonslurm.formats.sacct import Reading
 from carbonslurm.formats.sacct_file import rows_of
 from carbonslurm.ledger.postgres import PostgresServer
@@ -54,9 +58,9 @@ def work(dump: Path, place: Path | PostgresServer) -> None:
             accounting=Nothing(),
             runs=book,
             archive=book,
-            zone_of=lambda _: "GB",
-            power=PowerModel(),
-            restart=timedelta(),
+            rules=FigureRules(lambda _: "GB", lambda _: PowerModel(), timedelta(), Pue.constant(1.3)),
+            without_us=WithoutUs("green", [], book, timedelta(), lambda: NOW),
+            measuring=Measuring("green", [], book, lambda: NOW, print),
             clock=lambda: NOW,
         )
         while ingest.run().figures:
