@@ -107,13 +107,12 @@ class TableWriter(TableReader):
                     rows = [dict(zip(names, row, strict=True)) for row in batch]
                     self._database.place.insert(connection, table, rows)
                 self._database.place.number_on(connection, TABLES[name])
-            self._verify(connection, counts)
+                self._verify(connection, name, counts.get(name, 0))  # before rows come that refer to these
 
-    def _verify(self, connection: Connection, counts: Mapping[str, int]) -> None:
-        for name in TABLES:
-            found, wanted = _count(connection, name), counts.get(name, 0)
-            if found != wanted:
-                raise LedgerError(f"ledger {self._database.place}: {name}: {found} rows instead of {wanted}")
+    def _verify(self, connection: Connection, name: str, wanted: int) -> None:
+        found = _count(connection, name)
+        if found != wanted:
+            raise LedgerError(f"ledger {self._database.place}: {name}: {found} rows instead of {wanted}")
 
 
 def _count(connection: Connection, name: str) -> int:
