@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from carbonslurm.app.statement import Month
     from carbonslurm.core.load import HourProfile
 
-BLUE, ORANGE, GREEN, GREY, DARK = "#0072B2", "#D55E00", "#009E73", "#7f7f7f", "#333333"
+BLUE, ORANGE, DARK = "#0072B2", "#D55E00", "#333333"
 LONGEST_NAME = 24
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def months(rows: Sequence[Month]) -> Callable[[Any], None]:
@@ -35,9 +36,7 @@ def months(rows: Sequence[Month]) -> Callable[[Any], None]:
         scale, unit = _unit(max([*emitted, *baseline], default=0.0))
         axes.bar(places, np.array(emitted) / scale, color=BLUE, width=0.62, label="emitted")
         _outlines(axes, places, np.array(baseline) / scale, "started at once")
-        axes.set_xticks(places, [row.name for row in rows])
-        if len(rows) > 14:
-            axes.set_xticks(places[:: -(-len(rows) // 12)])
+        _name_months(axes, rows)
         axes.set_ylabel(f"{unit} CO2e")
         axes.set_xlim(-0.6, len(rows) - 0.4)
         _dressed(axes)
@@ -52,13 +51,10 @@ def intensities(rows: Sequence[Month], zone: str) -> Callable[[Any], None]:
         places = np.arange(len(rows))
         met = np.array([np.nan if (it := row.totals.g_per_kwh) is None else it for row in rows])
         grid = np.array([np.nan if row.grid is None else row.grid for row in rows])
-        axes.plot(
-            places, grid, color=GREY, marker="s", markersize=4, label=f"the grid's mean ({cleaned(zone)})"
-        )
+        name = f"the grid's mean ({cleaned(zone)})"
+        axes.plot(places, grid, color=DARK, marker="s", markersize=3, linestyle="--", zorder=3, label=name)
         axes.plot(places, met, color=BLUE, marker="o", markersize=5, label="what the jobs met")
-        axes.set_xticks(places, [row.name for row in rows])
-        if len(rows) > 14:
-            axes.set_xticks(places[:: -(-len(rows) // 12)])
+        _name_months(axes, rows)
         axes.set_ylabel("g CO2e / kWh")
         axes.set_xlim(-0.6, len(rows) - 0.4)
         known = np.concatenate((met, grid))
@@ -126,6 +122,18 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         yield
+
+
+def _name_months(axes: Any, rows: Sequence[Month]) -> None:
+    """Write months below an axis, each year once; where there are too many, only some."""
+    step = -(-len(rows) // 14) or 1
+    shown = list(range(0, len(rows), step))
+    labels, year = [], ""
+    for place in shown:
+        new, _, month = rows[place].name.partition("-")
+        labels.append(MONTHS[int(month) - 1] + (f"\n{new}" if new != year else ""))
+        year = new
+    axes.set_xticks(shown, labels)
 
 
 def short(name: str) -> str:
