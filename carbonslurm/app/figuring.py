@@ -58,12 +58,7 @@ class _Prepared:
     baseline: Interval
     queue: Interval | None
     lost: timedelta
-
-    @property
-    def window(self) -> Interval:
-        """All of the time that its figure is about."""
-        windows = [window for window in (self.ran, self.baseline, self.queue) if window is not None]
-        return Interval(min(it.start for it in windows), max(it.end for it in windows))
+    window: Interval  # all of the time that its figure is about
 
 
 def figured(
@@ -90,13 +85,16 @@ def _prepared(item: RunToFigure, rules: FigureRules) -> _Prepared:
     tried = attempts_of(item, rules.restart)
     attempts = [each.attempt for each in tried]
     starts = [item.queue_starts.get(each.run.key) for each in tried]
+    ran, baseline, queue = attempts[-1].ran, baselines(attempts)[-1], laid_out(attempts, starts)[-1]
+    windows = [ran, baseline, *([queue] if queue else [])]
     return _Prepared(
         item=item,
         zone=rules.zone_of(item.run.partition),
-        ran=attempts[-1].ran,
-        baseline=baselines(attempts)[-1],
-        queue=laid_out(attempts, starts)[-1],
+        ran=ran,
+        baseline=baseline,
+        queue=queue,
         lost=attempts[-1].lost,
+        window=Interval(min(it.start for it in windows), max(it.end for it in windows)),
     )
 
 

@@ -28,7 +28,9 @@ def run_numbers(connection: Connection, keys: Collection[RunKey]) -> dict[RunKey
 
 
 def queue_starts(connection: Connection, keys: Collection[RunKey]) -> dict[RunKey, datetime]:
-    """Return the newest start in a queue without us of each run that has one."""
+    """Return the newest start in a queue without us of each run that has one; many sites have none."""
+    if connection.execute(select(QUEUE_START.c.id).limit(1)).first() is None:
+        return {}
     keys_of = {number: key for key, number in run_numbers(connection, keys).items()}
     found: dict[RunKey, datetime] = {}
     for batch in in_batches(sorted(keys_of)):

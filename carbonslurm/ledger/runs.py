@@ -8,7 +8,6 @@ only added; one that says the same as the newest is not stored twice.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -27,6 +26,7 @@ from sqlalchemy import (
 
 from carbonslurm.core.action import Verb
 from carbonslurm.core.baseline import BeginChange
+from carbonslurm.core.energy import Measurement
 from carbonslurm.core.footprint import Figure
 from carbonslurm.core.job import AccountedRun, RunKey
 from carbonslurm.core.stop import Phase
@@ -190,8 +190,10 @@ def to_figure(connection: Connection, cluster: str, runs: Sequence[AccountedRun]
     deeds = deeds_of(connection, {job.id for rows in jobs for job in rows})
     queued = queue_starts(connection, {run.key for chain in attempts for run in chain})
     measured = measurements(connection, [run.key for run in runs])
-    made = [_to_figure(chain, rows, deeds, queued) for chain, rows in zip(attempts, jobs, strict=True)]
-    return [replace(item, measured=measured.get(item.run.key, ())) for item in made]
+    return [
+        _to_figure(chain, rows, deeds, queued, measured.get(chain[-1].key, ()))
+        for chain, rows in zip(attempts, jobs, strict=True)
+    ]
 
 
 def _to_figure(
@@ -199,6 +201,7 @@ def _to_figure(
     jobs: Sequence[Row[Any]],
     deeds: Mapping[int, Sequence[Deed]],
     queued: Mapping[RunKey, datetime],
+    measured: Sequence[Measurement],
 ) -> RunToFigure:
     mine = [deed for job in jobs for deed in deeds.get(job.id, ()) if not deed.observed]
     stops = _stops_behind(chain, mine)
@@ -214,6 +217,7 @@ def _to_figure(
             if (deed := stops.get(before.key)) and deed.checkpoint and deed.checkpoint.restart
         },
         queue_starts={run.key: queued[run.key] for run in chain if run.key in queued},
+        measured=measured,
     )
 
 

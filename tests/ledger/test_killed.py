@@ -149,15 +149,17 @@ def _old_ledgers(
 
 
 def _content(place: SqliteFile | PostgresServer) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row without its number; figures with the job that they are of."""
+    """Every row without its number; figures with the job that they are of, and jobs with the figure's values."""
     with Reading.open(place) as reading, reading.view() as view:
         rows = {name: [tuple(row) for batch in view.batches(name) for row in batch] for name in TABLES}
     jobs = {row[0]: row[1:4] for row in rows["run"]}
     columns = list(TABLES["figure"].c.keys())
     run = columns.index("run")
-    figures = [(*jobs[row[run]], *row[run + 1 :]) for row in rows["figure"]]
+    figures = {row[0]: (*jobs[row[run]], *row[run + 1 :]) for row in rows["figure"]}
     content = {name: sorted((row[1:] for row in found), key=repr) for name, found in rows.items()}
-    return content | {"figure": sorted(figures)}
+    counts = TABLES["run"].c.keys().index("figure")
+    runs = [(*row[1:counts], figures.get(row[counts]), *row[counts + 1 :]) for row in rows["run"]]
+    return content | {"run": sorted(runs, key=repr), "figure": sorted(figures.values())}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
