@@ -10,14 +10,16 @@ alone.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Double, case, func, insert, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Double, case, func, select, type_coerce
 
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
+from carbonslurm.core.painted import Painted
 from carbonslurm.ledger.database import Room
 from carbonslurm.ledger.encoding import Columns, nature_columns
 from carbonslurm.ledger.issues import forecast_layers, keep_issue, published_at, read_issues
-from carbonslurm.ledger.painting import Layer, covered, painted
+from carbonslurm.ledger.news import concern
+from carbonslurm.ledger.painting import Layer, covered, paint, painted
 from carbonslurm.ledger.tables import INTENSITY, ISSUE
 from carbonslurm.ports import ArchivedSource, Revision
 
@@ -103,7 +105,7 @@ class ArchiveReader(Room):
             LedgerError: it could not be read.
         """
         with self._database.reading() as connection:
-            return painted(zone, nature, _measured(connection, zone, nature, window, source))
+            return painted(zone, nature, measured_layers(connection, zone, nature, window, source))
 
     def revisions(self, zone: str, nature: Nature, window: Interval) -> Sequence[Revision]:
         """Return every measured value of a window, in the order in which they were stored.
@@ -183,6 +185,18 @@ class ArchiveReader(Room):
         with self._database.reading() as connection:
             return _intensity(connection, zone, nature, window)
 
+    def pictures(self, zone: str, window: Interval) -> Sequence[Painted]:
+        """Return what is known of a window in each nature that has any value in it; steps may reach beyond.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        with self._database.reading() as connection:
+            pictures = [
+                _picture(connection, zone, nature, window) for nature in _natures(connection, zone, window)
+            ]
+        return [picture for picture in pictures if picture is not None]
+
     def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
         """Return the natures in which a window has any value, the best covered first.
 
@@ -234,7 +248,9 @@ class Archive(ArchiveReader):
                 if old.get(step.interval) != (step.g_per_kwh, step.estimated)
             ]
             if new:
-                connection.execute(insert(INTENSITY), new)
+                self._database.place.insert(connection, INTENSITY, new)
+                spans = [(row["starts_at"], row["ends_at"]) for row in new]
+                concern(connection, series.zone, spans, measured=True)
 
 
 def _identity(series: Series) -> Columns:
@@ -282,16 +298,23 @@ def _natures(connection: Connection, zone: str, window: Interval) -> set[Nature]
 
 
 def _intensity(connection: Connection, zone: str, nature: Nature, window: Interval) -> Series | None:
-    measured = _measured(connection, zone, nature, window)
-    series = painted(zone, nature, measured)
-    if covered(series, window) < window.length.total_seconds() or series is None:
-        series = painted(zone, nature, [*forecast_layers(connection, zone, nature, window), *measured])
-    return series
+    picture = _picture(connection, zone, nature, window)
+    return None if picture is None else picture.series()
 
 
-def _measured(
+def _picture(connection: Connection, zone: str, nature: Nature, window: Interval) -> Painted | None:
+    measured = measured_layers(connection, zone, nature, window)
+    picture = paint(zone, nature, measured)
+    gap = window if picture is None else picture.gap(window)
+    if gap is not None:
+        picture = paint(zone, nature, [*forecast_layers(connection, zone, nature, gap), *measured])
+    return picture
+
+
+def measured_layers(
     connection: Connection, zone: str, nature: Nature, window: Interval, source: str | None = None
 ) -> list[Layer]:
+    """Return every measured value of a window, in the order in which they were stored."""
     table = INTENSITY.c
     of = () if source is None else (table.source == source,)
     rows = connection.execute(
