@@ -1,4 +1,4 @@
-"""What is known of some hours of a zone, from the rows of the archive: measured values, forecasts in their gaps.
+"""What is known of some hours of a zone, by the archive: measured values, and forecasts in their gaps.
 
 Read within a transaction of whoever asks; how layers lie over each other is in ``archive``.
 """
