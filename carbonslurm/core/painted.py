@@ -62,8 +62,12 @@ class Painted:
         return float(after - before)
 
     def gap(self, window: Interval) -> Interval | None:
-        """Return the part of a window outside of which all is known; None where all of it is."""
+        """Return the part of a window outside of which all is known; None where all of it is.
+
+        One of no length is taken for the second that begins there, in which Slurm counts.
+        """
         start, end = window.start.timestamp(), window.end.timestamp()
+        end = end if end > start else start + 1
         edges = np.concatenate(([min(start, self.edges[0])], self.edges, [max(end, self.edges[-1])]))
         missing = np.concatenate(([True], np.isnan(self.values), [True]))
         places = np.flatnonzero(missing & (edges[1:] > start) & (edges[:-1] < end) & (edges[1:] > edges[:-1]))

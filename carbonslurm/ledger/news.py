@@ -49,7 +49,8 @@ def _rests_on(zone: str, start: datetime, end: datetime) -> ColumnElement[bool]:
         (figure.baseline_starts_at, figure.baseline_ends_at),
         (figure.queue_starts_at, figure.queue_ends_at),
     )
-    touched = [and_(begins < end, ends > start) for begins, ends in windows]
+    # One of no length is the moment at which it begins.
+    touched = [and_(begins < end, or_(ends > start, begins >= start)) for begins, ends in windows]
     here = or_(figure.zone == zone, figure.zone.is_(None))
     return exists().where(figure.run == RUN.c.id, here, or_(*touched))
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from carbonslurm.core.forecast import Nature, Series
-from carbonslurm.core.interval import Interval
 from carbonslurm.core.painted import Painted
 
 
@@ -49,12 +48,3 @@ def paint(zone: str, nature: Nature, layers: Sequence[Layer]) -> Painted | None:
     place = {name: number for number, name in enumerate(names)}
     painter = np.array([*(place[layer.source] for layer in layers), -1])[top]
     return Painted(zone, nature, edges, values, estimated, painter, names)
-
-
-def covered(series: Series | None, window: Interval) -> float:
-    """Return for how many seconds of a window a series has a value."""
-    if series is None:
-        return 0.0
-    left = np.maximum(series.edges[:-1], window.start.timestamp())
-    right = np.minimum(series.edges[1:], window.end.timestamp())
-    return float(np.sum(np.maximum(right - left, 0.0)[~np.isnan(series.values)]))

@@ -22,9 +22,9 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists,
 
 from carbonslurm.core.forecast import Floats, Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
-from carbonslurm.ledger.archive import measured_layers
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.issues import counting_points
+from carbonslurm.ledger.pictures import measured_layers
 from carbonslurm.ledger.tables import ACTION, CYCLE, ISSUE, ISSUE_POINT, OUTCOME
 from carbonslurm.ports import OutcomeState
 

@@ -149,7 +149,7 @@ def _old_ledgers(
 
 
 def _content(place: SqliteFile | PostgresServer) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row without its number; figures with the job they are of, and jobs with the figure's values."""
+    """Every row without its number; figures with the job that they are of, and runs with their figure."""
     with Reading.open(place) as reading, reading.view() as view:
         rows = {name: [tuple(row) for batch in view.batches(name) for row in batch] for name in TABLES}
     jobs = {row[0]: row[1:4] for row in rows["run"]}
