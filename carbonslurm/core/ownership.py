@@ -205,8 +205,9 @@ def _other_begin_time(
     claim = known.claim(Means.BEGIN, job.restarts)
     if job.eligible is None or forgotten(job, claim, controller_started):
         return None
-    if _was_moved_by_our_release(job, known, claim, now):
-        return None
+    hold = known.claim(Means.HOLD, job.restarts)
+    if hold is not None and (claim is None or hold.action > claim.action):
+        return _later_than_our_hold(job, claim, now)
     if claim is not None and claim.set_to is not None and job.eligible != claim.set_to:
         early = job.state is not JobState.PENDING or job.eligible <= now
         return STARTED if early else OTHER_TIME
@@ -216,16 +217,15 @@ def _other_begin_time(
     return OTHER_TIME if claim.set_to is None and later else None
 
 
-def _was_moved_by_our_release(job: QueuedJob, known: Known, begin: Claim | None, now: datetime) -> bool:
-    """Tell whether the begin time is that at which we lifted a hold: Slurm sets it where it had passed.
+def _later_than_our_hold(job: QueuedJob, begin: Claim | None, now: datetime) -> str | None:
+    """Judge a begin time where a hold of ours came after whatever we had meant by begin times.
 
-    Whatever begin time we had meant before then, and Slurm may never have heard of, is past.
+    Of those Slurm may never have heard; and one that has passed it moves when a hold is lifted, to that
+    moment. So only a time that is still to come speaks.
     """
-    lifted = known.claim(Means.HOLD, job.restarts)
-    if lifted is None or lifted.set_to is not None or lifted.at is None or job.eligible is None:
-        return False
-    newest = begin is None or lifted.action > begin.action
-    return newest and lifted.at - CLOCKS <= job.eligible <= now + CLOCKS
+    ours = {begin.set_to if begin else None, *((job.tag.window, job.tag.begin) if job.tag else ())}
+    later = job.state is JobState.PENDING and job.eligible is not None and job.eligible > now + CLOCKS
+    return OTHER_TIME if later and job.eligible not in ours else None
 
 
 def _unclaimed_change(job: QueuedJob, now: datetime) -> str | None:

@@ -146,6 +146,14 @@ def test_what_slurms_requeue_had_set_is_asked_for_only_where_another_time_than_o
             id="moved by Slurm to the moment at which our hold was lifted",
         ),
         pytest.param(
+            replace(JOB, eligible=NOW - HOUR),
+            Known(
+                first_eligible=SUBMITTED,
+                claims=(CLAIM, replace(LIFTED, set_to=THEN, action=12, settled=False)),
+            ),
+            id="moved likewise, then held again by us, which slurmctld forgot",
+        ),
+        pytest.param(
             replace(JOB, eligible=NOW + timedelta(seconds=1)),
             Known(first_eligible=SUBMITTED, claims=(LIFTED,)),
             id="moved likewise while the snapshot was taken",
