@@ -38,6 +38,7 @@ from carbonslurm.ledger.tables import FIGURE, RUN
 from carbonslurm.ports import Dimension, RunFilter, RunSum
 
 HOUR_S = 3600
+AT_ONCE = 500  # runs named in a statement, which has a number for each month, too
 
 _COLUMNS: Mapping[Dimension, ColumnElement[Any]] = {
     Dimension.CLUSTER: RUN.c.cluster,
@@ -173,7 +174,7 @@ def _of_jobs(connection: Connection, wanted: RunFilter, parts: Parts) -> list[Ru
     runs = columns.select_from(RUN.outerjoin(FIGURE, FIGURE.c.id == counting_figure(wanted.as_of)))
     rows = (
         row
-        for batch in in_batches(sorted(facts))
+        for batch in in_batches(sorted(facts), AT_ONCE)
         for row in connection.execute(runs.where(RUN.c.id.in_(batch), RUN.c.started.is_not(None))).mappings()
     )
     sums = []
