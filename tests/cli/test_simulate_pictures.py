@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from traces import HOUR, J, hourly, setting_of
+from traces import HOUR, QUICK, J, hourly, setting_of
 
 from carbonslurm.cli.simulate_pictures import load, shown_loads
 from carbonslurm.sim.comparison import run
@@ -29,7 +29,8 @@ def test_load_lies_between_nought_and_the_room_and_adds_up_to_the_work(
     name: str, work: list[J], values: list[int]
 ) -> None:
     """Many jobs end at the instant at which others start; what a stop lost is done again."""
-    setting = setting_of(work, hourly(np.resize(values, 24 * 14).tolist()), units=4)
+    quick = {"joint.iterations": QUICK}
+    setting = setting_of(work, hourly(np.resize(values, 24 * 14).tolist()), units=4, parameters=quick)
     done = run(setting, name, lambda: 0.0, lambda _: None)
     moments, busy = load(setting, done)
     assert (np.diff(moments) > 0).all()

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 FAILING_DAEMON = Path(__file__).with_name("failing_daemon.py")
 ZONES = ("grid", "other")
+HORIZON = timedelta(minutes=15)  # of what is published
 STOPPABLE = ",checkpoint=USR1@3,restart=1s"
 SCRIPT = """#!/bin/bash
 #SBATCH --open-mode=append
@@ -104,6 +106,16 @@ class Lives:
         start = now_s()
         publish(self.stage.sandbox.directory / f"{zone}.csv", start, levels)
         return start
+
+    def wait_until_heard(self, zone: str, published: datetime) -> None:
+        """Wait until a living daemon has fetched what was published: the next one plans by it at once."""
+
+        def heard() -> bool:
+            with Reading.open(Path(self.stage.config.ledger)) as reading:
+                issue = reading.newest_issue(zone)
+            return issue is not None and issue.series.horizon == published + HORIZON
+
+        wait_until(heard, 60, f"the forecast for {zone}")
 
     def submit(
         self, seconds: int, *options: str, words: str = "", when_told: int | None = None, flex: str = "2h"

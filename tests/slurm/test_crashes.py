@@ -76,14 +76,15 @@ class Told(Lives):
         self.released = [self.submit(2, "--partition=debug") for _ in range(2)]
         self.live()
         self.wait_for(self.stopped, "RUNNING")
+        self.wait_until_heard("grid", self.grid("grid", (0, DIRTY), (LATER, CLEAN)))
         self.stage.kill()
-        self.grid("grid", (0, DIRTY), (LATER, CLEAN))
         for point in IN_A_CYCLE:
             self.withheld.append(self.submit(2))
             self.die(point)
         self.live()  # for the job of the last life: once its window lapses it starts
         self.wait_until_settled()
         self.stage.kill()
+        self.site(stops=False)  # a life may need its second cycle to see a new forecast
         self.grid("other", (0, CLEAN), (LATER, DIRTY))
         for point in IN_A_RELEASE:
             self.die(point)
