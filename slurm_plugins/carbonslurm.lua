@@ -196,11 +196,12 @@ local function site_default(facts, settings)
   for _, rule in ipairs(settings.defaults) do
     if (rule.partition == nil or rule.partition == facts.partitions[1])
       and (rule.qos == nil or rule.qos == facts.qos)
-      and (rule.account == nil or rule.account == facts.account) then
+      and (rule.account == nil or rule.account == facts.account)
+      and (rule.user == nil or rule.user == facts.user) then
       local site, problem = M.parse_declaration(rule.tag)
       -- A job whose owner never heard of the signal does not trap it, and would die of it.
       if site then site.signal = nil end
-      return site, problem
+      return site, problem, rule.budget == true and "budget" or "site"
     end
   end
   return nil
@@ -209,8 +210,8 @@ end
 -- What was declared for the job and by whom. A tag of one's own stands by itself: only how long it may wait
 -- comes from the site where the owner did not say.
 local function declared_for(facts, settings)
-  local site, problem = site_default(facts, settings)
-  if not facts.word then return site, "site", problem end
+  local site, problem, by = site_default(facts, settings)
+  if not facts.word then return site, by, problem end
   local own, wrong = M.parse_declaration(facts.word)
   if not own then refuse("%s", (wrong:gsub("^carbon: ", ""))) end
   if own.now or own.flex or own.finish then return own, "owner" end
@@ -218,7 +219,7 @@ local function declared_for(facts, settings)
     refuse("nothing says how long it may wait: add flex=12h or finish=EPOCH")
   end
   own.flex = site.flex
-  return own, "site"
+  return own, by
 end
 
 local function refuse_unless_possible(facts, settings)
@@ -251,11 +252,12 @@ local function latest_start(declared, facts, settings, start)
   return math.min(start + declared.flex, start + settings.max_wait_s, last or math.huge)
 end
 
-local function announce(declared, settings, latest, mails)
+local function announce(declared, by, settings, latest, mails)
   local wait = math.min(declared.flex, settings.max_wait_s)
   local what = latest and "starts by " .. os.date("!%Y-%m-%dT%H:%M:%SZ", latest) .. " at the latest"
     or "may wait " .. format_duration(wait) .. " once its dependencies are met"
-  local said = "carbon: flexible, " .. what .. " (carbon-squeue shows the plan)"
+  local whether = by == "budget" and "flexible while its budget is used up, " or "flexible, "
+  local said = "carbon: " .. whether .. what .. " (carbon-squeue shows the plan)"
   if not (declared.signal and mails) then return said end
   return said .. "; Slurm will mail you each stop (--mail-type)"
 end
@@ -283,7 +285,7 @@ local function flexible(facts, settings, now)
     tag = text,
     begin_time = known.window,
     gated = gated,
-    say = not watched and announce(declared, settings, latest, facts.mails) or nil,
+    say = not watched and announce(declared, by, settings, latest, facts.mails) or nil,
     log = text,
   }
 end

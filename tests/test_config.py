@@ -1,6 +1,6 @@
 """The configuration: every key with its default, and one line with its path for whatever is wrong."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from carbonslurm import wiring
 from carbonslurm.config import Config, FileSource, NesoSource, load, parse
+from carbonslurm.core.job import Tres
 from carbonslurm.errors import ConfigError
 
 LEAST = """\
@@ -51,9 +52,24 @@ power:
   node_cpus: 128
   node_gpus: 8
   pue: 1.1
+energy:
+  slurm: cpus
+  prometheus:
+    url: http://localhost:9090
+    queries: [{name: dcgm, query: 'sum(w{job="$job"})', unit: watts, covers: gpus, partitions: [gpu]}]
+    token_file: /etc/carbonslurm/prometheus.token
+    timeout: 5s
+machines:
+  - {partitions: [gpu, gpu-long], nodes: 16, cpus: 128, gpus: 8}
 slurm: {conf: /etc/slurm/slurm.conf, path: /usr/bin, timeout: 10s}
 """
 )
+
+
+METERS: dict[str, Any] = {
+    "url": "http://a",
+    "queries": [{"name": "q", "query": "x", "unit": "watts", "covers": "gpus"}],
+}
 
 
 def with_line(path: str, value: object) -> str:
@@ -98,6 +114,7 @@ def test_every_key_can_be_set() -> None:
     assert config.flexible.defaults[0].tag == "flex=12h"
     assert config.flexible.exclude.users == ("root",)
     assert config.power.gpu_watts == {"a100": 400}
+    assert config.machines[0].partitions == ("gpu", "gpu-long")
     assert config.slurm.timeout == timedelta(seconds=10)
 
 
@@ -126,7 +143,34 @@ def test_a_configuration_cannot_be_changed() -> None:
                 'joint, got "greenest"'
             ),
         ),
+        ("budgets", [{"user": "ada"}], "budgets[0].kg_per_month: missing"),
+        (
+            "budgets",
+            [{"kg_per_month": 1}],
+            "budgets[0]: expected one of user, account and partition, got 0 of them",
+        ),
+        (
+            "budgets",
+            [{"kg_per_month": 1, "user": "ada", "account": "x"}],
+            "budgets[0]: expected one of user, account and partition, got 2 of them",
+        ),
+        ("budgets", [{"kg_per_month": 1, "user": "ada"}] * 2, "budgets[1]: ada has a budget already"),
+        (
+            "budgets",
+            [{"kg_per_month": 1, "user": "ada", "flex": "2h"}],
+            "budgets[0].flex: nobody waits where a budget's end is only warned of",
+        ),
+        (
+            "budgets",
+            [{"kg_per_month": 1, "user": "ada", "at_end": "green", "flex": "3d"}],
+            "budgets[0].flex: longer than policy.max_wait",
+        ),
         ("zone", "FR", 'zone: no source gives zone "FR"'),
+        (
+            "machines",
+            [{"partitions": ["a", "b"], "nodes": 1, "cpus": 8}, {"partitions": ["b"], "nodes": 1, "cpus": 8}],
+            'machines[1].partitions: "b" is in machines[0], too: name partitions that share nodes together',
+        ),
         ("zones", {"south": "FR"}, 'zones.south: no source gives zone "FR"'),
     ],
 )
@@ -145,6 +189,31 @@ def test_what_is_wrong_is_said_with_its_path(path: str, value: object, words: st
         ("policy.threshold", -1, "policy.threshold: expected"),
         ("power.pue", 0.9, "power.pue: expected"),
         ("power.gpu_watts", {"a100": "hot"}, "power.gpu_watts"),
+        ("power.pue", [{"from": "2026-01-01", "value": 0.5}], "power.pue"),
+        ("power.pue", [], "power.pue: expected a number, or values in order of their days"),
+        (
+            "power.pue",
+            [{"from": "2026-02-01", "value": 1.2}, {"from": "2026-01-01", "value": 1.1}],
+            "power.pue: expected a number, or values in order of their days",
+        ),
+        ("power.cpu_type", "abacus", 'power.cpu_type: "abacus" is none of epyc-7402, '),
+        ("energy.slurm", "yes", "energy.slurm: unknown value"),
+        ("energy.prometheus", {"url": "http://a", "queries": []}, "energy.prometheus.queries: expected"),
+        ("energy.prometheus", {**METERS, "url": "ftp://a"}, "energy.prometheus.url: expected http://"),
+        ("energy.prometheus", {**METERS, "url": "http://a:b@c"}, "energy.prometheus.url: expected http://"),
+        ("energy.prometheus", {**METERS, "user": "ada"}, "energy.prometheus: user and password_file"),
+        (
+            "energy.prometheus",
+            {**METERS, "user": "ada", "password_file": "/p", "token_file": "/t"},
+            "energy.prometheus: expected token_file, or user and password_file",
+        ),
+        (
+            "energy.prometheus",
+            {**METERS, "queries": METERS["queries"] * 2},
+            'energy.prometheus.queries: two are called "q"',
+        ),
+        ("machines", [{"partitions": [], "nodes": 1, "cpus": 8}], "machines[0].partitions: expected"),
+        ("machines", [{"partitions": ["a"], "nodes": 0, "cpus": 8}], "machines[0].nodes: expected"),
         ("cycle.updates", 0, "cycle.updates: expected"),
         ("cluster", "", "cluster: expected"),
         ("sources", [], "sources: expected"),
@@ -328,3 +397,45 @@ def test_what_is_wrong_with_a_source_is_named(written: str, wrong: str, why: str
     with pytest.raises(ConfigError) as caught:
         wiring.carbon_sources(parse(KEYED.replace(written, wrong)))
     assert why in str(caught.value)
+
+
+# --- power and PUE, as figures are made by them
+
+
+def test_pue_may_change_from_a_day_on() -> None:
+    steps = [{"from": "2026-01-01", "value": 1.4}, {"from": "2026-07-01", "value": 1.2}]
+    room = wiring_pue(with_line("power.pue", steps))
+    moments = [datetime(2026, 6, 30, 23, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)]
+    assert [room.at(moment) for moment in moments] == [1.4, 1.2]
+    assert wiring_pue(LEAST).at(moments[0]) == 1.3
+    assert wiring_pue(LEAST + "power: {pue: 1}").at(moments[0]) == 1
+
+
+def wiring_pue(text: str) -> Any:
+    return wiring.figure_rules(parse(text)).pue
+
+
+@pytest.mark.parametrize(
+    ("lines", "watts"),
+    [
+        ("", 5.0),
+        ("power: {cpu_watts: 3}", 3.0),
+        ("power: {cpu_type: epyc-7763}", 4.375),
+        ("power: {cpu_type: EPYC 7763, threads_per_core: 2}", 2.1875),
+        ("power: {cpu_type: epyc-7763, cpu_watts: 3}", 3.0),
+    ],
+)
+def test_the_power_of_a_cpu_is_the_site_s_the_processor_s_or_assumed(lines: str, watts: float) -> None:
+    assert wiring.power(parse(LEAST + lines)).cpu_watts == watts
+
+
+def test_described_nodes_have_a_model_of_their_own() -> None:
+    size = "nodes: 2, cpus: 32, gpus: 8"
+    kinds = "gpu_type: v100, cpu_type: xeon-6148, node_watts: 500"
+    text = f"{LEAST}machines: [{{partitions: [gpu], {size}, {kinds}}}]"
+    power_of = wiring.figure_rules(parse(text)).power_of
+    gpu, rest = power_of("gpu"), power_of("other")
+    assert (gpu.node_cpus, gpu.node_gpus, gpu.node_watts, gpu.cpu_watts) == (32, 8, 500, 7.5)
+    assert (gpu.other_gpu_watts, rest.other_gpu_watts) == (300, 300)
+    assert gpu.most(Tres(gpus={"": 1})).gpus == 300
+    assert (rest.node_cpus, rest.cpu_watts) == (64, 5)

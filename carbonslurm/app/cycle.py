@@ -14,6 +14,7 @@ from carbonslurm.app.forecasts import ForecastState, usable_forecasts
 from carbonslurm.app.telling import Intent, Memory, Telling, describe
 from carbonslurm.app.watching import no_longer_withheld
 from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.allowance import Standing, effects
 from carbonslurm.core.budget import OUTAGE
 from carbonslurm.core.capacity import Node
 from carbonslurm.core.choice import ForecastRules
@@ -98,6 +99,7 @@ class Cycle:
     rules: CycleRules
     clock: Callable[[], datetime]
     memory: Memory = field(default_factory=Memory)
+    budgets: Callable[[datetime], Sequence[Standing]] = lambda _: ()
 
     def foresees(self) -> bool:
         """Whether every zone of the cluster has a forecast to plan by.
@@ -216,6 +218,7 @@ class Cycle:
             bands={zone: state.band for zone, state in states.items()},
             past=self._past(queue),
             found=self.memory.found,
+            used_up=effects(queue.pending(), self.budgets(queue.taken_at)),
         )
         rules, unfit = self.rules.plan, self._unfit(queue.taken_at)
         found = plan(situation, replace(rules, means=rules.means.without(unfit)) if unfit else rules)

@@ -123,7 +123,7 @@ def observed(
         for action in book.actions(cluster, window.start - BEFORE)
         if action.state == OutcomeState.OBSERVED.value
     ]
-    rows = [row for row in book.runs(RunFilter(window, cluster=cluster)) if _counts(row, window)]
+    rows = [row for row in book.runs(RunFilter(window, clusters=(cluster,))) if _counts(row, window)]
     if not plans:
         raise DataError(
             "nothing was observed since then: carbonslurmd --observe, or observe: in its configuration"

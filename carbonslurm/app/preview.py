@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from carbonslurm.core.action import Action
+from carbonslurm.core.allowance import Allowance
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob, Tres
@@ -37,6 +38,7 @@ class Preview:
 
     Attributes:
         begin: its own begin time, None where it has none or that has passed.
+        earliest: the first moment at which it could start.
         start: when it would be planned to start; as soon as it may where waiting does not pay.
         bound: its latest start.
         length: predicted.
@@ -49,6 +51,7 @@ class Preview:
     """
 
     begin: datetime | None
+    earliest: datetime
     start: datetime
     bound: datetime
     length: timedelta
@@ -72,6 +75,7 @@ def preview(
     begin: datetime | None = None,
     user: str = "",
     past: Past | None = None,
+    budget: Allowance | None = None,
 ) -> Preview:
     """Return what the planner would do with such a job, were it submitted now and alone.
 
@@ -88,6 +92,7 @@ def preview(
         begin: its own begin time.
         user: who submits it.
         past: what past runs teach of lengths; None where the site does not look at them.
+        budget: the used-up budget that decides how it is planned, None where there is none.
     """
     if rules.policy == JOINT:
         rules = replace(rules, policy="lowest-window")
@@ -95,7 +100,8 @@ def preview(
     queue = Queue(now, (job,))
     known = {job.key: Known(first_eligible=_earliest(job, now))}
     # A lead of nothing: planned to the second, as the daemon does from its next cycle on.
-    situation = Situation(now, queue, {rules.zones.of(job): series}, known, past=past)
+    used_up = {job.key: budget} if budget is not None else {}
+    situation = Situation(now, queue, {rules.zones.of(job): series}, known, past=past, used_up=used_up)
     (action,) = plan(situation, replace(rules, lead=timedelta())).actions
     return _preview(job, action, situation, rules)
 
@@ -157,6 +163,7 @@ def _preview(job: QueuedJob, action: Action, situation: Situation, rules: PlanRu
     mean_now, mean_then = (_mean(series, moment, length) for moment in (earliest, start))
     return Preview(
         begin=job.tag.begin if job.tag else None,
+        earliest=earliest,
         start=start,
         bound=bound,
         length=length,

@@ -26,7 +26,7 @@ def past_runs(accounting: Accounting, window: Interval) -> Sequence[AccountedRun
         DataError: there is none.
         UnavailableError: sacct or slurmdbd is away.
     """
-    runs = [run for run in accounting.runs(window) if run.started is not None]
+    runs = [run for run in accounting.accounted(window, window.end).runs if run.started is not None]
     if not runs:
         raise DataError(
             f"sacct knows of no run from {iso(window.start)} to {iso(window.end)}: try other -S and -E"

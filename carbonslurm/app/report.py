@@ -1,12 +1,17 @@
-"""Reports: runs and their figures, summed. A sum says how many runs it knows nothing of."""
+"""Reports: runs and their figures, summed. A sum says how many runs it knows nothing of.
+
+Single runs are summed here, many of them by the ledger; both ways end in ``total``.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
-from carbonslurm.core.footprint import Figure, percent_saved
-from carbonslurm.ports import RunRow
+from carbonslurm.core.bound import is_late as started_late
+from carbonslurm.core.footprint import percent_saved
+from carbonslurm.ports import Dimension, RunFilter, RunRow, RunSum, SumReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +19,15 @@ class Totals:
     """A sum over runs.
 
     Grams of different natures (average and marginal, lifecycle and direct) are never added: where the runs
-    have several, the sums of grams are None, and ``totals_by`` nature gives one for each.
+    have several, the sums of grams are None, and a group by nature has one for each.
 
     Attributes:
         runs: how many runs were started.
         unknown: how many of them have no emissions (still running, or intensity unknown); not in the sums.
         late: how many started after their bound.
         stops: how many were ended by a stop of ours.
+        withheld: how many we made wait.
+        waited: how long those waited together, the queue's share included.
         gpu_hours: of all started and ended runs.
         energy_kwh: of the runs with emissions.
         emitted_g: of the same, None where their natures differ.
@@ -32,11 +39,18 @@ class Totals:
     unknown: int
     late: int
     stops: int
+    withheld: int
+    waited: timedelta
     gpu_hours: float
     energy_kwh: float
     emitted_g: float | None
     baseline_g: float | None
     natures: tuple[str, ...]
+
+    @property
+    def known(self) -> int:
+        """How many runs have emissions."""
+        return self.runs - self.unknown
 
     @property
     def saved_g(self) -> float | None:
@@ -52,56 +66,181 @@ class Totals:
             return None
         return percent_saved(self.emitted_g, self.baseline_g)
 
+    @property
+    def g_per_kwh(self) -> float | None:
+        """Mean intensity of the energy, None where there was none."""
+        return None if self.emitted_g is None or not self.energy_kwh else self.emitted_g / self.energy_kwh
 
-GROUPS: Mapping[str, Callable[[RunRow], str]] = {
-    "user": lambda row: row.run.user,
-    "account": lambda row: row.run.account,
-    "partition": lambda row: row.run.partition,
-    "qos": lambda row: row.run.qos,
-    "nature": lambda row: nature_words(row.figure) or "unknown",
-    "month": lambda row: row.run.started.astimezone().strftime("%Y-%m") if row.run.started else "",
+    @property
+    def mean_wait(self) -> timedelta | None:
+        """Of the runs that we made wait, None where there is none."""
+        return self.waited / self.withheld if self.withheld else None
+
+
+# By what totals can be grouped, and what the ledger sums up for it.
+GROUPS: Mapping[str, Sequence[Dimension]] = {
+    "user": (Dimension.USER,),
+    "account": (Dimension.ACCOUNT,),
+    "partition": (Dimension.PARTITION,),
+    "qos": (Dimension.QOS,),
+    "cluster": (Dimension.CLUSTER,),
+    "state": (Dimension.STATE,),
+    "month": (Dimension.MONTH,),
+    "zone": (Dimension.ZONE, Dimension.PARTITION),
+    "nature": (),
+    "method": (Dimension.METHOD,),
+    "quality": (Dimension.QUALITY,),
+    "source": (Dimension.SOURCE,),
+    "estimated": (Dimension.ESTIMATED,),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where sums come from.
+
+    Attributes:
+        reader: the ledger.
+        zone_of: the grid zone of a partition, for runs without a figure.
+    """
+
+    reader: SumReader
+    zone_of: Callable[[str], str]
+
+    def total(self, wanted: RunFilter) -> Totals:
+        """Sum all of some runs.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return total(self.reader.sums(wanted, ()))
+
+    def grouped(self, wanted: RunFilter, names: Sequence[str]) -> Mapping[tuple[str, ...], Totals]:
+        """Sum started runs by some of GROUPS, in order of their values; months are local, of the start.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        return {key: total(parts) for key, parts in self.sums(wanted, names).items()}
+
+    def with_whole(
+        self, wanted: RunFilter, names: Sequence[str]
+    ) -> tuple[Mapping[tuple[str, ...], Totals], Totals]:
+        """Return totals of groups, and of all of them, for which the ledger is asked once.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        sums = self.sums(wanted, names)
+        whole = total(part for parts in sums.values() for part in parts)
+        return {key: total(parts) for key, parts in sums.items()}, whole
+
+    def sums(self, wanted: RunFilter, names: Sequence[str]) -> Mapping[tuple[str, ...], Sequence[RunSum]]:
+        """Return what each group's total is made of, a sum for each nature.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        dimensions = [dimension for name in names for dimension in GROUPS[name]]
+        months: list[datetime] = []
+        if Dimension.MONTH in dimensions and (span := self.reader.span(wanted)):
+            months = month_starts(span.start, span.end)
+        groups: defaultdict[tuple[str, ...], list[RunSum]] = defaultdict(list)
+        for item in self.reader.sums(wanted, dimensions, months):
+            groups[self._key(item, names, months)].append(item)
+        return {key: groups[key] for key in sorted(groups)}
+
+    def _key(self, item: RunSum, names: Sequence[str], months: Sequence[datetime]) -> tuple[str, ...]:
+        values = iter(item.by)
+        return tuple(
+            self._word(name, [next(values) for _ in GROUPS[name]], months)
+            if GROUPS[name]
+            else str(item.nature or "unknown")
+            for name in names
+        )
+
+    def _word(self, name: str, values: Sequence[Any], months: Sequence[datetime]) -> str:
+        value = values[0]
+        if name == "month":
+            return month_text(months[value])
+        if name == "zone":
+            return str(value or self.zone_of(str(values[1])))
+        if name == "estimated" and value is not None:
+            return "estimated" if value else "measured"
+        return "unknown" if value is None else str(value)
+
+
+def month_text(start: datetime) -> str:
+    """Write a month by its first instant: ``2026-11``."""
+    return start.astimezone().strftime("%Y-%m")
+
+
+def month_starts(first: datetime, last: datetime) -> list[datetime]:
+    """Return the first instants, by the machine's clocks, of the months from one moment to another."""
+    month, end = first.astimezone().replace(tzinfo=None), last.astimezone().replace(tzinfo=None)
+    month = month.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    found = []
+    while month <= end:
+        found.append(month.astimezone())
+        month = (month + timedelta(days=32)).replace(day=1)
+    return found
 
 
 def is_late(row: RunRow) -> bool:
     """Tell whether a run for which we had a bound started after it, in Slurm's whole seconds."""
-    started, bound = row.run.started, row.bound
-    return started is not None and bound is not None and started > bound + timedelta(seconds=1)
+    return started_late(row.run.started, row.bound)
 
 
-def nature_words(figure: Figure | None) -> str | None:
-    """Return kind and scope of a figure's grams, None where there are none, or none were needed."""
-    return str(figure.nature) if figure is not None and figure.nature is not None else None
+def waited(row: RunRow) -> timedelta | None:
+    """Return how long a run that we withheld waited, from when it could first have started without us."""
+    if row.run.started is None or row.first_eligible is None or not row.withheld:
+        return None
+    return max(row.run.started - row.first_eligible, timedelta())
 
 
-def total(rows: Iterable[RunRow]) -> Totals:
-    """Sum started runs."""
-    started = [row for row in rows if row.run.started is not None]
-    figures = [row.figure for row in started if row.figure is not None]
-    known = [item for item in figures if item.emitted_g is not None and item.baseline_g is not None]
-    natures = tuple(sorted({words for item in known if (words := nature_words(item))}))
+def total(sums: Iterable[RunSum]) -> Totals:
+    """Add up sums."""
+    parts = list(sums)
+    natures = tuple(sorted({str(part.nature) for part in parts if part.nature is not None}))
     one_nature = len(natures) <= 1
+    runs = sum(part.runs for part in parts)
     return Totals(
-        runs=len(started),
-        unknown=len(started) - len(known),
-        late=sum(is_late(row) for row in started),
-        stops=sum(row.stopped for row in started),
-        gpu_hours=sum(_gpu_hours(row) for row in started),
-        energy_kwh=sum(item.energy_kwh for item in known),
-        emitted_g=sum(item.emitted_g or 0.0 for item in known) if one_nature else None,
-        baseline_g=sum(item.baseline_g or 0.0 for item in known) if one_nature else None,
+        runs=runs,
+        unknown=runs - sum(part.known for part in parts),
+        late=sum(part.late for part in parts),
+        stops=sum(part.stops for part in parts),
+        withheld=sum(part.withheld for part in parts),
+        waited=sum((part.waited for part in parts), timedelta()),
+        gpu_hours=sum(part.gpu_hours for part in parts),
+        energy_kwh=sum(part.energy_kwh for part in parts),
+        emitted_g=sum(part.emitted_g for part in parts) if one_nature else None,
+        baseline_g=sum(part.baseline_g for part in parts) if one_nature else None,
         natures=natures,
     )
 
 
-def totals_by(rows: Sequence[RunRow], group: str) -> Mapping[str, Totals]:
-    """Sum started runs by one of GROUPS, in order of name; months are local, of the start."""
-    key = GROUPS[group]
-    groups: defaultdict[str, list[RunRow]] = defaultdict(list)
-    for row in rows:
-        if row.run.started is not None:
-            groups[key(row)].append(row)
-    return {name: total(groups[name]) for name in sorted(groups)}
+def sums_of(rows: Iterable[RunRow]) -> list[RunSum]:
+    """Return a sum for each started run."""
+    return [_sum_of(row) for row in rows if row.run.started is not None]
+
+
+def _sum_of(row: RunRow) -> RunSum:
+    figure = row.figure
+    known = figure is not None and figure.emitted_g is not None and figure.baseline_g is not None
+    return RunSum(
+        by=(),
+        nature=figure.nature if figure and known else None,
+        runs=1,
+        known=int(known),
+        late=int(is_late(row)),
+        stops=int(row.stopped),
+        withheld=int(row.withheld),
+        waited=waited(row) or timedelta(),
+        gpu_hours=_gpu_hours(row),
+        energy_kwh=figure.energy_kwh if figure and known else 0.0,
+        emitted_g=(figure.emitted_g or 0.0) if figure and known else 0.0,
+        baseline_g=(figure.baseline_g or 0.0) if figure and known else 0.0,
+    )
 
 
 def _gpu_hours(row: RunRow) -> float:

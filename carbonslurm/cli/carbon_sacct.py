@@ -2,139 +2,301 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
-from carbonslurm.cli.program import HELP, JobIds, config_option, load_config, run, version_option
+from carbonslurm.cli.program import HELP, config_option, load_config, run, say, version_option
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from carbonslurm.app.report import Books
+    from carbonslurm.cli.sacct_filter import Wanted
+    from carbonslurm.cli.sacct_layout import Layout
+    from carbonslurm.cli.sacct_output import Column, View
     from carbonslurm.config import Config
-    from carbonslurm.ports import RunFilter, RunRow
+    from carbonslurm.ledger.reading import Reading
+    from carbonslurm.ports import RunRow
 
-GROUP_NAMES = ("user", "account", "partition", "qos", "month", "nature")
+GROUP_NAMES: tuple[str, ...] = ("user", "account", "partition", "qos", "cluster", "state", "month", "zone")
+GROUP_NAMES += ("nature", "method", "quality", "source")
+FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
+
+
+class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer clicks only
+    """By what to sum up: several names with commas between them."""
+
+    name = "groups"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Read the names, each once."""
+        names = tuple(dict.fromkeys(str(value).lower().split(",")))
+        for name in names:
+            if name not in GROUP_NAMES:
+                self.fail(f'"{name[:40]}" is none of {", ".join(GROUP_NAMES)}', param, ctx)
+        return names
 
 
 @click.command(context_settings=HELP)
 @config_option
 @click.option("-S", "--starttime", metavar="TIME", help="Runs in any state after this.  [default: today]")
 @click.option("-E", "--endtime", metavar="TIME", help="Runs in any state before this.  [default: now]")
-@click.option("-u", "--user", "users", metavar="USER[,USER]", help="Only runs of these users.")
+@click.option(
+    "-u", "--user", "--uid", "users", metavar="USER[,USER]", help="Only runs of these users or uids."
+)
 @click.option("-a", "--allusers", is_flag=True, help="Runs of all users; root's default.")
 @click.option("-A", "--accounts", metavar="ACCT[,ACCT]", help="Only runs of these accounts.")
-@click.option("-j", "--jobs", "ids", type=JobIds(), metavar="ID[,ID]", help="Only these jobs, of any time.")
-@click.option("-o", "--format", "fields", metavar="FIELD[,FIELD]", help="Which columns; see --helpformat.")
+@click.option("-r", "--partition", "partitions", metavar="PART[,PART]", help="Only runs in these partitions.")
+@click.option("-q", "--qos", metavar="QOS[,QOS]", help="Only runs of these QOS.")
+@click.option(
+    "-s", "--state", "states", metavar="STATE[,STATE]", help="Only runs in these states (R, CD, TO)."
+)
+@click.option("-j", "--jobs", "ids", metavar="ID[,ID]", help="Only these jobs (12, 13_4, 13_[1-3], 20+1).")
+@click.option(
+    "--as-of", metavar="TIME", help="The figures of that day, before later revisions.  [default: now]"
+)
+@click.option("-M", "--clusters", metavar="NAME[,NAME]", help="Runs of these clusters, or of all.")
+@click.option("-L", "--allclusters", is_flag=True, help="Runs of all clusters that the ledger knows.")
+@click.option("-X", "--allocations", is_flag=True, help="Whole jobs without steps: always so here.")
+@click.option("-D", "--duplicates", is_flag=True, help="Every attempt of a requeued job: always so here.")
+@click.option(
+    "-o", "--format", "fields", metavar="FIELD[%WIDTH][,FIELD]", help="Which columns; see --helpformat."
+)
+@click.option("-b", "--brief", is_flag=True, help="JobID, State and ExitCode.")
 @click.option("-e", "--helpformat", is_flag=True, help="List the columns, and end.")
-@click.option("--by", type=click.Choice(GROUP_NAMES), help="Totals instead of runs.")
+@click.option("--by", type=GroupNames(), metavar="NAME[,NAME]", help=f"Totals by {', '.join(GROUP_NAMES)}.")
 @click.option("-P", "--parsable2", is_flag=True, help="Columns divided by |, for programs.")
+@click.option("-p", "--parsable", is_flag=True, help="The same with a | at the end of each line.")
+@click.option(
+    "--delimiter", default="|", metavar="TEXT", help="What divides columns of -P and -p.  [default: |]"
+)
 @click.option("-n", "--noheader", is_flag=True, help="No line of headings.")
+@click.option(
+    "--units", metavar="[KMGTP]", help="All amounts in one unit: K for kg and kWh, M for t and MWh."
+)
+@click.option("--noconvert", is_flag=True, help="All amounts in g and Wh.")
+@click.option("--csv", "as_csv", is_flag=True, help="Runs or totals as CSV, amounts as bare numbers.")
 @click.option("--json", "as_json", is_flag=True, help="Runs, totals and what the figures are, as one object.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a report with charts.")
+@click.option("--pdf", type=click.Path(path_type=Path), metavar="FILE", help="The same as pages of A4.")
+@click.option("--budget", is_flag=True, help="How the budgets stand this month, or in that of -S.")
+@click.option("--mlflow", metavar="URL", help="Write the figures of -j to this MLflow tracking server.")
+@click.option("--mlflow-run", metavar="RUN_ID", help="Write their totals to this run of it instead.")
 @version_option
-def carbon_sacct(
-    config_path: Path | None, *, fields: str | None, helpformat: bool, by: str | None, **given: object
-) -> None:
+def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, ...], **given: object) -> None:
     """Show runs with energy and emissions, and what waiting for clean hours saved.
 
     Each attempt of a job is a run of its own; one that we stopped and its restart both count. Without -u or
-    -a it shows your own runs. Times are local, and given as to sacct (2026-11-22, 18:00, now-7days).
+    -a it shows your own runs. Times are local, and given as to sacct (2026-11-22, 18:00, now-7days); 2026-11
+    is the first instant of a month. Totals go by the month of the start.
 
     \b
     Examples:
       carbon-sacct                                   your runs of today
       carbon-sacct -S now-30days --by month          what a month emitted and saved
-      carbon-sacct -a -S 2026-01-01 --by account -P  every group's year, for a spreadsheet
+      carbon-sacct -a -S 2026-01 --by account,month --csv   every group's year, for a spreadsheet
+      carbon-sacct -s F,TO -S now-7days -E now       what failed, and what that cost
       carbon-sacct -j 42 --json                      one job, with method and source of each number
+      carbon-sacct -A maths -S 2026-01 --pdf maths.pdf   what a group puts into its annual report
     """
     from carbonslurm.cli import sacct_output as output
+    from carbonslurm.cli.sacct_layout import Layout
 
-    if by and fields:
-        raise click.UsageError("--by has columns of its own: leave out -o")
     if helpformat:
         click.echo(output.field_help())
         return
-    chosen = output.chosen_fields(fields)
-    config = load_config(config_path)
-    rows = _of_tasks(_rows(config, _filter(given, config.cluster)), given["ids"])
-    if given["as_json"]:
-        click.echo(output.as_json(rows, by))
+    _check(given, by)
+    if given["html"] or given["pdf"]:
+        _write_report(config_path, given)
         return
-    plain = bool(given["parsable2"])
-    header, cells, right = output.grouped(rows, by, plain=plain) if by else output.listed(rows, chosen)
-    header = [] if given["noheader"] else header
-    click.echo(_laid_out(header, cells, right, parsable=plain))
-    if not by and not plain and rows:
-        click.echo(output.summary(rows), err=True)
+    layout = Layout(
+        divided=bool(given["parsable"] or given["parsable2"]),
+        delimiter=str(given["delimiter"]),
+        end=str(given["delimiter"]) if given["parsable"] else "",
+        csv=bool(given["as_csv"]),
+        header=not given["noheader"],
+    )
+    chosen = _chosen(given, layout)
+    config = load_config(config_path)
+    wanted = _wanted(given, config)
+    view = output.View(_zone_of(config), "" if given["noconvert"] else _prefix(given["units"]))
+    with _books(config) as (book, books):
+        if given["budget"]:
+            _print_budgets(config, book, wanted, given, layout, view)
+        elif by:
+            _print_groups(books, wanted, by, given, layout, view)
+        else:
+            _print_runs(book, wanted, chosen, given, layout, view)
 
 
-def _rows(config: Config, wanted: RunFilter) -> Sequence[RunRow]:
+def _write_report(config_path: Path | None, given: dict[str, object]) -> None:
     from carbonslurm import wiring
+    from carbonslurm.cli import sacct_report
 
-    book = wiring.reading(config)
+    files = sacct_report.checked(given)
+    config = load_config(config_path)
+    wanted = sacct_report.read_window(given, config.cluster, wiring.now())
+    with _books(config) as (book, books):
+        sacct_report.write(files, sacct_report.state(book, books, wanted, wiring.now()))
+
+
+def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
+    """Refuse words that exclude each other."""
+    ways = [name for name in ("as_json", "as_csv", "parsable", "parsable2") if given[name]]
+    if (given["html"] or given["pdf"]) and (ways or by or given["fields"] or given["brief"]):
+        raise click.UsageError("--html and --pdf are reports of their own: leave out other forms of output")
+    if len(ways) > 1 and ways != ["parsable", "parsable2"]:
+        raise click.UsageError("one of --json, --csv, -p and -P, not several")
+    if given["budget"] and (by or given["mlflow"] or given["html"] or given["pdf"] or given["ids"]):
+        raise click.UsageError("--budget stands alone: leave out -j, --by, --html, --pdf and --mlflow")
+    if given["mlflow"] and (ways or by or not given["ids"]):
+        raise click.UsageError("--mlflow takes jobs (-j) and no other form of output")
+    if given["mlflow_run"] and not given["mlflow"]:
+        raise click.UsageError("--mlflow-run needs --mlflow")
+    if by and (given["fields"] or given["brief"]):
+        raise click.UsageError("--by has columns of its own: leave out -o and -b")
+    if not given["delimiter"]:
+        raise click.UsageError("--delimiter: expected a text, got an empty one")
+
+
+def _prefix(units: object) -> str | None:
+    from carbonslurm.formats.terminal import PREFIXES
+
+    if units is None:
+        return None
+    word = str(units)
+    if not word or word.upper() not in PREFIXES:
+        raise click.UsageError(f'--units: expected one of K, M, G, T and P, got "{word[:40]}"')
+    return word.upper()
+
+
+def _chosen(given: dict[str, object], layout: Layout) -> list[Column]:
+    from carbonslurm.cli import sacct_output as output
+
+    usual = output.FOR_FILES if layout.csv else output.DEFAULT
+    text = output.BRIEF if given["brief"] else given["fields"] or os.environ.get(FORMAT_VARIABLE) or usual
+    return output.chosen_fields(str(text))
+
+
+def _wanted(given: dict[str, object], config: Config) -> Wanted:
+    from carbonslurm import wiring
+    from carbonslurm.cli.sacct_filter import read_filter
+
+    wanted = read_filter(given, config.cluster, wiring.now())
+    if wanted.hint:
+        say(wanted.hint)
+    return wanted
+
+
+def _zone_of(config: Config) -> Callable[[str], str]:
+    return lambda partition: config.zones.get(partition, config.zone)
+
+
+@contextmanager
+def _books(config: Config) -> Iterator[tuple[Reading, Books]]:
+    from carbonslurm import wiring
+    from carbonslurm.app.report import Books
+
+    with wiring.reading(config) as book:
+        yield book, Books(book, _zone_of(config))
+
+
+def _print_runs(
+    book: Reading,
+    wanted: Wanted,
+    chosen: Sequence[Column],
+    given: dict[str, object],
+    layout: Layout,
+    view: View,
+) -> None:
+    from carbonslurm.app.report import sums_of, total
+    from carbonslurm.cli import sacct_output as output
+    from carbonslurm.cli import sacct_totals as totals
+
+    rows = wanted.of(book.runs(wanted.runs))
+    if given["mlflow"]:
+        _log(rows, given, view)
+        return
+    if given["as_json"]:
+        click.echo(totals.as_json(total(sums_of(rows)), view, rows=rows))
+        return
+    _echo(layout.write(output.listed(rows, chosen, view)))
+    if rows and not (layout.divided or layout.csv):
+        click.echo(totals.summary(rows), err=True)
+
+
+def _log(rows: Sequence[RunRow], given: dict[str, object], view: View) -> None:
+    from carbonslurm.app.report import sums_of, total
+    from carbonslurm.cli import sacct_mlflow
+    from carbonslurm.cli.sacct_totals import run_object, totals_object
+    from carbonslurm.errors import RefusedError
+
+    ended = [row for row in rows if row.run.started and row.run.ended and row.figure]
+    if not ended:
+        raise RefusedError("--mlflow: none of these jobs has a figure yet")
+    server = sacct_mlflow.Tracking(str(given["mlflow"]))
     try:
-        rows: Sequence[RunRow] = book.runs(wanted)
+        if given["mlflow_run"]:
+            newest = max(row.run.ended for row in ended if row.run.ended)
+            whole = totals_object(total(sums_of(ended)))
+            sacct_mlflow.log_totals(server, str(given["mlflow_run"]), whole, newest)
+            say(f"the totals of {len(ended)} runs are in run {given['mlflow_run']} of MLflow")
+            return
+        for row in ended:
+            (made,) = sacct_mlflow.log_runs(server, [run_object(row, view)])
+            say(f"job {row.run.shown_id}: run {made} of MLflow")
     finally:
-        book.close()
-    return rows
+        server.close()
 
 
-def _of_tasks(rows: Sequence[RunRow], ids: object) -> Sequence[RunRow]:
-    """Leave out other tasks of an array where single ones were asked for."""
-    wanted = cast("tuple[tuple[int, int | None], ...]", ids or ())
-    if all(task is None for _, task in wanted):
-        return rows
-    return [
-        row
-        for row in rows
-        if any(
-            number in (row.run.key.job_id, row.run.array_job_id) and task in (None, row.run.array_task)
-            for number, task in wanted
-        )
-    ]
+def _print_groups(
+    books: Books, wanted: Wanted, by: tuple[str, ...], given: dict[str, object], layout: Layout, view: View
+) -> None:
+    from carbonslurm.cli import sacct_totals as totals
+
+    if wanted.by_tasks:
+        raise click.UsageError("--by sums up whole jobs: ask for 13, not for 13_4")
+    groups, whole = books.with_whole(wanted.runs, by)
+    if given["as_json"]:
+        click.echo(totals.as_json(whole, view, groups=groups, names=by))
+        return
+    bare = layout.divided or layout.csv
+    _echo(layout.write(totals.grouped(groups, by, whole, bare=bare, prefix=view.prefix)))
+    if whole.known and not bare:
+        click.echo("\n".join(totals.likened(whole)), err=True)
 
 
-def _filter(given: dict[str, object], cluster: str) -> RunFilter:
+def _print_budgets(
+    config: Config, book: Reading, wanted: Wanted, given: dict[str, object], layout: Layout, view: View
+) -> None:
+    import json
+
     from carbonslurm import wiring
-    from carbonslurm.core.interval import Interval
-    from carbonslurm.errors import UsageError
-    from carbonslurm.formats.times import read_moment
-    from carbonslurm.ports import RunFilter
+    from carbonslurm.app.spending import last_of_month
+    from carbonslurm.cli import sacct_budget
 
     now = wiring.now()
-    ids = cast("tuple[tuple[int, int | None], ...]", given["ids"] or ())
-    window = None
-    if not ids or given["starttime"] or given["endtime"]:
-        start = read_moment(str(given["starttime"] or "today"), now)
-        end = read_moment(str(given["endtime"] or "now"), now)
-        if end < start and not given["endtime"]:
-            raise UsageError(f"--starttime {given['starttime']} lies ahead: nothing has run yet")
-        if end < start:
-            raise UsageError(f"--endtime {given['endtime']} lies before --starttime {given['starttime']}")
-        window = Interval(start, end)
-    numbers = tuple(number for number, _ in ids)
-    return RunFilter(window, _users(given), _words(given["accounts"]), numbers, cluster)
+    at = now if wanted.runs.window is None or not given["starttime"] else wanted.runs.window.start
+    spending = wiring.spending(config, book)
+    found = sacct_budget.chosen(spending.standings(last_of_month(at, now)), wanted.runs)
+    if given["as_json"]:
+        click.echo(json.dumps({"budgets": sacct_budget.objects(found)}, indent=1))
+        return
+    bare = layout.divided or layout.csv
+    _echo(layout.write(sacct_budget.table(found, bare=bare, prefix=view.prefix)))
+    if not config.budgets:
+        say("no budgets are configured")
 
 
-def _users(given: dict[str, object]) -> tuple[str, ...]:
-    """sacct's habit: your own unless you ask for others, everybody's for root."""
-    import getpass
-    import os
-
-    if given["users"]:
-        return _words(given["users"])
-    return () if given["allusers"] or given["ids"] or os.geteuid() == 0 else (getpass.getuser(),)
-
-
-def _words(text: object) -> tuple[str, ...]:
-    return tuple(str(text).split(",")) if text else ()
-
-
-def _laid_out(header: list[str], cells: list[list[str]], right: frozenset[int], *, parsable: bool) -> str:
-    from carbonslurm.formats.terminal import columns, divided
-
-    return divided(header, cells) if parsable else columns(header, cells, right)
+def _echo(text: str) -> None:
+    if text:
+        click.echo(text)
 
 
 def main() -> None:

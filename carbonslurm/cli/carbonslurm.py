@@ -23,6 +23,7 @@ from carbonslurm.cli.replay import replay
 from carbonslurm.cli.rescue import rescue
 from carbonslurm.cli.sandbox import sandbox
 from carbonslurm.cli.simulate import simulate
+from carbonslurm.cli.totals import totals
 
 JobIdList = tuple[tuple[int, int | None], ...]
 
@@ -49,6 +50,7 @@ carbonslurm.add_command(forecast)
 carbonslurm.add_command(simulate)
 carbonslurm.add_command(replay)
 carbonslurm.add_command(ledger)
+carbonslurm.add_command(totals)
 carbonslurm.add_command(rescue)
 carbonslurm.add_command(pause)
 carbonslurm.add_command(resume)
@@ -74,6 +76,7 @@ def check(config_path: Path | None, hook_path: Path | None) -> None:
     config = load_config(config_path)
     wiring.plan_rules(config)
     wiring.carbon_sources(config)
+    wiring.energy_sources(config)
     text = render_hook_settings(wiring.hook_settings(config))
     if hook_path is not None:
         try:

@@ -93,8 +93,30 @@ def _check(config: Config) -> None:
     if config.policy.forecast_age < config.cycle.fetch:
         raise wrong("policy.forecast_age: shorter than cycle.fetch, so every forecast would grow too old")
     _check_paths(config)
+    _check_machines(config)
+    _check_power(config)
+    _check_prometheus(config)
+    _check_budgets(config)
     for index, rule in enumerate(config.flexible.defaults):
         _check_default(f"flexible.defaults[{index}].tag", rule.tag)
+
+
+def _check_budgets(config: Config) -> None:
+    """Each is of one owner, and each owner has one; waiting no longer than anybody may."""
+    seen = set()
+    for index, budget in enumerate(config.budgets):
+        path = f"budgets[{index}]"
+        owners = [it for it in (budget.user, budget.account, budget.partition) if it is not None]
+        if len(owners) != 1:
+            raise wrong(f"{path}: expected one of user, account and partition, got {len(owners)} of them")
+        owner = (budget.user, budget.account, budget.partition)
+        if owner in seen:
+            raise wrong(f"{path}: {owners[0]} has a budget already")
+        seen.add(owner)
+        if budget.flex is not None and budget.at_end == "warn":
+            raise wrong(f"{path}.flex: nobody waits where a budget's end is only warned of")
+        if budget.flex is not None and budget.flex > config.policy.max_wait:
+            raise wrong(f"{path}.flex: longer than policy.max_wait")
 
 
 def _check_paths(config: Config) -> None:
@@ -109,6 +131,50 @@ def _check_paths(config: Config) -> None:
     for name, path in paths.items():
         if path is not None and not Path(path).is_absolute():
             raise wrong(f'{name}: expected an absolute path, got "{path}"')
+
+
+def _check_power(config: Config) -> None:
+    from carbonslurm.core.devices import PROCESSORS, cpu_watts  # noqa: PLC0415 - only who names one pays
+
+    named = {"power.cpu_type": config.power.cpu_type}
+    named |= {f"machines[{index}].cpu_type": it.cpu_type for index, it in enumerate(config.machines)}
+    for path, processor in named.items():
+        if processor is not None and cpu_watts(processor) is None:
+            raise wrong(f'{path}: "{processor}" is none of {", ".join(PROCESSORS)}: give power.cpu_watts')
+    steps = config.power.pue
+    if not isinstance(steps, float):
+        days = [step.since for step in steps]
+        if not days or sorted(set(days)) != days:
+            raise wrong("power.pue: expected a number, or values in order of their days, at least one")
+
+
+def _check_prometheus(config: Config) -> None:
+    """A login is a user with a password; a token is something else."""
+    meters = config.energy.prometheus
+    if meters is None:
+        return
+    if not meters.url.startswith(("http://", "https://")) or "@" in meters.url:
+        raise wrong("energy.prometheus.url: expected http:// or https://, without a password")
+    if (meters.user is None) != (meters.password_file is None):
+        raise wrong("energy.prometheus: user and password_file go together")
+    if meters.user is not None and meters.token_file is not None:
+        raise wrong("energy.prometheus: expected token_file, or user and password_file, not both")
+    names = [query.name for query in meters.queries]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise wrong(f'energy.prometheus.queries: two are called "{twice}"')
+
+
+def _check_machines(config: Config) -> None:
+    """The nodes of a partition are one group's: otherwise its queue could not be told."""
+    groups: dict[str, int] = {}
+    for index, machines in enumerate(config.machines):
+        for name in machines.partitions:
+            if name in groups:
+                raise wrong(
+                    f'machines[{index}].partitions: "{name}" is in machines[{groups[name]}], too: '
+                    "name partitions that share nodes together"
+                )
+            groups[name] = index
 
 
 def _check_default(path: str, text: str) -> None:

@@ -1,6 +1,6 @@
 """Every key of the configuration, its type and its default, as frozen values. Durations carry their unit."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 import msgspec
@@ -9,6 +9,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Watts = Annotated[float, msgspec.Meta(ge=0, le=100_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Question = Annotated[str, msgspec.Meta(min_length=1, max_length=10_000)]
 
 
 class Duration(timedelta):
@@ -182,6 +183,17 @@ class FlexibleConfig(Section, frozen=True):
     exclude: ExcludeConfig = ExcludeConfig()
 
 
+class BudgetConfig(Section, frozen=True):
+    """How much a user, an account or a partition may emit in a month, and what follows."""
+
+    kg_per_month: Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+    user: Name | None = None
+    account: Name | None = None
+    partition: Name | None = None
+    at_end: Literal["warn", "flexible", "green"] = "warn"
+    flex: Duration | None = None
+
+
 class StopConfig(Section, frozen=True):
     """When running jobs are stopped."""
 
@@ -194,18 +206,68 @@ class StopConfig(Section, frozen=True):
     settle: Duration = duration(minutes=1)
 
 
+class PueConfig(Section, frozen=True):
+    """From which day on a PUE holds."""
+
+    since: date = msgspec.field(name="from")
+    value: Annotated[float, msgspec.Meta(ge=1, le=5)]
+
+
 class PowerConfig(Section, frozen=True):
     """The power model."""
 
     gpu_watts: dict[str, Watts] = {}
     other_gpu_watts: Watts = 300.0
-    cpu_watts: Watts = 5.0
+    cpu_watts: Watts | None = None
+    cpu_type: str | None = None
+    threads_per_core: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
     gpu_utilisation: Share = 0.7
     cpu_utilisation: Share = 0.5
     node_watts: Watts = 200.0
     node_cpus: Count = 64
     node_gpus: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 4
-    pue: Annotated[float, msgspec.Meta(ge=1, le=5)] = 1.3
+    pue: Annotated[float, msgspec.Meta(ge=1, le=5)] | tuple[PueConfig, ...] = 1.3
+
+
+class QueryConfig(Section, frozen=True):
+    """One PromQL about one run."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,30}$")]
+    query: Question
+    unit: Literal["joules", "kwh", "watts"]
+    covers: Literal["nodes", "gpus", "cpus"]
+    partitions: tuple[Name, ...] = ()
+
+
+class PrometheusConfig(Section, frozen=True):
+    """Where meters are kept, and what to ask."""
+
+    url: Name
+    queries: Annotated[tuple[QueryConfig, ...], msgspec.Meta(min_length=1)]
+    token_file: str | None = None
+    user: str | None = None
+    password_file: str | None = None
+    timeout: Duration = duration(seconds=10)
+
+
+class EnergyConfig(Section, frozen=True):
+    """Who measures energy."""
+
+    slurm: Literal["none", "nodes", "cpus"] = "none"
+    prometheus: PrometheusConfig | None = None
+
+
+class MachinesConfig(Section, frozen=True):
+    """Nodes that are all alike, and the partitions that share them."""
+
+    partitions: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1)]
+    nodes: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    cpus: Count
+    gpus: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
+    gpu_type: str | None = None
+    cpu_type: str | None = None
+    node_watts: Watts | None = None
+    idle_watts: Watts | None = None
 
 
 class GateConfig(Section, frozen=True):
@@ -235,6 +297,7 @@ class SlurmConfig(Section, frozen=True):
     timeout: Duration = duration(seconds=30)
     backend: Literal["scontrol", "pyslurm"] = "scontrol"
     account: Name = "carbonslurm"
+    steps: bool = False
 
 
 class Config(Section, frozen=True):
@@ -255,4 +318,7 @@ class Config(Section, frozen=True):
     withhold: WithholdConfig = WithholdConfig()
     stop: StopConfig = StopConfig()
     power: PowerConfig = PowerConfig()
+    energy: EnergyConfig = EnergyConfig()
+    machines: tuple[MachinesConfig, ...] = ()
+    budgets: tuple[BudgetConfig, ...] = ()
     slurm: SlurmConfig = SlurmConfig()

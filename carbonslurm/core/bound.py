@@ -100,6 +100,11 @@ def bound_of(
     return min(limits) - rules.queue_wait.get(job.partition, timedelta())
 
 
+def is_late(started: datetime | None, bound: datetime | None) -> bool:
+    """Tell whether a run for which there was a bound started after it, in Slurm's whole seconds."""
+    return started is not None and bound is not None and started > bound + timedelta(seconds=1)
+
+
 def _latest_start(finish: datetime, job: QueuedJob, rules: BoundRules, now: datetime) -> datetime:
     """Without a time limit no start is known to be in time: the job must not wait at all.
 

@@ -3,17 +3,52 @@
 Emissions: energy is spread evenly over the run and multiplied, step by step, by the intensity of that step;
 with constant power this equals energy x time-weighted mean intensity (docs/figures.md, equation 2).
 
-Baseline: the same run, earlier by the delay that we alone caused, and without the work that our stops lost.
-A saving is baseline minus emitted; it may be negative and is shown so. A run that we never withheld or
-stopped has itself as baseline.
+A saving is baseline minus emitted; it may be negative and is shown so. There are two baselines, and a figure
+says which of its grams is counted against which:
+
+- *simple*: the same run, earlier by the delay that we alone caused, and without the work that our stops lost:
+  when it first could have started, taking the rest of its wait as it was. A run that we never withheld or
+  stopped has itself as baseline.
+- *queue*: when a queue without us would have started it (``core.without_us``), where its machines are known.
+  It moves runs that we never touched, too, since ours made room for them or took it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from math import isclose
 
-from carbonslurm.core.forecast import Nature, Series
+from carbonslurm.core.energy import Energy, Quality
+from carbonslurm.core.forecast import Kind, Nature, Series
 from carbonslurm.core.interval import Interval
+
+
+class Baseline(StrEnum):
+    """What a saving is counted against; see the module."""
+
+    SIMPLE = "simple"
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The same run by intensities of another kind: shown beside its figure, and never added to it.
+
+    Attributes:
+        nature: kind and scope of the intensity.
+        source: who gave it.
+        emitted_g: grams, None where any part of the run's intensity is unknown; as the next two.
+        baseline_g: of the simple baseline.
+        queue_g: of the baseline of a queue without us.
+        estimated: whether any value used was an estimate and may yet be revised.
+    """
+
+    nature: Nature
+    source: str
+    emitted_g: float | None
+    baseline_g: float | None
+    queue_g: float | None
+    estimated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +57,20 @@ class Figure:
 
     Attributes:
         energy_kwh: of the whole run, PUE included.
-        energy_method: ``modelled`` or ``slurm``.
+        energy_method: who measured it, or ``modelled``.
         emitted_g: grams, None where any part of the run's intensity is unknown.
-        baseline: the interval that the baseline is counted over.
-        baseline_g: grams, None where unknown.
+        baseline: the interval that the simple baseline is counted over.
+        baseline_g: its grams, None where unknown.
         lost: time of the run spent on work that our stop threw away or on loading a checkpoint.
         nature: of the intensity that was used, None where there was none.
         source: who gave the intensity.
         estimated: whether any value used was an estimate and may yet be revised.
+        queue: the interval of the baseline of a queue without us, None where nobody simulated it.
+        queue_g: its grams, None where unknown.
+        zone: of the grid, None in figures from before it was kept.
+        beside: the same by intensities of another kind, where the site has both; None where it has one.
+        quality: how much of the energy was measured; None in figures from before it was kept, as the next.
+        pue: the room's power over the machines' that the energy includes.
     """
 
     energy_kwh: float
@@ -41,82 +82,64 @@ class Figure:
     nature: Nature | None
     source: str | None
     estimated: bool
+    queue: Interval | None = None
+    queue_g: float | None = None
+    zone: str | None = None
+    beside: Beside | None = None
+    quality: Quality | None = None
+    pue: float | None = None
 
     @property
     def saved_g(self) -> float | None:
-        """Grams saved, negative where we made it worse, None where either side is unknown."""
-        if self.emitted_g is None or self.baseline_g is None:
-            return None
-        return self.baseline_g - self.emitted_g
+        """Grams saved against the simple baseline, as ``saved``."""
+        return self.saved(Baseline.SIMPLE)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether all of it is known and rests on measured intensities: only a revision changes it."""
+        needed = [self.emitted_g, self.baseline_g, *([self.queue_g] if self.queue else [])]
+        settled = not self.estimated and (self.beside is None or not self.beside.estimated)
+        return settled and None not in needed
+
+    def by(self, kind: Kind) -> "Figure | Beside | None":
+        """Return the grams by intensities of a kind, None where there are none."""
+        if self.nature is not None and self.nature.kind is kind:
+            return self
+        return self.beside if self.beside is not None and self.beside.nature.kind is kind else None
+
+    def is_like(self, other: "Figure") -> bool:
+        """Whether another one says the same, but for rounding: pieces of a series add up in other orders."""
+        if (self.beside is None) != (other.beside is None):
+            return False
+        numbers = zip(self._numbers(), other._numbers(), strict=True)  # noqa: SLF001 - of its own kind
+        same = all(one == two or _is_close(one, two) for one, two in numbers)
+        return same and self._without_numbers() == other._without_numbers()  # noqa: SLF001
+
+    def _numbers(self) -> list[float | None]:
+        each: list[Figure | Beside] = [self, self.beside] if self.beside else [self]
+        return [
+            self.energy_kwh,
+            self.pue,
+            *(value for it in each for value in (it.emitted_g, it.baseline_g, it.queue_g)),
+        ]
+
+    def _without_numbers(self) -> "Figure":
+        beside = self.beside and replace(self.beside, emitted_g=None, baseline_g=None, queue_g=None)
+        blank = replace(self, energy_kwh=0.0, pue=None, emitted_g=None, baseline_g=None, queue_g=None)
+        return replace(blank, beside=beside)
+
+    def against(self, baseline: Baseline) -> float | None:
+        """Return the grams of a baseline, None where they are not known."""
+        return self.baseline_g if baseline is Baseline.SIMPLE else self.queue_g
+
+    def saved(self, baseline: Baseline) -> float | None:
+        """Return the g saved, negative where we made it worse, None where either side is unknown."""
+        without = self.against(baseline)
+        return None if self.emitted_g is None or without is None else without - self.emitted_g
 
 
-@dataclass(frozen=True, slots=True)
-class BeginChange:
-    """One change of a run's begin time: ours, or the word of somebody else that ended ours.
-
-    Attributes:
-        at: when it was made.
-        until: the begin time that we set; None where we let the job go, or its owner took it.
-    """
-
-    at: datetime
-    until: datetime | None
-
-
-def delay_caused(changes: Sequence[BeginChange], eligible: datetime | None, started: datetime) -> timedelta:
-    """Return for how long our changes alone kept a run from starting.
-
-    Each change holds from when it was made, or from when the job could start at all, until the time that it
-    set, the next change, or the start. What came after that (a full cluster, a throttle of the array, the
-    owner's own later time) is not ours, and must not be claimed.
-
-    Args:
-        changes: of this run, oldest first.
-        eligible: when the job could first have started, None where that is not known.
-        started: when the run did.
-    """
-    total = timedelta()
-    for number, change in enumerate(changes):
-        if change.until is None:
-            continue
-        after = changes[number + 1].at if number + 1 < len(changes) else started
-        begins = max(change.at, eligible or change.at)
-        total += max(min(change.until, after, started) - begins, timedelta())
-    return total
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One run of a job, as its baseline needs it.
-
-    Attributes:
-        ran: from start to end.
-        could_start: when this attempt would have started without us: its start less the delay that we caused.
-        lost: the part of ``ran`` that exists only because of our stops: from the signal to the end of a
-            stopped run, and loading the checkpoint in the run after it.
-        continues: whether our stop of the attempt before is why this one exists.
-    """
-
-    ran: Interval
-    could_start: datetime
-    lost: timedelta = timedelta()
-    continues: bool = False
-
-
-def baselines(attempts: list[Attempt]) -> list[Interval]:
-    """Return for each attempt the interval in which its work would have run without us, in order.
-
-    A stopped job's attempts are one run cut in pieces: without us they would have followed each other.
-    """
-    intervals: list[Interval] = []
-    for attempt in attempts:
-        if attempt.continues and intervals:
-            start = intervals[-1].end
-        else:
-            start = min(attempt.could_start, attempt.ran.start)
-        work = max(attempt.ran.length - attempt.lost, timedelta())
-        intervals.append(Interval(start, start + work))
-    return intervals
+def _is_close(one: float | None, two: float | None) -> bool:
+    return one is not None and two is not None and isclose(one, two, rel_tol=1e-9, abs_tol=1e-9)
 
 
 def grams(series: Series | None, window: Interval, kwh: float) -> float | None:
@@ -128,30 +151,67 @@ def grams(series: Series | None, window: Interval, kwh: float) -> float | None:
 
 
 def figure(
-    *, ran: Interval, baseline: Interval, energy: tuple[float, str], series: Series | None, lost: timedelta
+    *,
+    ran: Interval,
+    baseline: Interval,
+    energy: Energy,
+    series: Series | None,
+    lost: timedelta,
+    pue: float = 1.0,
+    queue: Interval | None = None,
+    other: Series | None = None,
 ) -> Figure:
     """Work out one run's figure.
 
     Args:
         ran: the run.
         baseline: where its work would have run without us.
-        energy: kWh of the run and the method behind it.
-        series: the zone's intensity over both intervals.
+        energy: of the machines.
+        series: the zone's intensity over all of these intervals.
         lost: see Attempt.
+        pue: what the room adds.
+        queue: where its work would have run in a queue without us, None where that is not known.
+        other: the zone's intensity of another kind, to be shown beside.
     """
-    kwh, method = energy
-    share = baseline.length / ran.length if ran.length else 0.0
+    kwh = energy.kwh * pue
+
+    def counted(by: Series | None, window: Interval | None) -> float | None:
+        return None if window is None else grams(by, window, kwh * _share(window, ran))
+
+    def estimated(by: Series | None) -> bool:
+        windows = [window for window in (ran, baseline, queue) if window is not None]
+        return by is not None and any(_estimated_within(by, window) for window in windows)
+
     return Figure(
         energy_kwh=kwh,
-        energy_method=method,
+        energy_method=energy.method,
         emitted_g=grams(series, ran, kwh),
         baseline=baseline,
-        baseline_g=grams(series, baseline, kwh * share),
+        baseline_g=counted(series, baseline),
         lost=lost,
         nature=series.nature if series else None,
         source=series.source if series else None,
-        estimated=series is not None and any(_estimated_within(series, window) for window in (ran, baseline)),
+        estimated=estimated(series),
+        queue=queue,
+        queue_g=counted(series, queue),
+        quality=energy.quality,
+        pue=pue,
+        beside=None
+        if other is None
+        else Beside(
+            nature=other.nature,
+            source=other.source,
+            emitted_g=grams(other, ran, kwh),
+            baseline_g=counted(other, baseline),
+            queue_g=counted(other, queue),
+            estimated=estimated(other),
+        ),
     )
+
+
+def _share(window: Interval, ran: Interval) -> float:
+    """Return how much of the run's energy its work needs without what was lost."""
+    return window.length / ran.length if ran.length else 0.0
 
 
 def _estimated_within(series: Series, window: Interval) -> bool:

@@ -157,6 +157,7 @@ class AccountedRun:
         state: Slurm's word, without what follows it (``CANCELLED by 5`` is ``CANCELLED``).
         energy_joules: as measured by Slurm, None where it did not.
         array_task: its number in the array, None where it is no task, or not yet split off.
+        node_list: its nodes as Slurm writes them, empty where that is not known.
     """
 
     key: RunKey
@@ -175,6 +176,7 @@ class AccountedRun:
     energy_joules: float | None
     tag: Tag | None
     array_task: int | None = None
+    node_list: str = ""
 
     @property
     def shown_id(self) -> str:

@@ -35,6 +35,7 @@ STAYS = timedelta(hours=1)
 LET_GO = "it was let go within the last hour: it starts as soon as there is room"
 NO_ROOM_KNOWN = "placed alone: nobody knows how much room there is"
 TOO_LARGE = "placed alone: it asks for more than its nodes have now"
+GREEN = "placed alone, for the greenest hours"
 DEPENDS = "placed alone, until the jobs are done that it waits for"
 TOO_SHORT = "placed alone: the forecast is too short"
 
@@ -99,6 +100,8 @@ def placed_together(
 
 def _why_alone(prospect: Prospect, known: Pools) -> str | None:
     pool = known.of(prospect.job)
+    if prospect.green:
+        return GREEN
     if prospect.job.waits_for_others:
         return DEPENDS
     if pool is None:

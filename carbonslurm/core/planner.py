@@ -18,7 +18,7 @@ from carbonslurm.core.placing import Placed, placed_together
 from carbonslurm.core.policies import JOINT, POLICIES
 from carbonslurm.core.running import Running
 from carbonslurm.core.situation import Found, PlanRules, Situation
-from carbonslurm.core.waiting import Prospect, Waiting, gate_shut
+from carbonslurm.core.waiting import GREENEST, Prospect, Waiting, gate_shut
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,13 @@ def _answers(
     prospects = [wish for wish in wishes if isinstance(wish, Prospect)]
     if rules.policy == JOINT:
         return placed_together(situation, rules, prospects, running.stoppable())
-    policy = POLICIES[rules.policy]
-    return Placed({it.job.key: policy(it.question) for it in prospects if it.question is not None})
+    return Placed(
+        {
+            it.job.key: POLICIES[GREENEST if it.green else rules.policy](it.question)
+            for it in prospects
+            if it.question is not None
+        }
+    )
 
 
 def _answered(waiting: Waiting, wish: Prospect | Action | None, placed: Placed) -> Prospect | Action | None:

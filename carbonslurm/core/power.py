@@ -1,18 +1,39 @@
 """The power of a run where nobody measured it: from what it held, in W.
 
-P = PUE x (sum over GPUs of device power x GPU utilisation
-           + CPUs x power per CPU x CPU utilisation
-           + nodes' own power x share of the node that the run holds)
+P = sum over GPUs of device power x GPU utilisation
+    + CPUs x power per CPU x CPU utilisation
+    + nodes' own power x share of the node that the run holds
 
-The share is the larger of its share of the node's CPUs and of its GPUs: a job that holds all GPUs of a
-node leaves nothing there for others. Device powers are the site's own numbers (docs/figures.md has the
-defaults and where they come from).
+times PUE. The share is the larger of its share of the node's CPUs and of its GPUs: a job that holds all GPUs
+of a node leaves nothing there for others. Device powers are the site's own numbers, or those of ``devices``
+(docs/figures.md says what they are worth). The three parts are kept apart, because a meter may see one only.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from carbonslurm.core.devices import gpu_watts
 from carbonslurm.core.job import Tres
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """W of a run by what draws them, without what the room adds.
+
+    Attributes:
+        gpus: boards.
+        cpus: processors.
+        nodes: the rest of the nodes: memory, fans, disks, network.
+    """
+
+    gpus: float
+    cpus: float
+    nodes: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.gpus + self.cpus + self.nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +41,15 @@ class PowerModel:
     """The site's numbers.
 
     Attributes:
-        gpu_watts: W of one GPU at full load, by Slurm's type in lower case.
-        other_gpu_watts: W of a GPU whose type is not in ``gpu_watts``.
+        gpu_watts: W of one GPU at full load, by Slurm's type in lower case; before the table of ``devices``.
+        other_gpu_watts: W of a GPU whose type neither has.
         cpu_watts: W of one of Slurm's CPUs at full load.
         gpu_utilisation: 0..1, assumed for every run.
         cpu_utilisation: 0..1, likewise.
         node_watts: W that a node takes for itself (memory, fans, network), whoever runs on it.
         node_cpus: CPUs of a node.
         node_gpus: GPUs of a node, 0 where it has none.
-        pue: the room's total power over the machines' power, 1 or more.
+        pue: the room's total power over the machines' power, 1 or more, as it is now.
     """
 
     gpu_watts: Mapping[str, float] = field(default_factory=dict)
@@ -43,12 +64,26 @@ class PowerModel:
 
     def watts(self, tres: Tres) -> float:
         """Return the W that a run with these resources is taken to need, PUE included."""
-        gpus = sum(
-            count * self.gpu_watts.get(kind.lower(), self.other_gpu_watts)
-            for kind, count in tres.gpus.items()
-        )
-        devices = gpus * self.gpu_utilisation + tres.cpus * self.cpu_watts * self.cpu_utilisation
-        return self.pue * (devices + self.node_watts * self._nodes_held(tres))
+        return self.pue * self.parts(tres).total
+
+    def parts(self, tres: Tres) -> Parts:
+        """Return the W that its machines are taken to need, by part, without what the room adds."""
+        most = self.most(tres)
+        return Parts(most.gpus * self.gpu_utilisation, most.cpus * self.cpu_utilisation, most.nodes)
+
+    def most(self, tres: Tres) -> Parts:
+        """Return what its machines can need at full load, likewise: no meter may say much more."""
+        gpus = sum(count * self._one_gpu(kind) for kind, count in tres.gpus.items())
+        return Parts(gpus, tres.cpus * self.cpu_watts, self.node_watts * self._nodes_held(tres))
+
+    def holds_whole_nodes(self, tres: Tres) -> bool:
+        """Whether a run held all CPUs of all of its nodes, so that nobody else ran there."""
+        return tres.nodes > 0 and tres.cpus >= tres.nodes * self.node_cpus
+
+    def _one_gpu(self, kind: str) -> float:
+        named = self.gpu_watts.get(kind.lower())
+        known = gpu_watts(kind) if named is None else named
+        return self.other_gpu_watts if known is None else known
 
     def _nodes_held(self, tres: Tres) -> float:
         by_cpus = tres.cpus / self.node_cpus

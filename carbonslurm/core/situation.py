@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from carbonslurm.core.allowance import Allowance
 from carbonslurm.core.bound import BoundRules
 from carbonslurm.core.capacity import Node
 from carbonslurm.core.forecast import Band, Series
@@ -90,6 +91,7 @@ class Situation:
         outages: when the next maintenance of all of a partition's nodes begins, where one is planned.
         paused: an admin's switch: let go of all that is ours, and touch nothing else.
         watched: jobs to which nothing is done: the gate is not turned for them.
+        used_up: by job, the used-up budget that decides how it is planned.
         age: what age counts here, where the site gives back what waiting costs; None where it does not.
         capacity: what the nodes leave to jobs; None where nobody knows.
         bands: by zone, how sure its forecast is; None, or missing, where nobody says.
@@ -112,6 +114,7 @@ class Situation:
     bands: Mapping[str, Band | None] = field(default_factory=dict)
     past: Past | None = None
     found: Found | None = None
+    used_up: Mapping[JobKey, Allowance] = field(default_factory=dict)
 
     def outage(self, job: QueuedJob) -> datetime | None:
         """Return when the last of a job's partitions goes into maintenance; None where one does not."""

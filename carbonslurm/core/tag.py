@@ -67,6 +67,7 @@ class FlexibleBy(StrEnum):
 
     OWNER = "owner"
     SITE = "site"
+    BUDGET = "budget"  # only while one is used up: see ``allowance``
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.allowance import AtEnd, is_free
 from carbonslurm.core.bound import bound_of
 from carbonslurm.core.interval import Interval, whole_second
 from carbonslurm.core.job import QueuedJob
@@ -36,6 +37,8 @@ from carbonslurm.core.units import kwh_from_watts
 # What needs us to end is ended so many cycles early: one to act in, and one that may fail.
 EARLY_CYCLES = 2
 PAUSED = "paused by an admin"
+WITHIN_BUDGET = "flexible by a budget only, and that is not used up"
+GREENEST = "lowest-window"  # the policy for those whose budget says to wait for green hours
 GATE_OPEN = "the gate is open: most of those behind it may start"
 NOT_ITS_DUE = "the priority that it was given for waiting is not its due any more"
 
@@ -52,6 +55,7 @@ class Prospect:
         reason: why.
         question: what the policy is asked, None where it is not, or wishes no waiting.
         together: whether it was placed with others, whose starts depend on its own.
+        green: whether a budget has it wait for the greenest hours, whatever the site's policy.
     """
 
     job: QueuedJob
@@ -63,6 +67,7 @@ class Prospect:
     reason: str
     question: Question | None = None
     together: bool = False
+    green: bool = False
 
 
 def gate_shut(prospects: Sequence[Prospect]) -> bool | None:
@@ -131,6 +136,9 @@ class Waiting:
         go = Prospect(job, known, means, earliest, last, start=None, reason="no usable forecast")
         if self.situation.paused:
             return replace(go, reason=PAUSED)
+        budget = self.situation.used_up.get(job.key)
+        if is_free(job, budget):
+            return replace(go, reason=WITHIN_BUDGET)
         series = self.situation.forecasts.get(self.rules.zones.of(job))
         if series is None or series.at(earliest) is None:
             return go
@@ -138,10 +146,14 @@ class Waiting:
         if last - early <= earliest:
             return replace(go, reason="its bound is reached")
         length = predicted_length(job, self.rules.assumed_length, self.situation.past)
-        return replace(go, question=Question(earliest, last - early, length, series, self.rules.threshold))
+        question = Question(earliest, last - early, length, series, self.rules.threshold)
+        return replace(go, question=question, green=budget is not None and budget.at_end is AtEnd.GREEN)
 
     def answered(self, prospect: Prospect, choice: Choice, *, together: bool = False) -> Prospect:
         """Return the prospect with what its policy chose."""
+        budget = self.situation.used_up.get(prospect.job.key)
+        if budget is not None:
+            choice = replace(choice, reason=f"{choice.reason}; the budget of {budget.owner} is used up")
         soon = prospect.earliest
         if prospect.means is not Means.BEGIN:
             soon += self.rules.lead

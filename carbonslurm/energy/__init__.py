@@ -1,4 +1,5 @@
-"""Measured energy of runs, one source a module: Slurm's own counters, Prometheus.
+"""Measured energy of runs, one source a module: Prometheus.
 
-Nothing measures yet: every run's energy is modelled (core/power.py), and says so in its figure's method.
+Slurm's own counters come with sacct; when they can be believed, ``core.energy`` says. What nobody measures is
+modelled by ``core.power``. Which it was stands in every figure.
 """

@@ -17,12 +17,17 @@ _HEADER = """\
 
 @dataclass(frozen=True, slots=True)
 class DefaultRule:
-    """A tag for jobs without one, where partition, QOS and account are the given ones; None fits any."""
+    """A tag for jobs without one, where partition, QOS, account and user are the given ones; None fits any.
+
+    One of a ``budget`` holds only while that is used up, which the daemon knows.
+    """
 
     tag: str
     partition: str | None = None
     qos: str | None = None
     account: str | None = None
+    user: str | None = None
+    budget: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +85,9 @@ def render_hook_settings(settings: HookSettings) -> str:
 
 
 def _rule(rule: DefaultRule) -> str:
-    given = [(field.name, getattr(rule, field.name)) for field in fields(rule)]
-    return "{ " + ", ".join(f"{name} = {_string(value)}" for name, value in given if value is not None) + " }"
+    given = [(field.name, getattr(rule, field.name)) for field in fields(rule) if field.name != "budget"]
+    entries = [f"{name} = {_string(value)}" for name, value in given if value is not None]
+    return "{ " + ", ".join([*entries, *(["budget = true"] if rule.budget else [])]) + " }"
 
 
 def _strings(values: tuple[str, ...]) -> str:

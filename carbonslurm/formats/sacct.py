@@ -5,17 +5,20 @@ text of users is asked for, and a random delimiter keeps foreign AdminComments (
 too) from forging a row: a line without it belongs to the row before.
 
 What a site once printed and kept is read too: with other columns, a header, steps, and local times. Each of
-its rows is a run or is named with the reason why it is none.
+its rows is a run, a step, or set aside with the reason (``core.accounted``), and a file of any size is read
+in pieces. What a row says is in ``sacct_rows``.
 """
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
 
+from carbonslurm.core.accounted import Accounted, SetAside, one_each
 from carbonslurm.core.interval import Interval, to_epoch
-from carbonslurm.core.job import AccountedRun, RunKey, Tres
-from carbonslurm.core.tag import Tag, parse_tag
+from carbonslurm.core.job import AccountedRun
 from carbonslurm.errors import DataError
-from carbonslurm.formats.slurm_text import NO_TIME, read_number, read_time, read_time_limit, read_tres
+from carbonslurm.formats.sacct_rows import RowReader
+from carbonslurm.formats.sacct_steps import Steps
 
 FIELDS = (
     "Cluster",
@@ -28,6 +31,7 @@ FIELDS = (
     "State",
     "ExitCode",
     "User",
+    "UID",
     "Account",
     "Partition",
     "QOS",
@@ -35,24 +39,24 @@ FIELDS = (
     "AllocTRES",
     "ReqTRES",
     "ConsumedEnergyRaw",
+    "NodeList",
     "AdminComment",
 )
 
-STEP = "a step, which its job's own row counts in"
-CPU_COLUMNS = ("AllocCPUS", "NCPUS", "ReqCPUS")  # in what a site once printed, in place of AllocTRES
 
-# Above this a counter is a sentinel or has wrapped: 1 MW for a whole year, in joules.
-ABSURD_JOULES = 1e6 * 365 * 86_400
-_NEVER_STARTED = frozenset({"PENDING"})
+def runs_argv(window: Interval, delimiter: str, *, steps: bool = False) -> list[str]:
+    """Return the command that prints all attempts that were in any state within a window.
 
-
-def runs_argv(window: Interval, delimiter: str) -> list[str]:
-    """Return the command that prints all attempts that were in any state within a window."""
+    Args:
+        window: until now, or beyond.
+        delimiter: between the fields, in no text of a user's.
+        steps: ask for steps, too, whose energy counts where the job's own row has none.
+    """
     return [
         "sacct",
         "--duplicates",
         "--allusers",
-        "--allocations",
+        *(() if steps else ("--allocations",)),
         "--parsable2",
         "--noheader",
         f"--delimiter={delimiter}",
@@ -62,6 +66,9 @@ def runs_argv(window: Interval, delimiter: str) -> list[str]:
     ]
 
 
+STEP = "sacct: a step, which its job's own row counts in"
+
+
 def read_runs(
     text: str,
     delimiter: str,
@@ -69,132 +76,126 @@ def read_runs(
     columns: Sequence[str] | None = FIELDS,
     zone: tzinfo | None = None,
 ) -> tuple[list[AccountedRun], list[str]]:
-    """Read what sacct printed: the runs, and what is wrong with each row that could not be read.
+    """Read what sacct printed: the runs, and what is wrong with each row that is none.
+
+    Args and errors are those of ``read_accounted``.
+    """
+    rows = list(cut(text.removesuffix("\n").split("\n"), delimiter))
+    if columns is None:
+        columns = rows.pop(0) if rows else FIELDS
+    reading = Reading(columns, cluster, zone, None)
+    accounted = reading.read(rows)
+    unread = [line_of(item) for item in accounted.aside]
+    return list(accounted.runs), unread + [STEP] * accounted.steps
+
+
+def read_accounted(
+    text: str,
+    delimiter: str,
+    cluster: str,
+    columns: Sequence[str] = FIELDS,
+    zone: tzinfo | None = None,
+    now: datetime | None = None,
+) -> Accounted:
+    """Read what sacct printed, every row accounted for.
 
     Args:
         text: what it printed, by default for runs_argv.
         delimiter: between the fields.
         cluster: whose runs these are.
-        columns: that were asked for; None where the first line is a header that names them. A job id and a
-            submit time must be among them; what is not stays unknown.
+        columns: that were asked for. A job id and a submit time must be among them; what is not is unknown.
         zone: in which times are written; None for epochs.
+        now: to tell a runaway job from one that runs.
 
     Raises:
         DataError: sacct speaks of another cluster, of which nothing may be kept under this one's name; or
             the columns have no job id or no submit time.
     """
-    rows = _rows(text, delimiter)
-    if columns is None:
-        columns = rows.pop(0) if rows else FIELDS
-    if "Submit" not in columns or not {"JobID", "JobIDRaw"} & set(columns):
-        raise DataError("sacct: no run can be told from another without JobID or JobIDRaw, and Submit")
-    runs: list[AccountedRun] = []
-    unread: list[str] = []
-    for row in rows:
-        fields = dict(zip(columns, row, strict=False))
-        if len(row) == len(columns) and fields.get("Cluster", cluster) != cluster:
-            raise DataError(f'sacct: speaks of cluster "{fields["Cluster"][:40]}", not of "{cluster}"')
-        try:
-            if len(row) != len(columns):
-                raise DataError(f"{len(row)} fields instead of {len(columns)}")  # noqa: TRY301
-            runs.append(_read_run(fields, cluster, zone))
-        except (DataError, ValueError) as error:
-            job_id = fields.get("JobIDRaw") or fields.get("JobID", "")
-            unread.append(f"sacct: run of job {job_id[:20]}: {error}")
-    return runs, unread
+    return Reading(columns, cluster, zone, now).read(cut(text.removesuffix("\n").split("\n"), delimiter))
 
 
-def _rows(text: str, delimiter: str) -> list[list[str]]:
+def cut(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     """Cut into rows: a line without any delimiter belongs to the AdminComment of the line before."""
-    rows: list[list[str]] = []
-    for line in text.removesuffix("\n").split("\n"):
+    row: list[str] | None = None
+    for line in lines:
         if delimiter in line:
-            rows.append(line.split(delimiter))
-        elif rows:
-            rows[-1][-1] = f"{rows[-1][-1]}\n{line}"
-    return rows
+            if row is not None:
+                yield row
+            row = line.split(delimiter)
+        elif row is not None and line:
+            row[-1] = f"{row[-1]}\n{line}"
+    if row is not None:
+        yield row
 
 
-def _read_run(given: dict[str, str], cluster: str, zone: tzinfo | None) -> AccountedRun:
-    fields = dict.fromkeys(FIELDS, "") | given
-    shown = fields["JobID"] or fields["JobIDRaw"]
-    if "." in shown:
-        raise DataError(STEP)
-    if "_" in shown and not fields["JobIDRaw"]:
-        raise DataError("a task of an array without its JobIDRaw")
-    submitted = _moment(fields["Submit"], zone)
-    if submitted is None:
-        raise DataError("no submit time")
-    state = fields["State"].split(" ", maxsplit=1)[0]
-    array, task = _array_of(shown)
-    started = None if state in _NEVER_STARTED else _moment(fields["Start"], zone)
-    return AccountedRun(
-        key=RunKey(cluster, read_number(fields["JobIDRaw"] or shown), submitted),
-        array_job_id=array,
-        user=fields["User"],
-        account=fields["Account"],
-        partition=fields["Partition"],
-        qos=fields["QOS"],
-        eligible=_moment(fields["Eligible"], zone),
-        started=started,
-        ended=_read_end(fields["End"], zone, state, started),
-        state=state,
-        exit_code=fields["ExitCode"],
-        time_limit=read_time_limit(fields["Timelimit"]),
-        tres=_read_size(fields),
-        energy_joules=_read_energy(fields["ConsumedEnergyRaw"]),
-        tag=_read_tag(fields["AdminComment"]),
-        array_task=task,
-    )
+def line_of(item: SetAside) -> str:
+    """Return what is wrong with a row, as one line for a log."""
+    return f"sacct: run of job {item.job[:20]}: {item.reason}"
 
 
-def _read_size(fields: dict[str, str]) -> Tres:
-    """Read what a run held; where the columns of TRES were not asked for, at least CPUs and nodes."""
-    if tres := fields["AllocTRES"] or fields["ReqTRES"]:
-        return read_tres(tres)
-    cpus, nodes = (
-        next((fields[name] for name in names if fields.get(name)), "0")
-        for names in (CPU_COLUMNS, ("AllocNodes", "NNodes"))
-    )
-    return Tres(cpus=read_number(cpus), nodes=read_number(nodes))
+class Reading:
+    """Reads rows of one shape; see ``read_accounted`` for what each argument is."""
 
+    def __init__(
+        self, columns: Sequence[str], cluster: str, zone: tzinfo | None, now: datetime | None
+    ) -> None:
+        if "Submit" not in columns or not {"JobID", "JobIDRaw"} & set(columns):
+            raise DataError("sacct: no run can be told from another without JobID or JobIDRaw, and Submit")
+        self._reader = RowReader(columns, cluster, zone, now)
+        self._columns = tuple(columns)
+        self._width = len(columns)
+        self._cluster = cluster
+        self._of = columns.index("Cluster") if "Cluster" in columns else None
+        self._id = columns.index("JobIDRaw" if "JobIDRaw" in columns else "JobID")
 
-def _read_end(text: str, zone: tzinfo | None, state: str, started: datetime | None) -> datetime | None:
-    ended = None if state in {"PENDING", "RUNNING", "SUSPENDED"} else _moment(text, zone)
-    if ended is not None and started is not None and ended < started:
-        raise DataError("it ends before it starts")
-    return ended
+    def read(self, rows: Iterable[Sequence[str]]) -> Accounted:
+        """Read rows; a step stands behind its job's own row.
 
+        Raises:
+            DataError: a row is another cluster's.
+        """
+        read: list[tuple[AccountedRun, Sequence[str]]] = []
+        aside: list[SetAside] = []
+        steps, owner = Steps(self._columns), -1
+        for row in rows:
+            if self.is_of_step(row):
+                steps.add(owner, row)
+                continue
+            owner = -1
+            self._must_be_ours(row)
+            try:
+                run = self._reader.run(row)
+            except (DataError, ValueError) as error:
+                aside.append(self._aside(row, str(error)))
+            else:
+                owner = len(read)
+                read.append((run, row))
+        for index, joules in steps.joules():
+            run, row = read[index]
+            read[index] = replace(run, energy_joules=run.energy_joules or joules), row
+        runs, twice = one_each(read)
+        return Accounted(tuple(runs), steps.count, (*aside, *twice))
 
-def _moment(text: str, zone: tzinfo | None) -> datetime | None:
-    if zone is None:
-        return read_time(text)
-    if text in NO_TIME:
-        return None
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is not None:
-        raise DataError(f'expected a local time, got "{text[:40]}"')
-    return moment.replace(tzinfo=zone).astimezone(UTC)
+    def pieces(self, rows: Iterable[Sequence[str]], size: int) -> Iterator[list[Sequence[str]]]:
+        """Cut rows into pieces of a size or little more: a job's steps stay with it."""
+        piece: list[Sequence[str]] = []
+        for row in rows:
+            if len(piece) >= size and not self.is_of_step(row):
+                yield piece
+                piece = []
+            piece.append(row)
+        if piece:
+            yield piece
 
+    def is_of_step(self, row: Sequence[str]) -> bool:
+        """Tell whether a whole row is a step's."""
+        return len(row) == self._width and "." in row[self._id]
 
-def _array_of(text: str) -> tuple[int | None, int | None]:
-    """Read ``13_2``; the tasks that still wait together are ``13_[3-6]``, and no task."""
-    base, mark, task = text.partition("_")
-    if not mark:
-        return None, None
-    return read_number(base), None if task.startswith("[") else read_number(task)
+    def _must_be_ours(self, row: Sequence[str]) -> None:
+        if self._of is None or len(row) != self._width or row[self._of] in {self._cluster, ""}:
+            return
+        raise DataError(f'sacct: speaks of cluster "{row[self._of][:40]}", not of "{self._cluster}"')
 
-
-def _read_energy(text: str) -> float | None:
-    if not text:
-        return None
-    joules = float(text)
-    return joules if 0 < joules < ABSURD_JOULES else None
-
-
-def _read_tag(text: str) -> Tag | None:
-    """Other software writes AdminComment too; what is not a readable tag is none."""
-    try:
-        return parse_tag(text)
-    except DataError:
-        return None
+    def _aside(self, row: Sequence[str], reason: str) -> SetAside:
+        job = row[self._id] if self._id < len(row) else ""
+        return SetAside(self._cluster, job, self._reader.submitted(row), reason, "|".join(row))

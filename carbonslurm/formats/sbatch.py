@@ -43,8 +43,9 @@ _VALUED_NAMES = """
 _FLAGS, _VALUED = frozenset(_FLAG_NAMES.split()), frozenset(_VALUED_NAMES.split())
 _SHORT_FLAGS = "hHkOQsuvVW"
 _SHORT = {"a": "array", "b": "begin", "B": "extra-node-info", "c": "cpus-per-task", "G": "gpus"}
-_SHORT |= {"n": "ntasks", "N": "nodes", "p": "partition", "t": "time"}
+_SHORT |= {"n": "ntasks", "N": "nodes", "p": "partition", "t": "time", "A": "account"}
 _ENVIRONMENT = {
+    "SBATCH_ACCOUNT": "account",
     "SBATCH_ARRAY_INX": "array",
     "SBATCH_GPUS": "gpus",
     "SBATCH_GPUS_PER_NODE": "gpus-per-node",
@@ -102,6 +103,7 @@ class Request:
     Attributes:
         time: the time limit, None where it is left to Slurm or unlimited.
         partition: the first one named.
+        account: None where it is left to Slurm.
         tres: of the job, or of each task of an array; GPUs in a count good enough for grams.
         comment: the owner's.
         begin: as written.
@@ -113,6 +115,7 @@ class Request:
 
     time: timedelta | None = None
     partition: str | None = None
+    account: str | None = None
     tres: Tres = field(default_factory=Tres)
     comment: str | None = None
     begin: str | None = None
@@ -147,6 +150,7 @@ def read_request(
     return Request(
         time=read_limit(found.get("time", "")),
         partition=found.get("partition", "").split(",")[0] or None,
+        account=found.get("account") or None,
         tres=_tres(found),
         comment=found.get("comment"),
         begin=found.get("begin"),

@@ -28,22 +28,72 @@ def columns(header: list[str], rows: list[list[str]], right: frozenset[int] = fr
     return "\n".join(lines)
 
 
-def divided(header: list[str], rows: list[list[str]]) -> str:
-    """Lay out a table for programs, as sacct -P does: | between the columns, and in no cell.
+def divided(header: list[str], rows: list[list[str]], delimiter: str = "|", end: str = "") -> str:
+    """Lay out a table for programs, as sacct -P does: a delimiter between the columns, and in no cell.
 
     Args:
         header: empty for none.
         rows: cells, cleaned here.
+        delimiter: what divides them.
+        end: what stands at the end of each line.
     """
     table = ([header] if header else []) + rows
-    return "\n".join("|".join(cleaned(cell).replace("|", "?") for cell in row) for row in table)
+    return "\n".join(
+        delimiter.join(cleaned(cell).replace(delimiter, "?") for cell in row) + end for row in table
+    )
 
 
-def grams_text(grams: float | None) -> str:
-    """Write an amount of CO2e with a unit that fits, three digits of it; unknown where there is none."""
+# sacct's letters of --units, as powers of ten.
+PREFIXES = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15}
+_MASSES = {0: "g", 3: "kg", 6: "t", 9: "kt", 12: "Mt", 15: "Gt"}
+
+
+def grams_text(grams: float | None, prefix: str | None = None) -> str:
+    """Write an amount of CO2e; unknown where there is none.
+
+    Args:
+        grams: how much.
+        prefix: one of PREFIXES, for its unit; None for a unit that fits, and three digits of it.
+    """
     if grams is None:
         return "unknown"
+    if prefix is not None:
+        return _in(grams, PREFIXES[prefix], _MASSES[PREFIXES[prefix]])
     for limit, unit in ((1e6, "t"), (1e3, "kg")):
         if abs(grams) >= limit:
-            return f"{grams / limit:.3g} {unit}"
-    return f"{grams:.3g} g"
+            return f"{three_digits(grams / limit)} {unit}"
+    return f"{three_digits(grams)} g"
+
+
+def energy_text(kwh: float | None, prefix: str | None = None) -> str:
+    """Write an energy, in the unit of a prefix or in one that fits; unknown where there is none."""
+    if kwh is None:
+        return "unknown"
+    if prefix is not None:
+        letter = prefix.lower() if prefix == "K" else prefix
+        return _in(kwh * 1000, PREFIXES[prefix], f"{letter}Wh")
+    for limit, unit in ((1e6, "GWh"), (1e3, "MWh"), (1, "kWh")):
+        if abs(kwh) >= limit:
+            return f"{three_digits(kwh / limit)} {unit}"
+    return f"{three_digits(kwh * 1000)} Wh"
+
+
+def three_digits(number: float) -> str:
+    """Write a number with three digits, and never as a power of ten where it is large."""
+    return f"{number:.0f}" if abs(number) >= 99.95 else f"{number:.3g}"
+
+
+def _in(amount: float, power: int, unit: str) -> str:
+    return f"{amount / 10**power:.6g} {unit}"
+
+
+def fitted(text: str, width: int) -> str:
+    """Return a text as wide as sacct's ``%width``: to the right, or to the left where the width is negative.
+
+    What is cut off shows as ``+``, as there.
+    """
+    room = abs(width)
+    shown = cleaned(text)
+    if len(shown) > room:
+        shown = shown[: room - 1] + "+"
+    return shown.rjust(room) if width > 0 else shown.ljust(room)

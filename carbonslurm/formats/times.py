@@ -1,8 +1,9 @@
 """Moments as people give them to Slurm's commands (-S, -E, --deadline), and as we print them back.
 
-The forms are sbatch's: ``HH:MM[:SS]``, ``YYYY-MM-DD[THH:MM[:SS]]``, ``now[+-]N[seconds|minutes|hours|days|
-weeks]``, ``today``, ``tomorrow``, ``midnight``, ``noon``, ``uts<epoch>``; and ISO with a zone. Without a zone
-they are local, as in Slurm. A time of day that has passed means tomorrow's where a future is asked for.
+The forms are Slurm's: ``YYYY-MM-DD[THH:MM[:SS]]``, ``now[+-]N[seconds|minutes|hours|days|weeks]``,
+``today``, ``tomorrow``, ``midnight``, ``uts<epoch>``, the times of day and short dates of ``dates``; and ISO
+with a zone. Without one they are local, as in Slurm. A time of day that has passed means tomorrow's where a
+future is asked for, and so does midnight.
 """
 
 import re
@@ -10,9 +11,9 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from carbonslurm.core.interval import from_epoch
 from carbonslurm.errors import UsageError
+from carbonslurm.formats.dates import read_wall
 
 _RELATIVE = re.compile(r"now(?:([+-])(\d{1,9})([a-z]*))?")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _UNITS = {"": 1, "second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 
 
@@ -34,7 +35,10 @@ def read_moment(text: str, now: datetime, zone: tzinfo | None = None, *, ahead: 
     word = text.strip()
     local = now.astimezone(zone)
     found = (
-        _relative(word, now) or _named(word, local) or _clock(word, local, ahead=ahead) or _iso(word, local)
+        _relative(word, now)
+        or _named(word, local, ahead=ahead)
+        or _wall_time(word, local, ahead=ahead)
+        or _iso(word, local)
     )
     if found is None:
         raise UsageError(f'expected a time such as 18:00, 2026-11-23T08:00 or now+12hours, got "{word[:40]}"')
@@ -55,23 +59,14 @@ def _relative(word: str, now: datetime) -> datetime | None:
     return now - step if sign == "-" else now + step
 
 
-def _named(word: str, local: datetime) -> datetime | None:
-    days = {"today": 0, "midnight": 1, "tomorrow": 1}
-    if word.lower() == "noon":
-        return _at(local, 0, time(12))
+def _named(word: str, local: datetime, *, ahead: bool) -> datetime | None:
+    days = {"today": 0, "midnight": 1 if ahead else 0, "tomorrow": 1}
     return _at(local, days[word.lower()], time()) if word.lower() in days else None
 
 
-def _clock(word: str, local: datetime, *, ahead: bool) -> datetime | None:
-    match = _CLOCK.fullmatch(word)
-    if match is None:
-        return None
-    try:
-        clock = time(int(match[1]), int(match[2]), int(match[3] or 0))
-    except ValueError:
-        return None
-    found = _at(local, 0, clock)
-    return _at(local, 1, clock) if ahead and found <= local else found
+def _wall_time(word: str, local: datetime, *, ahead: bool) -> datetime | None:
+    found = read_wall(word, local.replace(tzinfo=None), ahead=ahead)
+    return None if found is None else _wall(found, local)
 
 
 def _iso(word: str, local: datetime) -> datetime | None:

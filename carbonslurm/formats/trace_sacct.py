@@ -6,6 +6,7 @@ from datetime import UTC
 from carbonslurm.core.job import AccountedRun
 from carbonslurm.errors import DataError
 from carbonslurm.formats import sacct
+from carbonslurm.formats.sacct_rows import COLUMNS
 from carbonslurm.formats.traced import NO_LENGTH, UNREAD, TracedJob, TracedJobs
 
 
@@ -28,13 +29,13 @@ def read_sacct(text: str, name: str) -> TracedJobs:
     kept = [job for run in runs if (job := traced_run(run)) is not None]
     left_out = {UNREAD: len(unread), NO_LENGTH: len(runs) - len(kept)}
     counted = {why: count for why, count in left_out.items() if count}
-    return TracedJobs(tuple(kept), True, counted, tuple(line for line in unread if sacct.STEP not in line))
+    return TracedJobs(tuple(kept), True, counted, tuple(line for line in unread if line != sacct.STEP))
 
 
 def _missing(header: Sequence[str]) -> str:
     """Return which columns of sacct a trace needs and this one lacks."""
     lacking = [column for column in ("Start", "End") if column not in header]
-    if not {"AllocTRES", "ReqTRES", *sacct.CPU_COLUMNS} & set(header):
+    if not {"AllocTRES", "ReqTRES", *COLUMNS["cpus"]} & set(header):
         lacking.append("AllocTRES (or AllocCPUS)")
     return ", ".join(lacking)
 

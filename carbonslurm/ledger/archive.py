@@ -10,14 +10,17 @@ alone.
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Double, case, func, insert, select, type_coerce
+from sqlalchemy import Connection, case, func, select
 
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
+from carbonslurm.core.painted import Painted
 from carbonslurm.ledger.database import Room
 from carbonslurm.ledger.encoding import Columns, nature_columns
-from carbonslurm.ledger.issues import forecast_layers, keep_issue, published_at, read_issues
-from carbonslurm.ledger.painting import Layer, covered, painted
+from carbonslurm.ledger.issues import keep_issue, published_at, read_issues
+from carbonslurm.ledger.news import concern
+from carbonslurm.ledger.painting import painted
+from carbonslurm.ledger.pictures import measured_layers, measured_within, natures_within, picture_of
 from carbonslurm.ledger.tables import INTENSITY, ISSUE
 from carbonslurm.ports import ArchivedSource, Revision
 
@@ -103,7 +106,7 @@ class ArchiveReader(Room):
             LedgerError: it could not be read.
         """
         with self._database.reading() as connection:
-            return painted(zone, nature, _measured(connection, zone, nature, window, source))
+            return painted(zone, nature, measured_layers(connection, zone, nature, window, source))
 
     def revisions(self, zone: str, nature: Nature, window: Interval) -> Sequence[Revision]:
         """Return every measured value of a window, in the order in which they were stored.
@@ -111,7 +114,7 @@ class ArchiveReader(Room):
         Raises:
             LedgerError: it could not be read.
         """
-        wanted = select(INTENSITY).where(*_within(zone, nature, window)).order_by(INTENSITY.c.id)
+        wanted = select(INTENSITY).where(*measured_within(zone, nature, window)).order_by(INTENSITY.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(wanted).all()
         return [
@@ -181,7 +184,21 @@ class ArchiveReader(Room):
             LedgerError: it could not be read.
         """
         with self._database.reading() as connection:
-            return _intensity(connection, zone, nature, window)
+            picture = picture_of(connection, zone, nature, window)
+        return None if picture is None else picture.series()
+
+    def pictures(self, zone: str, window: Interval) -> Sequence[Painted]:
+        """Return what is known of a window in each nature that has any value in it; steps may reach beyond.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        with self._database.reading() as connection:
+            pictures = [
+                picture_of(connection, zone, nature, window)
+                for nature in natures_within(connection, zone, window)
+            ]
+        return [picture for picture in pictures if picture is not None]
 
     def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
         """Return the natures in which a window has any value, the best covered first.
@@ -191,8 +208,9 @@ class ArchiveReader(Room):
         """
         with self._database.reading() as connection:
             seconds = {
-                nature: covered(_intensity(connection, zone, nature, window), window)
-                for nature in _natures(connection, zone, window)
+                nature: picture.known_seconds(window)
+                for nature in natures_within(connection, zone, window)
+                if (picture := picture_of(connection, zone, nature, window)) is not None
             }
         known = [nature for nature in seconds if seconds[nature] > 0]
         return sorted(known, key=lambda nature: (-seconds[nature], str(nature)))
@@ -234,7 +252,9 @@ class Archive(ArchiveReader):
                 if old.get(step.interval) != (step.g_per_kwh, step.estimated)
             ]
             if new:
-                connection.execute(insert(INTENSITY), new)
+                self._database.place.insert(connection, INTENSITY, new)
+                spans = [(row["starts_at"], row["ends_at"]) for row in new]
+                concern(connection, series.zone, spans, measured=True)
 
 
 def _identity(series: Series) -> Columns:
@@ -261,48 +281,3 @@ def _stored_steps(
         .order_by(INTENSITY.c.id)
     )
     return {Interval(start, end): (value, estimated) for start, end, value, estimated in rows}
-
-
-def _within(zone: str, nature: Nature, window: Interval) -> tuple[ColumnElement[bool], ...]:
-    table = INTENSITY.c
-    of = (table.zone == zone, table.kind == nature.kind.value, table.scope == nature.scope.value)
-    return (*of, table.ends_at > window.start, table.starts_at < window.end)
-
-
-def _natures(connection: Connection, zone: str, window: Interval) -> set[Nature]:
-    return {
-        Nature(Kind(row.kind), Scope(row.scope))
-        for table in (INTENSITY, ISSUE)
-        for row in connection.execute(
-            select(table.c.kind, table.c.scope)
-            .where(table.c.zone == zone, table.c.ends_at > window.start, table.c.starts_at < window.end)
-            .distinct()
-        )
-    }
-
-
-def _intensity(connection: Connection, zone: str, nature: Nature, window: Interval) -> Series | None:
-    measured = _measured(connection, zone, nature, window)
-    series = painted(zone, nature, measured)
-    if covered(series, window) < window.length.total_seconds() or series is None:
-        series = painted(zone, nature, [*forecast_layers(connection, zone, nature, window), *measured])
-    return series
-
-
-def _measured(
-    connection: Connection, zone: str, nature: Nature, window: Interval, source: str | None = None
-) -> list[Layer]:
-    table = INTENSITY.c
-    of = () if source is None else (table.source == source,)
-    rows = connection.execute(
-        select(
-            type_coerce(table.starts_at, Double),
-            type_coerce(table.ends_at, Double),
-            table.g_per_kwh,
-            table.estimated,
-            table.source,
-        )
-        .where(*_within(zone, nature, window), *of)
-        .order_by(table.id)
-    )
-    return [Layer(*row) for row in rows]

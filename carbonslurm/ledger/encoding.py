@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import RowMapping
 
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.energy import Quality
+from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.forecast import Band, Issue, Kind, Nature, Scope
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.core.job import AccountedRun, QueuedJob, RunKey, Tres
@@ -48,6 +49,7 @@ def nature_columns(nature: Nature | None) -> Columns:
     return {"kind": nature.kind.value if nature else None, "scope": nature.scope.value if nature else None}
 
 
+@lru_cache
 def read_nature(kind: str | None, scope: str | None) -> Nature | None:
     """Return the nature that ``nature_columns`` wrote."""
     return None if kind is None or scope is None else Nature(Kind(kind), Scope(scope))
@@ -76,6 +78,7 @@ def run_columns(run: AccountedRun) -> Columns:
         "gpus": gpus_text(run.tres.gpus),
         "energy_joules": run.energy_joules,
         "tag": tag_text(run.tag),
+        "node_list": run.node_list or None,
     }
 
 
@@ -98,6 +101,7 @@ def read_run(row: RowMapping | Mapping[str, Any]) -> AccountedRun:
         energy_joules=row["energy_joules"],
         tag=read_tag(row["tag"]),
         array_task=row["array_task"],
+        node_list=row["node_list"] or "",
     )
 
 
@@ -114,11 +118,17 @@ def figure_columns(figure: Figure) -> Columns:
         **nature_columns(figure.nature),
         "source": figure.source,
         "estimated": figure.estimated,
+        "queue_starts_at": figure.queue.start if figure.queue else None,
+        "queue_ends_at": figure.queue.end if figure.queue else None,
+        "queue_g": figure.queue_g,
+        "zone": figure.zone,
+        "energy_quality": figure.quality,
+        "pue": figure.pue,
     }
 
 
-def read_figure(row: RowMapping | Mapping[str, Any]) -> Figure:
-    """Return the figure that ``figure_columns`` wrote."""
+def read_figure(row: RowMapping | Mapping[str, Any], beside: Beside | None = None) -> Figure:
+    """Return the figure that ``figure_columns`` wrote, with what stands beside it."""
     return Figure(
         energy_kwh=row["energy_kwh"],
         energy_method=row["energy_method"],
@@ -128,6 +138,36 @@ def read_figure(row: RowMapping | Mapping[str, Any]) -> Figure:
         lost=row["lost"],
         nature=read_nature(row["kind"], row["scope"]),
         source=row["source"],
+        estimated=row["estimated"],
+        queue=Interval(row["queue_starts_at"], row["queue_ends_at"]) if row["queue_starts_at"] else None,
+        queue_g=row["queue_g"],
+        zone=row["zone"],
+        beside=beside,
+        quality=Quality(row["energy_quality"]) if row["energy_quality"] else None,
+        pue=row["pue"],
+    )
+
+
+def beside_columns(beside: Beside) -> Columns:
+    """Return what stands beside a figure, without its figure."""
+    return {
+        **nature_columns(beside.nature),
+        "source": beside.source,
+        "emitted_g": beside.emitted_g,
+        "baseline_g": beside.baseline_g,
+        "queue_g": beside.queue_g,
+        "estimated": beside.estimated,
+    }
+
+
+def read_beside(row: RowMapping | Mapping[str, Any]) -> Beside:
+    """Return what ``beside_columns`` wrote."""
+    return Beside(
+        nature=Nature(Kind(row["kind"]), Scope(row["scope"])),
+        source=row["source"],
+        emitted_g=row["emitted_g"],
+        baseline_g=row["baseline_g"],
+        queue_g=row["queue_g"],
         estimated=row["estimated"],
     )
 

@@ -8,7 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Double, Row, and_, case, func, insert, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Row,
+    Subquery,
+    and_,
+    case,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
 from carbonslurm.core.choice import OWN
 from carbonslurm.core.forecast import Band, Floats, Issue, Kind, Nature, Scope, Series
@@ -16,6 +29,7 @@ from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.errors import DataError
 from carbonslurm.ledger.database import in_batches, insert_one
 from carbonslurm.ledger.encoding import Columns, digest, nature_columns
+from carbonslurm.ledger.news import concern
 from carbonslurm.ledger.painting import Layer
 from carbonslurm.ledger.tables import ISSUE, ISSUE_POINT
 
@@ -48,8 +62,10 @@ def keep_issue(connection: Connection, issue: Issue) -> None:
     same = and_(*(ISSUE.c[name] == value for name, value in key.items()))
     old = connection.execute(select(ISSUE).where(same)).one_or_none()
     if old is None:
-        number = insert_one(connection, ISSUE, {**key, **_issue_columns(issue, known)})
+        columns = _issue_columns(issue, known)
+        number = insert_one(connection, ISSUE, {**key, **columns})
         connection.execute(insert(ISSUE_POINT), list(_points(issue, known, number)))
+        concern(connection, issue.series.zone, [(columns["starts_at"], columns["ends_at"])], measured=False)
     elif issue.fetched_at < old.first_fetched_at or issue.fetched_at > old.fetched_at:
         span = {
             "first_fetched_at": min(old.first_fetched_at, issue.fetched_at),
@@ -126,6 +142,23 @@ def forecast_layers(connection: Connection, zone: str, nature: Nature, window: I
 
     Our own come first, so that they lie below: a provider knows more of its grid than its history says.
     """
+    ranked, order = _ranked(zone, nature, window)
+    wanted = select(ranked.c.starts, ranked.c.ends, ranked.c.g_per_kwh, ranked.c.source)
+    rows = connection.execute(wanted.where(ranked.c.rank == 1).order_by(*order))
+    return [Layer(start, end, value, True, source) for start, end, value, source in rows]
+
+
+def counting_points(
+    connection: Connection, zone: str, nature: Nature, window: Interval
+) -> list[tuple[int, float, float]]:
+    """Return the issue, start and end of each step of ``forecast_layers``."""
+    ranked, _ = _ranked(zone, nature, window)
+    wanted = select(ranked.c.issue, ranked.c.starts, ranked.c.ends).where(ranked.c.rank == 1)
+    return [(number, start, end) for number, start, end in connection.execute(wanted)]
+
+
+def _ranked(zone: str, nature: Nature, window: Interval) -> tuple[Subquery, list[ColumnElement[Any]]]:
+    """Return each point with its rank among those of the same step, and by what layers are ordered."""
     issue, point = ISSUE.c, ISSUE_POINT.c
     order = (case((issue.source == OWN, 0), else_=1), published_at, issue.fetched_at, issue.id)
     rank = func.row_number().over(
@@ -133,6 +166,7 @@ def forecast_layers(connection: Connection, zone: str, nature: Nature, window: I
     )
     ranked = (
         select(
+            issue.id.label("issue"),
             type_coerce(point.starts_at, Double).label("starts"),
             type_coerce(point.ends_at, Double).label("ends"),
             point.g_per_kwh,
@@ -146,9 +180,4 @@ def forecast_layers(connection: Connection, zone: str, nature: Nature, window: I
         .where(point.ends_at > window.start, point.starts_at < window.end)
         .subquery()
     )
-    rows = connection.execute(
-        select(ranked.c.starts, ranked.c.ends, ranked.c.g_per_kwh, ranked.c.source)
-        .where(ranked.c.rank == 1)
-        .order_by(*(ranked.c[f"order_{place}"] for place in range(len(order))))
-    )
-    return [Layer(start, end, value, True, source) for start, end, value, source in rows]
+    return ranked, [ranked.c[f"order_{place}"] for place in range(len(order))]

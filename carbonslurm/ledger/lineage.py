@@ -17,8 +17,8 @@ from carbonslurm.ledger.database import in_batches
 from carbonslurm.ledger.encoding import read_run
 from carbonslurm.ledger.tables import JOB, RUN
 
-# What sacct -D calls an attempt that Slurm put back into the queue.
-REQUEUING = frozenset({"REQUEUED", "NODE_FAIL", "PREEMPTED"})
+# What sacct -D calls an attempt that Slurm put back into the queue, and one that went on in another size.
+REQUEUING = frozenset({"REQUEUED", "NODE_FAIL", "PREEMPTED", "RESIZING"})
 
 
 class Lineage:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from carbonslurm.core.forecast import Nature, Series
-from carbonslurm.core.interval import Interval
+from carbonslurm.core.painted import Painted
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,27 +26,25 @@ class Layer:
 
 def painted(zone: str, nature: Nature, layers: Sequence[Layer]) -> Series | None:
     """Paint layers over each other, the last on top; None where there are none."""
+    picture = paint(zone, nature, layers)
+    return None if picture is None else picture.series()
+
+
+def paint(zone: str, nature: Nature, layers: Sequence[Layer]) -> Painted | None:
+    """Do the same, and keep who painted each step."""
     if not layers:
         return None
     starts = np.array([layer.start for layer in layers])
     ends = np.array([layer.end for layer in layers])
     edges = np.unique(np.concatenate((starts, ends)))
-    values = np.full(len(edges) - 1, np.nan)
-    estimated = np.zeros(len(edges) - 1, dtype=bool)
-    painter = np.full(len(edges) - 1, -1)
-    spans = zip(np.searchsorted(edges, starts), np.searchsorted(edges, ends), strict=True)
+    top = np.full(len(edges) - 1, -1)
+    spans = zip(np.searchsorted(edges, starts).tolist(), np.searchsorted(edges, ends).tolist(), strict=True)
     for number, (left, right) in enumerate(spans):
-        values[left:right] = layers[number].g_per_kwh
-        estimated[left:right] = layers[number].estimated
-        painter[left:right] = number
-    sources = {layers[number].source for number in painter if number >= 0}
-    return Series(zone, ", ".join(sorted(sources)), nature, edges, values, estimated)
-
-
-def covered(series: Series | None, window: Interval) -> float:
-    """Return for how many seconds of a window a series has a value."""
-    if series is None:
-        return 0.0
-    left = np.maximum(series.edges[:-1], window.start.timestamp())
-    right = np.minimum(series.edges[1:], window.end.timestamp())
-    return float(np.sum(np.maximum(right - left, 0.0)[~np.isnan(series.values)]))
+        top[left:right] = number
+    # The last place of each is for steps that nobody painted, whose number is -1.
+    values = np.array([*(layer.g_per_kwh for layer in layers), np.nan])[top]
+    estimated = np.array([*(layer.estimated for layer in layers), False])[top]
+    names = tuple(sorted({layer.source for layer in layers}))
+    place = {name: number for number, name in enumerate(names)}
+    painter = np.array([*(place[layer.source] for layer in layers), -1])[top]
+    return Painted(zone, nature, edges, values, estimated, painter, names)

@@ -5,10 +5,12 @@ its first statement on, so that what it read is still true when it writes; a rea
 view.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, Table
 
 READS = "carbonslurm_reads"  # execution option of a connection that does not mean to write
 
@@ -38,6 +40,20 @@ class Place(Protocol):
 
     def is_writable(self) -> bool:
         """Whether this user may write it."""
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert many rows, which all have the same columns in the same order, by the quickest means."""
+
+    def number_on(self, connection: Connection, table: Table) -> None:
+        """Make new rows of a table that was filled with numbered rows get numbers behind those."""
+
+    def back_up(self, target: Path) -> None:
+        """Write a copy of the whole ledger to a new file, while others read and write it.
+
+        Raises:
+            LedgerError: it could not be read, or the copy not written.
+            UsageError: this database has a tool of its own for that.
+        """
 
     def complaint(self, error: BaseException) -> str | None:
         """Return in one line what is wrong with the world; None where the error is a bug of ours."""

@@ -12,14 +12,16 @@ within a minute. A pooler between us must give each connection a session of its 
 
 import hashlib
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, Table, TypeDecorator, create_engine, event
+from sqlalchemy.types import TypeEngine
 
-from carbonslurm.errors import LedgerError, UnavailableError
+from carbonslurm.errors import LedgerError, UnavailableError, UsageError
 from carbonslurm.ledger.database import translated
 from carbonslurm.ledger.place import READS
 
@@ -37,6 +39,8 @@ CONNECT_S = 10
 # sent and not acknowledged, which keepalives do not watch, after 30 s.
 KEEPALIVES = {"idle": 20, "interval": 10, "count": 3}
 UNHEARD_MS = 30_000
+# A statement is planned anew each time: a plan that was made when a table was small reads all of a large one.
+PLANS = {"plan_cache_mode": "force_custom_plan"}
 NAME_BYTES = 63  # PostgreSQL cuts longer application names
 
 # What the server says of rights and missing tables is not our bug, although psycopg files it under those.
@@ -65,11 +69,11 @@ class PostgresServer:
         """Return an engine that writes."""
         waits = f"{patience / timedelta(milliseconds=1):.0f}"
         # An intent must be on the disk before it is acted upon, whatever the server's own setting.
-        return self._engine({"lock_timeout": waits, "synchronous_commit": "on"})
+        return self._engine({"lock_timeout": waits, "synchronous_commit": "on", **PLANS})
 
     def reader(self) -> Engine:
         """Return an engine that cannot write, whatever its role may."""
-        return self._engine({"default_transaction_read_only": "on"})
+        return self._engine({"default_transaction_read_only": "on", **PLANS})
 
     def close_writer(self, engine: Engine) -> None:
         """Close its connections."""
@@ -86,6 +90,34 @@ class PostgresServer:
         except LedgerError:
             return False
         return row is not None and bool(row[0])
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert many rows by COPY: several times as fast as a statement for each."""
+        if not rows:
+            return
+        columns = [table.c[name] for name in rows[0]]
+        names = ", ".join(f'"{column.name}"' for column in columns)
+        writes = [_as_stored(column.type, connection) for column in columns]
+        cursor = connection.connection.cursor()
+        with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
+            for row in rows:
+                copy.write_row([write(value) for write, value in zip(writes, row.values(), strict=True)])
+
+    def number_on(self, connection: Connection, table: Table) -> None:
+        """Set the table's sequence, where it has one, behind the highest number."""
+        if "id" in table.c:
+            highest = f'SELECT max(id) FROM "{table.name}"'  # noqa: S608  # the name is ours
+            connection.exec_driver_sql(
+                f"SELECT setval(pg_get_serial_sequence('\"{table.name}\"', 'id'), highest.max) "  # noqa: S608
+                f"FROM ({highest}) AS highest WHERE highest.max IS NOT NULL"
+            )
+
+    def back_up(self, target: Path) -> None:
+        """Say which command does it: the server's own, which is better at it."""
+        raise UsageError(
+            "a ledger on PostgreSQL is backed up by its own command, while the daemon runs: "
+            f"pg_dump --format=custom --file={target} {self.url}"
+        )
 
     def complaint(self, error: BaseException) -> str | None:
         """Return the words of the network or the server."""
@@ -133,6 +165,13 @@ class PostgresServer:
         )
         event.listen(engine, "begin", _begin)
         return engine
+
+
+def _as_stored(kind: TypeEngine[Any], connection: Connection) -> Callable[[Any], Any]:
+    """Return what makes of a value what lies in the database."""
+    if not isinstance(kind, TypeDecorator):
+        return lambda value: value
+    return lambda value: kind.process_bind_param(value, connection.dialect)
 
 
 def _begin(connection: Connection) -> None:

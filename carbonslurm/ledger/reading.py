@@ -6,18 +6,35 @@ from typing import Self
 from carbonslurm.errors import LedgerError
 from carbonslurm.ledger import sqlite
 from carbonslurm.ledger.archive import ArchiveReader
+from carbonslurm.ledger.aside import AsideReader
 from carbonslurm.ledger.asked import AskedReader
 from carbonslurm.ledger.database import Database
+from carbonslurm.ledger.habits import Habits
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.past import PastReader
 from carbonslurm.ledger.place import Place
+from carbonslurm.ledger.plain import TableReader
+from carbonslurm.ledger.pruning import Pruning
 from carbonslurm.ledger.reports import Reports
+from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
 
 
-class Reading(Reports, ArchiveReader, AskedReader, Memory, PastReader, SwitchReader):
-    """A ledger that cannot be written: LedgerReader, ArchiveReader and PastReader of ``ports``, and more."""
+class Reading(
+    Reports,
+    Sums,
+    Habits,
+    PastReader,
+    ArchiveReader,
+    AskedReader,
+    AsideReader,
+    Memory,
+    Pruning,
+    SwitchReader,
+    TableReader,
+):
+    """A ledger that cannot be written: its readers of ``ports``, and what is ours."""
 
     @classmethod
     def open(cls, where: Path | Place) -> Self:

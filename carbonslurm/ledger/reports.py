@@ -4,78 +4,58 @@ Runs are read in one statement with their newest figures. What their jobs add (f
 stops, bound) comes in four more, which name the same runs by the same conditions, not by long lists of ids.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
-    Connection,
     RowMapping,
     ScalarSelect,
     Select,
     and_,
-    exists,
     func,
     or_,
     select,
 )
 
-from carbonslurm.core.action import Verb
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.job import JobKey
 from carbonslurm.core.means import Means
+from carbonslurm.ledger.chosen import chosen
 from carbonslurm.ledger.database import Room, in_batches
-from carbonslurm.ledger.deeds import DONE, REQUEUED
 from carbonslurm.ledger.encoding import read_figure, read_run
-from carbonslurm.ledger.runs import newest_figure
-from carbonslurm.ledger.tables import ACTION, CYCLE, FIGURE, JOB, OUTCOME, RUN
+from carbonslurm.ledger.figures import besides, counting_figure
+from carbonslurm.ledger.job_facts import JobFacts, job_facts
+from carbonslurm.ledger.tables import ACTION, CYCLE, FIGURE, OUTCOME, RUN
 from carbonslurm.ports import ActionRow, PlanRow, RunFilter, RunRow
 
 INTENDED = "intended"  # the state of an action behind which nothing is written yet
 
-# A run's job, and the array that it was a task of; as in ``lineage``.
-_SEEN_BY = and_(
-    JOB.c.cluster == RUN.c.cluster,
-    JOB.c.job_id.in_([RUN.c.job_id, RUN.c.array_job_id]),
-    JOB.c.first_submitted <= RUN.c.submitted,
-    JOB.c.last_submitted >= RUN.c.submitted,
-)
 _NEWEST_OUTCOME: ScalarSelect[Any] = (
     select(func.max(OUTCOME.c.id)).where(OUTCOME.c.action == ACTION.c.id).correlate(ACTION).scalar_subquery()
 )
 _FIGURE_COLUMNS = [column.label(f"figure_{column.name}") for column in FIGURE.c]
 
 
-@dataclass(slots=True)
-class _JobFacts:
-    """What the jobs behind one run say; an array before its task."""
-
-    tagged: bool = False
-    first_eligible: datetime | None = None
-    withheld: set[datetime] = field(default_factory=set)
-    stopped: list[datetime] = field(default_factory=list)
-    bound: tuple[int, datetime] | None = None
-
-
 class Reports(Room):
     """Read-only questions."""
 
     def runs(self, wanted: RunFilter) -> Sequence[RunRow]:
-        """Return runs in order of start (never started ones by submit), with their newest figures.
+        """Return runs in order of start (never started ones by submit), with their figures.
 
         Raises:
             LedgerError: it could not be read.
         """
-        which = _which(wanted)
+        which = RUN.c.id.in_(chosen(wanted))
         order = (func.coalesce(RUN.c.started, RUN.c.submitted), RUN.c.job_id, RUN.c.submitted)
-        statement = select(RUN, *_FIGURE_COLUMNS).outerjoin(FIGURE, FIGURE.c.id == newest_figure)
+        counts = FIGURE.c.id == counting_figure(wanted.as_of)
+        statement = select(RUN, *_FIGURE_COLUMNS).outerjoin(FIGURE, counts)
         with self._database.reading() as connection:
-            facts = _job_facts(connection, which)
-            rows = connection.execute(statement.where(which).order_by(*order)).mappings()
-            return [_run_row(row, facts.get(row["id"]) or _JobFacts()) for row in rows]
+            facts = job_facts(connection, wanted)
+            rows = connection.execute(statement.where(which).order_by(*order)).mappings().all()
+            numbers = [row["figure_id"] for row in rows if row["figure_id"] is not None]
+            beside = besides(connection, numbers)
+            return [_run_row(row, facts.get(row["id"]) or JobFacts(), beside) for row in rows]
 
     def plans(self, cluster: str, job_ids: Sequence[int]) -> Mapping[int, PlanRow]:
         """Return the newest decision about each of these jobs that has one.
@@ -119,87 +99,24 @@ class Reports(Room):
 # --- runs
 
 
-def _which(wanted: RunFilter) -> ColumnElement[bool]:
-    conditions: list[ColumnElement[bool]] = [RUN.c.id.is_not(None)]
-    if wanted.window is not None:
-        start, end = wanted.window.start, wanted.window.end
-        # A run of no length at all lies in the window that it was submitted in.
-        conditions += [
-            RUN.c.submitted < end,
-            or_(RUN.c.ended > start, RUN.c.ended.is_(None), RUN.c.submitted >= start),
-        ]
-    if wanted.cluster is not None:
-        conditions.append(RUN.c.cluster == wanted.cluster)
-    if wanted.users:
-        conditions.append(RUN.c.user_name.in_(wanted.users))
-    if wanted.accounts:
-        conditions.append(RUN.c.account.in_(wanted.accounts))
-    if wanted.ids:
-        conditions.append(or_(RUN.c.job_id.in_(wanted.ids), RUN.c.array_job_id.in_(wanted.ids)))
-    return and_(*conditions)
-
-
-def _job_facts(connection: Connection, which: ColumnElement[bool]) -> dict[int, _JobFacts]:
-    """Return what the jobs say, by the number of the run."""
-    facts: defaultdict[int, _JobFacts] = defaultdict(_JobFacts)
-    behind: defaultdict[int, list[int]] = defaultdict(list)
-    seen_by = select(RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible).join_from(RUN, JOB, _SEEN_BY)
-    array_first = (RUN.c.id, (JOB.c.job_id == RUN.c.job_id), JOB.c.id)
-    for run, job, tag, first_eligible in connection.execute(seen_by.where(which).order_by(*array_first)):
-        fact = facts[run]
-        fact.tagged = fact.tagged or tag is not None
-        fact.first_eligible = fact.first_eligible or first_eligible
-        behind[job].append(run)
-    if behind:
-        jobs = select(JOB.c.id).join_from(RUN, JOB, _SEEN_BY).where(which)
-        _add_deeds(connection, jobs, {job: [facts[run] for run in runs] for job, runs in behind.items()})
-    return dict(facts)
-
-
-def _add_deeds(connection: Connection, jobs: Select[Any], facts: Mapping[int, Iterable[_JobFacts]]) -> None:
-    mine = ACTION.c.job.in_(jobs)
-    withheld = select(ACTION.c.job, ACTION.c.submitted).distinct()
-    withheld = withheld.where(mine, ACTION.c.verb == Verb.WITHHOLD.value, _ever(DONE))
-    for job, submitted in connection.execute(withheld):
-        for fact in facts.get(job, ()):
-            fact.withheld.add(submitted)
-    stops = select(ACTION.c.job, ACTION.c.submitted).where(
-        mine, ACTION.c.verb == Verb.STOP.value, _ever(REQUEUED)
-    )
-    for job, submitted in connection.execute(stops):
-        for fact in facts.get(job, ()):
-            fact.stopped.append(submitted)
-    newest = select(func.max(ACTION.c.id)).outerjoin(CYCLE).where(mine, ACTION.c.bound.is_not(None))
-    newest = newest.where(func.coalesce(CYCLE.c.observe, False).is_(False)).group_by(ACTION.c.job)
-    bounds = select(ACTION.c.job, ACTION.c.id, ACTION.c.bound).where(ACTION.c.id.in_(newest))
-    for job, number, bound in connection.execute(bounds):
-        for fact in facts.get(job, ()):
-            fact.bound = max(fact.bound or (0, bound), (number, bound))
-
-
-def _ever(states: Iterable[str]) -> ColumnElement[bool]:
-    """Tell whether an action was ever in one of these states."""
-    words = [str(state) for state in states]
-    return exists().where(OUTCOME.c.action == ACTION.c.id, OUTCOME.c.state.in_(words))
-
-
-def _run_row(row: RowMapping, facts: _JobFacts) -> RunRow:
+def _run_row(row: RowMapping, facts: JobFacts, beside: Mapping[int, Beside]) -> RunRow:
     run = read_run(row)
     return RunRow(
         run=run,
         first_eligible=facts.first_eligible,
         flexible=facts.tagged or run.tag is not None,
-        withheld=run.key.submitted in facts.withheld or any(at < run.key.submitted for at in facts.stopped),
+        withheld=facts.made_wait(run.key.submitted),
         stopped=run.key.submitted in facts.stopped,
-        bound=facts.bound[1] if facts.bound else None,
-        figure=_figure(row),
+        bound=facts.promised,
+        figure=_figure(row, beside),
     )
 
 
-def _figure(row: RowMapping) -> Figure | None:
-    if row["figure_id"] is None:
+def _figure(row: RowMapping, beside: Mapping[int, Beside]) -> Figure | None:
+    number = row["figure_id"]
+    if number is None:
         return None
-    return read_figure({column.name: row[f"figure_{column.name}"] for column in FIGURE.c})
+    return read_figure({column.name: row[f"figure_{column.name}"] for column in FIGURE.c}, beside.get(number))
 
 
 # --- actions

@@ -2,58 +2,54 @@
 
 sacct is read again and again over overlapping windows, so a run that says nothing new changes nothing, in
 whatever order the readings come; one that has ended is never taken for running again. A figure is worked out
-anew when its run's facts changed, or when it rests on estimates (or on nothing) and something newer about its
-hours was stored since. Figures are only added; one equal to the newest is not stored twice.
+anew when its run's facts changed, or when something newer about its hours was stored (``news``). Figures are
+only added; one that says the same as the newest is not stored twice.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Double,
     Row,
     and_,
-    exists,
     false,
-    func,
     insert,
     or_,
     select,
-    type_coerce,
     update,
 )
 
 from carbonslurm.core.action import Verb
-from carbonslurm.core.footprint import BeginChange, Figure
+from carbonslurm.core.baseline import BeginChange
+from carbonslurm.core.energy import Measurement
+from carbonslurm.core.footprint import Figure
 from carbonslurm.core.job import AccountedRun, RunKey
 from carbonslurm.core.stop import Phase
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.deeds import Deed, deeds_of
-from carbonslurm.ledger.encoding import Columns, figure_columns, read_figure, read_run, run_columns
+from carbonslurm.ledger.encoding import Columns, read_run, run_columns
+from carbonslurm.ledger.figures import add_figures, newest_figure, newest_figures
 from carbonslurm.ledger.lineage import Lineage
-from carbonslurm.ledger.tables import FIGURE, INTENSITY, ISSUE, READ_MARK, RUN
+from carbonslurm.ledger.measurements import measurements
+from carbonslurm.ledger.news import concern_since, seen
+from carbonslurm.ledger.queue_starts import queue_starts, run_numbers
+from carbonslurm.ledger.tables import READ_MARK, RUN
 from carbonslurm.ports import RunToFigure
 
-# Grid operators revise within weeks; estimates of runs older than this are left as they are, so that the work
-# of each pass does not grow with the age of the ledger.
-REVISED_WITHIN = timedelta(days=90)
-# Values carry the time when asking for them began, so they may come in after a figure with a later time. To
-# look this far back costs some figures worked out in vain, and equal ones are not stored.
-STORED_LATE = timedelta(minutes=10)
 # Runs handed out at once: at about 3 kB each they stay well under 100 MB.
 AT_ONCE = 5_000
 SIGNAL_SENT = (Phase.SIGNALLING, Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED, Phase.DONE)
 
-newest_figure = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id).correlate(RUN).scalar_subquery()
-
 
 class RunBook(Room):
     """The daemon's side of accounting."""
+
+    _seen: tuple[int, int] | None = None  # the news that the runs last handed out could be figured with
 
     def keep_runs(self, runs: Sequence[AccountedRun], at: datetime) -> int:
         """Store runs; one already stored is brought up to date. Return how many were new or changed.
@@ -65,57 +61,56 @@ class RunBook(Room):
         with self._database.writing() as connection:
             old = _stored(connection, newest)
             new = [_new_row(run, at) for key, run in newest.items() if key not in old]
-            if new:
-                connection.execute(insert(RUN), new)
+            self._database.place.insert(connection, RUN, new)
             changed = [_change(connection, old[key], run, at) for key, run in newest.items() if key in old]
         return len(new) + sum(changed)
 
-    def runs_to_figure(self, cluster: str, at: datetime) -> Sequence[RunToFigure]:
-        """Return the ended runs whose figures are missing or were made from estimates or older facts.
+    def runs_to_figure(self, cluster: str) -> Sequence[RunToFigure]:
+        """Return ended runs whose figures are missing, or were made before news of them or of their hours.
 
         At most 5,000 at once, those that ended first: ask again after ``keep_figures``.
 
         Raises:
             LedgerError: it could not be read.
         """
-        due = select(RUN).outerjoin(FIGURE, FIGURE.c.id == newest_figure)
-        due = due.where(RUN.c.cluster == cluster, RUN.c.settled.is_(False), _due(at))
+        due = select(RUN).where(RUN.c.cluster == cluster, RUN.c.settled.is_(False), _due())
         with self._database.reading() as connection:
+            self._seen = seen(connection)
             rows = connection.execute(due.order_by(RUN.c.ended, RUN.c.id).limit(AT_ONCE)).mappings().all()
-            runs = [read_run(row) for row in rows]
-            lineage = Lineage(connection, cluster, runs)
-            attempts = [(*lineage.earlier(run), run) for run in runs]
-            jobs = [lineage.rows(chain) for chain in attempts]
-            deeds = deeds_of(connection, {job.id for seen in jobs for job in seen})
-        return [_to_figure(chain, seen, deeds) for chain, seen in zip(attempts, jobs, strict=True)]
+            return to_figure(connection, cluster, [read_run(row) for row in rows])
 
     def keep_figures(self, figures: Sequence[tuple[RunKey, Figure]], at: datetime) -> None:
         """Add figures; older ones are kept, the newest counts.
 
+        News that came in since the runs were handed out concern them, too: they are due again.
+
         Args:
             figures: of runs that were kept before.
-            at: the moment when working them out began: what is stored later than that is news to them.
+            at: the moment when working them out began.
 
         Raises:
             KeyError: a run that the ledger does not know.
             LedgerError: it could not be written.
         """
         with self._database.writing() as connection:
-            rows = _stored(connection, dict(figures))
-            old = _newest_figures(connection, [row.id for row in rows.values()])
-            new = [
-                {**figure_columns(figure), "run": rows[key].id, "computed_at": at}
-                for key, figure in figures
-                if old.get(rows[key].id) != figure
-            ]
-            if new:
-                connection.execute(insert(FIGURE), new)
+            numbers = run_numbers(connection, [key for key, _ in figures])
+            old = newest_figures(connection, list(numbers.values()))
+            offered = {numbers[key]: figure for key, figure in figures}
+            news = {
+                run: figure
+                for run, figure in offered.items()
+                if run not in old or not figure.is_like(old[run])
+            }
+            add_figures(self._database.place, connection, news, at)
             for final in (True, False):
-                done = [rows[key].id for key, figure in figures if _is_final(figure) is final]
+                done = [numbers[key] for key, figure in figures if figure.is_final is final]
                 for batch in in_batches(done):
                     # Facts that came in meanwhile leave it to be worked out again.
-                    mark = {"figured_at": at, "settled": RUN.c.changed_at <= at if final else false()}
+                    settled = RUN.c.changed_at <= at if final else false()
+                    mark = {"figured_at": at, "settled": settled, "figure": newest_figure}
                     connection.execute(update(RUN).where(RUN.c.id.in_(batch)).values(mark))
+            if self._seen is not None:
+                concern_since(connection, self._seen)
 
     def accounted_until(self, cluster: str) -> datetime | None:
         """Return the moment up to which sacct has been read.
@@ -178,44 +173,35 @@ def _has_nothing_to_figure(run: AccountedRun) -> bool:
     return run.ended is not None and run.started is None
 
 
-def _is_final(figure: Figure) -> bool:
-    return not figure.estimated and figure.emitted_g is not None and figure.baseline_g is not None
-
-
-def _newest_figures(connection: Connection, runs: Sequence[int]) -> dict[int, Figure]:
-    found: dict[int, Figure] = {}
-    for batch in in_batches(runs):
-        newest = select(func.max(FIGURE.c.id)).where(FIGURE.c.run.in_(batch)).group_by(FIGURE.c.run)
-        for row in connection.execute(select(FIGURE).where(FIGURE.c.id.in_(newest))).mappings():
-            found[row["run"]] = read_figure(row)
-    return found
-
-
 # --- what is due
 
 
-def _due(at: datetime) -> ColumnElement[bool]:
-    """Tell, of an unsettled run joined with its newest figure, whether there is something to work out."""
-    never = RUN.c.figured_at.is_(None)
-    changed = RUN.c.changed_at > RUN.c.figured_at
-    revised = and_(RUN.c.ended >= at - REVISED_WITHIN, or_(*(_news(*table) for table in _NEWS)))
-    return and_(RUN.c.started.is_not(None), RUN.c.ended.is_not(None), or_(never, changed, revised))
+def _due() -> ColumnElement[bool]:
+    """Tell, of an unsettled run, whether there is something to work out."""
+    new = or_(RUN.c.figured_at.is_(None), RUN.c.changed_at > RUN.c.figured_at)
+    return and_(RUN.c.started.is_not(None), RUN.c.ended.is_not(None), new)
 
 
-_NEWS = ((INTENSITY, INTENSITY.c.recorded_at), (ISSUE, ISSUE.c.first_fetched_at))
-
-
-def _news(table: Any, stored_at: ColumnElement[datetime]) -> ColumnElement[bool]:
-    """Tell whether something about the hours of a run or of its baseline was stored after its figure."""
-    return exists().where(
-        table.c.ends_at > func.coalesce(FIGURE.c.baseline_starts_at, RUN.c.started),
-        table.c.starts_at < RUN.c.ended,
-        type_coerce(stored_at, Double) > type_coerce(RUN.c.figured_at, Double) - STORED_LATE.total_seconds(),
-    )
+def to_figure(connection: Connection, cluster: str, runs: Sequence[AccountedRun]) -> list[RunToFigure]:
+    """Return runs with what the ledger knows of their jobs."""
+    lineage = Lineage(connection, cluster, runs)
+    attempts = [(*lineage.earlier(run), run) for run in runs]
+    jobs = [lineage.rows(chain) for chain in attempts]
+    deeds = deeds_of(connection, {job.id for rows in jobs for job in rows})
+    queued = queue_starts(connection, {run.key for chain in attempts for run in chain})
+    measured = measurements(connection, [run.key for run in runs])
+    return [
+        _to_figure(chain, rows, deeds, queued, measured.get(chain[-1].key, ()))
+        for chain, rows in zip(attempts, jobs, strict=True)
+    ]
 
 
 def _to_figure(
-    chain: Sequence[AccountedRun], jobs: Sequence[Row[Any]], deeds: Mapping[int, Sequence[Deed]]
+    chain: Sequence[AccountedRun],
+    jobs: Sequence[Row[Any]],
+    deeds: Mapping[int, Sequence[Deed]],
+    queued: Mapping[RunKey, datetime],
+    measured: Sequence[Measurement],
 ) -> RunToFigure:
     mine = [deed for job in jobs for deed in deeds.get(job.id, ()) if not deed.observed]
     stops = _stops_behind(chain, mine)
@@ -230,6 +216,8 @@ def _to_figure(
             for before, after in pairwise(chain)
             if (deed := stops.get(before.key)) and deed.checkpoint and deed.checkpoint.restart
         },
+        queue_starts={run.key: queued[run.key] for run in chain if run.key in queued},
+        measured=measured,
     )
 
 

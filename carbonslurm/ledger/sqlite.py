@@ -13,13 +13,14 @@ two threads wait for each other instead of failing when they turn from reading t
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event, insert
 
 from carbonslurm.errors import LedgerError
 from carbonslurm.ledger.place import READS, Place
@@ -62,6 +63,18 @@ class SqliteFile:
     def is_writable(self) -> bool:
         """Whether this user may write the file, and side files beside it."""
         return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert many rows."""
+        if rows:
+            connection.execute(insert(table), rows)
+
+    def number_on(self, connection: Connection, table: Table) -> None:
+        """Nothing to do: SQLite numbers on from the highest."""
+
+    def back_up(self, target: Path) -> None:
+        """Write a copy by SQLite's own means; see ``back_up``."""
+        back_up(self.path, target)
 
     def complaint(self, error: BaseException) -> str | None:
         """Return the words of the disk, the file system or another process."""
@@ -152,6 +165,50 @@ def close_for_readers(path: Path, engine: Engine) -> None:
         engine.dispose()
     finally:
         keeper.close()
+
+
+def back_up(path: Path, target: Path) -> None:
+    """Copy a ledger to a new file, in one piece, while others write it.
+
+    SQLite copies the pages of one unchanging view; writers are not held up. The copy comes under its name
+    only when all of it is on the disk and SQLite finds it whole, so a name that is there is a backup.
+
+    Raises:
+        LedgerError: it cannot be read, the target is there already, or the copy cannot be written.
+    """
+    if target.exists():
+        raise LedgerError(f"{target}: is there already")
+    if not _is_seen(path):
+        raise LedgerError(f"ledger {path}: there is none, or this user may not see it")
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        _copy_pages(path, draft)
+        draft.chmod(path.stat().st_mode & 0o777)
+        draft.rename(target)
+    except (sqlite3.Error, OSError) as error:
+        words = error.strerror if isinstance(error, OSError) else str(error)
+        raise LedgerError(f"ledger {path}: backup to {target}: {words}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _copy_pages(path: Path, draft: Path) -> None:
+    settings = "mode=ro" if _side_file(path).exists() else "mode=ro&immutable=1"
+    with (
+        contextlib.closing(sqlite3.connect(_uri(path, settings), uri=True, timeout=5)) as source,
+        contextlib.closing(sqlite3.connect(draft)) as copy,
+    ):
+        source.backup(copy)
+        # One file in one piece, that can be carried elsewhere: no log beside it.
+        copy.execute("PRAGMA journal_mode = DELETE")
+        found = copy.execute("PRAGMA quick_check").fetchone()
+        if found != ("ok",):
+            raise LedgerError(f"ledger {path}: SQLite finds it damaged: {found[0]}")
+    descriptor = os.open(draft, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _empty_log(engine: Engine) -> None:

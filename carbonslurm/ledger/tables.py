@@ -1,10 +1,11 @@
 """The schema. What is in it is read by people's own SQL too, so each column says what it holds.
 
 Rules: moments are Unix seconds, durations seconds, energy kWh, intensity g/kWh, emissions g; unknown is NULL.
-``intensity``, ``issue_point``, ``figure``, ``action`` and ``outcome`` are append-only: what is revised
-becomes a new row, and the newest counts. ``asked`` is memory that may be lost: its rows are overwritten.
-``run`` joins with sacct by (cluster, job_id, submitted). Nothing here may be known to one database only.
-Whoever changes this file adds a revision under ``migrations`` (a test compares).
+``intensity``, ``issue_point``, ``figure``, ``figure_beside``, ``measurement``, ``queue_start``, ``action``
+and ``outcome`` are append-only: what is revised becomes a new row, and the newest counts. ``asked`` is memory
+that may be lost: its rows are overwritten. ``run`` joins with sacct by (cluster, job_id, submitted). Nothing
+here may be known to one database only. Whoever changes this file adds a revision under ``migrations`` (a test
+compares).
 """
 
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 
 from carbonslurm.core.action import Verb
+from carbonslurm.core.energy import Covers
 from carbonslurm.core.forecast import Kind, Scope
 from carbonslurm.core.means import Means
 from carbonslurm.core.stop import Phase
@@ -34,7 +36,7 @@ from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 
 METADATA = MetaData(
     naming_convention={
@@ -167,13 +169,16 @@ RUN = Table(
     Column("gpus", Text, nullable=False, doc="JSON: count by type"),
     Column("energy_joules", Double, doc="as measured by Slurm, NULL where it did not"),
     Column("tag", Text, doc="as the hook wrote it, NULL: not flexible"),
+    Column("node_list", Text, doc="its nodes as Slurm writes them, NULL: not known"),
     Column("recorded_at", Moment, nullable=False, doc="when first read from sacct"),
     Column("changed_at", Moment, nullable=False, doc="when these facts last changed"),
-    Column("figured_at", Moment, doc="when its figure was last worked out, changed or not"),
+    Column("figured_at", Moment, doc="when its figure was last worked out, NULL: never, or since news came"),
     Column("settled", Boolean, nullable=False, doc="whether its figure is final as far as we know"),
+    Column("figure", Number, doc="the id of its figure that counts, NULL: none"),
     UniqueConstraint("cluster", "job_id", "submitted"),
     Index("ix_run_array", "cluster", "array_job_id"),
     Index("ix_run_ended", "ended"),
+    Index("ix_run_window", "cluster", "ended"),
     Index("ix_run_user", "user_name", "ended"),
     Index("ix_run_account", "account", "ended"),
     Index("ix_run_settled", "cluster", "settled", "ended"),
@@ -196,10 +201,69 @@ FIGURE = Table(
     Column("scope", Text, doc="of the intensity used, NULL where there was none"),
     Column("source", Text, doc="who gave the intensity"),
     Column("estimated", Boolean, nullable=False, doc="whether any value used may yet be revised"),
+    Column("queue_starts_at", Moment, doc="when a queue without us would have begun its work, NULL: unknown"),
+    Column("queue_ends_at", Moment, doc="when it would have ended then"),
+    Column("queue_g", Double, doc="what it would have emitted then, NULL where unknown"),
+    Column("zone", Text, doc="the site's name of the grid area, NULL in figures from before it was kept"),
+    Column("energy_quality", Text, doc="how much was measured: measured, partly, modelled; NULL as zone"),
+    Column("pue", Double, doc="the room's power over the machines' that energy_kwh includes; NULL as zone"),
     _one_of("kind", Kind),
     _one_of("scope", Scope),
     CheckConstraint("(kind IS NULL) = (scope IS NULL)", name="nature"),
     Index("ix_figure_run", "run", "id"),
+)
+
+FIGURE_BESIDE = Table(
+    "figure_beside",
+    METADATA,
+    Column("figure", Number, ForeignKey("figure.id"), primary_key=True, autoincrement=False, doc="whose"),
+    Column("kind", Text, nullable=False, doc="of the intensity used: the one that the figure does not have"),
+    Column("scope", Text, nullable=False, doc="of the intensity used"),
+    Column("source", Text, nullable=False, doc="who gave the intensity"),
+    Column("emitted_g", Double, doc="NULL where any part of the run's intensity is unknown"),
+    Column("baseline_g", Double, doc="of the figure's baseline, NULL where unknown"),
+    Column("queue_g", Double, doc="of the figure's baseline of a queue without us, NULL where unknown"),
+    Column("estimated", Boolean, nullable=False, doc="whether any value used may yet be revised"),
+    _one_of("kind", Kind),
+    _one_of("scope", Scope),
+)
+
+MEASUREMENT = Table(
+    "measurement",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time: the highest of a run and source counts"),
+    Column("run", Number, ForeignKey("run.id"), nullable=False, doc="of which it is"),
+    Column("source", Text, nullable=False, doc="whose meters: the name of a query"),
+    Column("covers", Text, doc="what they see: nodes, gpus or cpus; NULL: there was nothing"),
+    Column("kwh", Double, doc="of the whole run, PUE not included; NULL: there was nothing"),
+    Column("detail", Text, nullable=False, doc="why there was nothing, where the source said why"),
+    Column("asked_at", Moment, nullable=False, doc="when it was asked"),
+    _one_of("covers", Covers),
+    CheckConstraint("(covers IS NULL) = (kwh IS NULL)", name="said"),
+    Index("ix_measurement_run", "run", "source", "id"),
+)
+
+QUEUE_PASS = Table(
+    "queue_pass",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time"),
+    Column("cluster", Text, nullable=False, doc="Slurm's ClusterName"),
+    Column("machines", Text, nullable=False, doc="the partitions whose queue was simulated"),
+    Column("starts_at", Moment, nullable=False, doc="runs that held room after this took part"),
+    Column("ends_at", Moment, nullable=False, doc="and had begun before this"),
+    Column("model", Text, nullable=False, doc="the queue and the machines, in words"),
+    Column("computed_at", Moment, nullable=False, doc="when working it out began"),
+    Index("ix_queue_pass_machines", "cluster", "machines", "id"),
+)
+
+QUEUE_START = Table(
+    "queue_start",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="rises with time: the highest of a run counts"),
+    Column("run", Number, ForeignKey("run.id"), nullable=False, doc="whose start it is"),
+    Column("queue_pass", Number, ForeignKey("queue_pass.id"), nullable=False, doc="who says so"),
+    Column("starts_at", Moment, nullable=False, doc="when a queue without us would have started it"),
+    Index("ix_queue_start_run", "run", "id"),
 )
 
 CYCLE = Table(
@@ -274,6 +338,23 @@ SWITCH = Table(
     Column("by", Text, nullable=False, doc="who: the account"),
     Column("reason", Text, nullable=False, doc="why, in the admin's words"),
     Index("ix_switch_cluster", "cluster", "id"),
+)
+
+SET_ASIDE = Table(
+    "set_aside",
+    METADATA,
+    Column("id", Number, primary_key=True, doc="ours"),
+    Column("cluster", Text, nullable=False, doc="Slurm's ClusterName"),
+    Column("digest", Text, nullable=False, doc="SHA-256 of the row: the same row again is one row"),
+    Column(
+        "job", Text, nullable=False, doc="the job id as sacct printed it, empty where it was not to be read"
+    ),
+    Column("job_id", BigInteger, doc="the same as a number, NULL where it is none"),
+    Column("submitted", Moment, doc="NULL where it was not to be read"),
+    Column("reason", Text, nullable=False, doc="why it is no run, for people"),
+    Column("row", Text, nullable=False, doc="as sacct printed it, fields divided by |"),
+    Column("recorded_at", Moment, nullable=False, doc="when first read from sacct"),
+    UniqueConstraint("cluster", "digest"),
 )
 
 READ_MARK = Table(

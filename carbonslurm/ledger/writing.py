@@ -11,15 +11,21 @@ from carbonslurm.errors import UnavailableError
 from carbonslurm.ledger import sqlite
 from carbonslurm.ledger.actions import ActionLog, CycleLog
 from carbonslurm.ledger.archive import Archive
+from carbonslurm.ledger.aside import AsideBook
 from carbonslurm.ledger.asked import AskedBook
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.jobs import JobBook
+from carbonslurm.ledger.measurements import MeasurementBook
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.migrating import migrate
 from carbonslurm.ledger.past import PastReader
 from carbonslurm.ledger.place import Place
+from carbonslurm.ledger.plain import TableWriter
+from carbonslurm.ledger.pruning import Pruner
+from carbonslurm.ledger.queue_book import QueueBook
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.runs import RunBook
+from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import Switch
 from carbonslurm.ledger.tables import REVISIONS
 from carbonslurm.ports import Lease
@@ -27,11 +33,28 @@ from carbonslurm.ports import Lease
 PATIENCE = timedelta(seconds=10)
 
 
-class Ledger(Archive, AskedBook, ActionLog, CycleLog, JobBook, Memory, PastReader, RunBook, Reports, Switch):
+class Ledger(
+    Archive,
+    AskedBook,
+    AsideBook,
+    ActionLog,
+    CycleLog,
+    JobBook,
+    Memory,
+    PastReader,
+    Pruner,
+    RunBook,
+    QueueBook,
+    MeasurementBook,
+    Reports,
+    Sums,
+    Switch,
+    TableWriter,
+):
     """An open ledger; close it, so that others can go on reading it.
 
-    Implements IntensityArchive, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, PastReader,
-    RunBook and LedgerReader of ``ports``.
+    Implements IntensityReader, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook,
+    MeasurementBook, LedgerReader and SumReader of ``ports``.
     """
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Protocol
 from carbonslurm.core.forecast import Issue, Nature, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.mix import Mix
+from carbonslurm.core.painted import Painted
 from carbonslurm.core.rest import Asked, QuestionKey, Terms
 
 
@@ -232,15 +233,11 @@ class FetchArchive(ForecastReader, Protocol):
         """Store measured values; a revised value is added, the old one stays."""
 
 
-class IntensityArchive(FetchArchive, Protocol):
-    """What working out emissions asks of it, too."""
+class IntensityReader(Protocol):
+    """What working out emissions asks of the archive."""
 
-    def intensity(self, zone: str, nature: Nature, window: Interval) -> Series | None:
-        """Return what is known of a window, None where that is nothing.
+    def pictures(self, zone: str, window: Interval) -> Sequence[Painted]:
+        """Return what is known of a window, a picture for each nature that has any value in it.
 
         The newest measured values, and the newest issues' where nothing was measured, flagged estimated.
-        Steps may reach beyond the window.
         """
-
-    def natures(self, zone: str, window: Interval) -> Sequence[Nature]:
-        """Return the natures in which a window has any value, the best covered first."""

@@ -1,13 +1,17 @@
 """What the use cases write down: what was meant and done, the runs, and the right to act."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from carbonslurm.core.accounted import SetAside
 from carbonslurm.core.action import Action
-from carbonslurm.core.footprint import BeginChange, Figure
+from carbonslurm.core.baseline import BeginChange
+from carbonslurm.core.energy import Measurement
+from carbonslurm.core.footprint import Figure
+from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
 from carbonslurm.core.length import PastRun
 from carbonslurm.core.ownership import Known
@@ -131,6 +135,8 @@ class RunToFigure:
         lost_from: of each run that we stopped, from when on its work is lost: from the signal where the job
             showed that it had saved (its word, its own requeue), else from the start.
         restart_cost: of each run after a stop, how long its owner says that loading takes.
+        queue_starts: when a queue without us would have started each run, where that was simulated.
+        measured: the newest that each source measured of the run itself.
     """
 
     run: AccountedRun
@@ -139,6 +145,8 @@ class RunToFigure:
     changes: Mapping[RunKey, Sequence[BeginChange]]
     lost_from: Mapping[RunKey, datetime]
     restart_cost: Mapping[RunKey, timedelta]
+    queue_starts: Mapping[RunKey, datetime] = field(default_factory=dict)
+    measured: Sequence[Measurement] = ()
 
     @property
     def withheld(self) -> bool:
@@ -163,14 +171,74 @@ class Lease(Protocol):
         """Leave it to others."""
 
 
+@dataclass(frozen=True, slots=True)
+class QueuePass:
+    """One simulation of the queue without us.
+
+    Attributes:
+        machines: the partitions whose queue it was, as the configuration names them.
+        window: whose runs took part.
+        model: the queue and the machines, in words.
+    """
+
+    cluster: str
+    machines: str
+    window: Interval
+    model: str
+
+
+class QueueBook(Protocol):
+    """When a queue without us would have started the runs of some machines."""
+
+    def last_queue_pass(self, cluster: str, machines: str) -> datetime | None:
+        """Return when that was last worked out, None where it never was."""
+
+    def queue_history(
+        self, cluster: str, partitions: Sequence[str], window: Interval
+    ) -> Sequence[RunToFigure]:
+        """Return the runs that held room of these partitions within a window, attempts of a job in order."""
+
+    def keep_queue_starts(self, passed: QueuePass, starts: Mapping[RunKey, datetime], at: datetime) -> int:
+        """Add the starts that are news, so that their runs get new figures; return how many those were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One question to one source about one run.
+
+    Attributes:
+        measured: what it said, None where it had nothing, or nothing that can be used.
+        detail: why so, for people.
+    """
+
+    run: RunKey
+    measured: Measurement | None
+    detail: str = ""
+
+
+class MeasurementBook(Protocol):
+    """What sources measured of runs, and whom they were asked about in vain."""
+
+    def runs_to_measure(
+        self, cluster: str, source: str, partitions: Collection[str], at: datetime
+    ) -> Sequence[AccountedRun]:
+        """Return ended runs of some partitions, or of all where none is named, to ask a source about."""
+
+    def keep_measurements(self, source: str, asked: Sequence[Asking], at: datetime) -> int:
+        """Keep what it said; runs of which something new is known get new figures. Return how many."""
+
+
 class RunBook(Protocol):
     """Runs from sacct, once each, and the figures worked out for them."""
 
     def keep_runs(self, runs: Sequence[AccountedRun], at: datetime) -> int:
         """Store runs; one already stored is brought up to date. Return how many were new or changed."""
 
-    def runs_to_figure(self, cluster: str, at: datetime) -> Sequence[RunToFigure]:
-        """Return the ended runs whose figures are missing or were made from estimates or older facts."""
+    def set_aside(self, rows: Sequence[SetAside], at: datetime) -> int:
+        """Keep rows that are no runs, each with its reason. Return how many were new."""
+
+    def runs_to_figure(self, cluster: str) -> Sequence[RunToFigure]:
+        """Return ended runs whose figures are missing, or older than news of them or their hours."""
 
     def keep_figures(self, figures: Sequence[tuple[RunKey, Figure]], at: datetime) -> None:
         """Add figures; older ones are kept, the newest counts."""

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
 
+from carbonslurm.core.accounted import SetAside
 from carbonslurm.core.footprint import Figure
+from carbonslurm.core.forecast import Floats, Nature
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey
 from carbonslurm.core.means import Means
+from carbonslurm.core.past import EndedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +22,23 @@ class RunFilter:
     Attributes:
         window: runs that ran, or waited to, at any time within it; None for all time.
         ids: job ids; an array's id stands for all of its tasks.
-        cluster: only runs of this one, None for all that the ledger knows.
+        clusters: only runs of these.
+        started: runs that started within it.
+        states: as sacct -s: runs that were pending, running or suspended at any time within the window, or
+            that came to their end in one of the other states within it; in Slurm's whole words.
+        as_of: with the figures that counted at this moment; None for now.
     """
 
     window: Interval | None = None
     users: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     ids: tuple[int, ...] = ()
-    cluster: str | None = None
+    clusters: tuple[str, ...] = ()
+    partitions: tuple[str, ...] = ()
+    qos: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    started: Interval | None = None
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,65 @@ class RunRow:
     stopped: bool
     bound: datetime | None
     figure: Figure | None
+
+
+class Dimension(StrEnum):
+    """By what runs can be summed up; months are those of the start, as numbers of the months asked for."""
+
+    CLUSTER = "cluster"
+    USER = "user"
+    ACCOUNT = "account"
+    PARTITION = "partition"
+    QOS = "qos"
+    STATE = "state"
+    MONTH = "month"
+    ZONE = "zone"
+    METHOD = "method"
+    QUALITY = "quality"
+    SOURCE = "source"
+    ESTIMATED = "estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSum:
+    """A sum over started runs that are alike in some dimensions, and in the nature of their grams.
+
+    Attributes:
+        by: their values, in the order of the dimensions asked for; None where the ledger has none.
+        nature: of the grams, None where there are none, or none were needed.
+        runs: how many.
+        known: how many of them have emissions and a baseline; energy and grams are of these.
+        late: how many started after their bound.
+        stops: how many were ended by a stop of ours.
+        withheld: how many we made wait.
+        waited: how long those did, together, from when they could first have started.
+        gpu_hours: of those that have ended.
+        energy_kwh: PUE included.
+        emitted_g: grams.
+        baseline_g: grams.
+    """
+
+    by: tuple[Any, ...]
+    nature: Nature | None
+    runs: int = 0
+    known: int = 0
+    late: int = 0
+    stops: int = 0
+    withheld: int = 0
+    waited: timedelta = timedelta()
+    gpu_hours: float = 0.0
+    energy_kwh: float = 0.0
+    emitted_g: float = 0.0
+    baseline_g: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AsideRow:
+    """A row of sacct that is no run, when it was first read, and whether a later reading made a run of it."""
+
+    item: SetAside
+    recorded_at: datetime
+    mended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +173,33 @@ class LedgerReader(Protocol):
 
     def last_cycle(self, cluster: str) -> tuple[datetime, str | None] | None:
         """Return when the newest cycle began and its error, None before the first."""
+
+
+class HabitReader(Protocol):
+    """What is known of jobs that are over, for one that is about to be submitted."""
+
+    def own_runs(self, cluster: str, user: str, since: datetime) -> Sequence[EndedRun]:
+        """Return the newest runs of a user that came to an end of their own, or at their limit."""
+
+    def past_delays(self, cluster: str, partition: str, since: datetime) -> Sequence[timedelta]:
+        """Return how much later than planned jobs that waited started, the newest; any partition's for ''."""
+
+
+class SumReader(Protocol):
+    """Sums over many runs, worked out where they lie: a year of a cluster is much for one process."""
+
+    def sums(
+        self, wanted: RunFilter, by: Sequence[Dimension], months: Sequence[datetime] = ()
+    ) -> Sequence[RunSum]:
+        """Return sums of runs by some dimensions, in no order; ``months`` are the firsts of rising months."""
+
+    def span(self, wanted: RunFilter) -> Interval | None:
+        """Return from the first to the last start among some runs, None where none has started."""
+
+    def loads(self, wanted: RunFilter) -> Floats:
+        """Return when runs took their energy, and when they would have without us.
+
+        Returns:
+            Shape (n, 6), a row for each ended run with a figure: start and end, Unix seconds, kWh; and start,
+            end and kWh of its baseline.
+        """

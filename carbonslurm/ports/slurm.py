@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.capacity import Node
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun, Queue
+from carbonslurm.core.job import Queue
 from carbonslurm.core.means import MarkedHold
 from carbonslurm.core.stop import ControllerFacts, Sight
 
@@ -104,5 +105,10 @@ class RunControl(Protocol):
 class Accounting(Protocol):
     """Reads finished and running attempts from slurmdbd."""
 
-    def runs(self, window: Interval) -> Sequence[AccountedRun]:
-        """Return every attempt of any job that was eligible, ran or ended within the window."""
+    def accounted(self, window: Interval, now: datetime) -> Accounted:
+        """Return every attempt of any job that was eligible, ran or ended within the window.
+
+        Args:
+            window: it may reach ahead.
+            now: to tell a job that runs from one whose end slurmdbd never heard of.
+        """

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.capacity import Node
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun, Queue
+from carbonslurm.core.job import Queue
 from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import ConfigError
 from carbonslurm.formats.ageing import (
@@ -25,7 +26,7 @@ from carbonslurm.formats.maintenance import (
 )
 from carbonslurm.formats.marks import Marks
 from carbonslurm.formats.nodes import nodes_argv, read_nodes
-from carbonslurm.formats.sacct import read_runs, runs_argv
+from carbonslurm.formats.sacct import line_of, read_accounted, runs_argv
 from carbonslurm.formats.scontrol import config_argv, read_controller
 from carbonslurm.formats.squeue import read_snapshot, snapshot_argv
 from carbonslurm.slurm.wire import Wire, failure, is_away
@@ -143,12 +144,13 @@ class SlurmAccounting:
     wire: Wire
     cluster: str
     log: Callable[[str], None]
+    steps: bool = False
 
-    def runs(self, window: Interval) -> Sequence[AccountedRun]:
-        """Return every attempt within a window; rows that cannot be read are logged, each with its reason."""
+    def accounted(self, window: Interval, now: datetime) -> Accounted:
+        """Return every attempt within a window; rows that are none are logged, each with its reason."""
         delimiter = f"~{secrets.token_hex(4)}~"
-        answer = self.wire.read(runs_argv(window, delimiter))
-        runs, unread = read_runs(answer.text, delimiter, self.cluster)
-        for line in unread:
-            self.log(line)
-        return runs
+        answer = self.wire.read(runs_argv(window, delimiter, steps=self.steps))
+        found = read_accounted(answer.text, delimiter, self.cluster, now=now)
+        for item in found.aside:
+            self.log(line_of(item))
+        return found

@@ -10,12 +10,14 @@ from carbonslurm.wiring.acting import (
     ingest,
     letting_go,
     rescue,
+    spending,
     stopping,
     telling,
 )
 from carbonslurm.wiring.books import (
     lease,
     ledger,
+    machine_groups,
     place,
     reading,
     turn_switch,
@@ -32,6 +34,9 @@ from carbonslurm.wiring.carbon import (
 )
 from carbonslurm.wiring.clock import (
     now,
+)
+from carbonslurm.wiring.energy import (
+    energy_sources,
 )
 from carbonslurm.wiring.grid import (
     chain,
@@ -52,8 +57,10 @@ from carbonslurm.wiring.past import (
     past_accounting,
 )
 from carbonslurm.wiring.rules import (
+    allowances,
     compensates,
     cycle_rules,
+    figure_rules,
     forecast_rules,
     learns,
     means,
@@ -73,6 +80,7 @@ from carbonslurm.wiring.slurm import (
 __all__ = [
     "account_uid",
     "actuators",
+    "allowances",
     "asking",
     "backfill",
     "begin",
@@ -88,6 +96,8 @@ __all__ = [
     "daemon_is_alive",
     "direct",
     "doctor",
+    "energy_sources",
+    "figure_rules",
     "filling",
     "forecast_rules",
     "forecasting",
@@ -98,6 +108,7 @@ __all__ = [
     "lease",
     "ledger",
     "letting_go",
+    "machine_groups",
     "means",
     "now",
     "past_accounting",
@@ -108,6 +119,7 @@ __all__ = [
     "reading",
     "rescue",
     "slurm_environment",
+    "spending",
     "stopping",
     "supply",
     "telling",

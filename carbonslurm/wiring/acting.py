@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from carbonslurm.wiring.books import ledger, reading
 from carbonslurm.wiring.clock import now
+from carbonslurm.wiring.energy import measuring
 from carbonslurm.wiring.hook import account_uid
-from carbonslurm.wiring.rules import compensates, cycle_rules, means, power, zones
+from carbonslurm.wiring.rules import allowances, compensates, cycle_rules, figure_rules, means
 from carbonslurm.wiring.slurm import actuators, begin, gate, queue, wire
 
 if TYPE_CHECKING:
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
     from carbonslurm.app.cycle import Cycle
     from carbonslurm.app.ingest import Ingest
     from carbonslurm.app.letting_go import LettingGo
+    from carbonslurm.app.queueing import WithoutUs
     from carbonslurm.app.rescue import Rescue
+    from carbonslurm.app.spending import Spending
     from carbonslurm.app.stopping import Stopping
     from carbonslurm.app.telling import Memory, Telling
     from carbonslurm.config import Config
     from carbonslurm.core.priority import AgeWeight
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
+    from carbonslurm.ports import SumReader
 
 RESCUE_CYCLES = 3  # a daemon that lives calls slurmctld in each cycle
 
@@ -44,7 +48,15 @@ def cycle(config: Config, book: Ledger, memory: Memory, *, observe: bool) -> Cyc
         rules=cycle_rules(config, observe=observe),
         clock=now,
         memory=memory,
+        budgets=spending(config, book).recent,
     )
+
+
+def spending(config: Config, book: SumReader) -> Spending:
+    """Return how the budgets stand."""
+    from carbonslurm.app.spending import Spending
+
+    return Spending(config.cluster, allowances(config), book)
 
 
 def telling(config: Config, book: Ledger, memory: Memory) -> Telling:
@@ -87,14 +99,31 @@ def ingest(config: Config, book: Ledger, log: Callable[[str], None]) -> Ingest:
     from carbonslurm.app.ingest import Ingest
     from carbonslurm.slurm.queue import SlurmAccounting
 
-    where = zones(config)
     return Ingest(
         cluster=config.cluster,
-        accounting=SlurmAccounting(wire(config), config.cluster, log),
+        accounting=SlurmAccounting(wire(config), config.cluster, log, config.slurm.steps),
         runs=book,
         archive=book,
-        zone_of=lambda partition: where.partitions.get(partition, where.default),
-        power=power(config),
+        rules=figure_rules(config),
+        without_us=without_us(config, book),
+        measuring=measuring(config, book, log),
+        clock=now,
+    )
+
+
+def without_us(config: Config, book: Ledger) -> WithoutUs:
+    """Return what works out the queues without us, of the machines that the site describes."""
+    from functools import partial
+
+    from carbonslurm.app.queueing import Machines, WithoutUs
+    from carbonslurm.sim.pools import PartitionSize
+    from carbonslurm.sim.queue_model import in_words, queueing_on
+
+    sizes = [(it.partitions, PartitionSize(it.nodes, it.cpus, it.gpus)) for it in config.machines]
+    return WithoutUs(
+        cluster=config.cluster,
+        machines=[Machines(names, partial(queueing_on, size), in_words(size)) for names, size in sizes],
+        book=book,
         restart=timedelta(seconds=config.stop.restart.total_seconds()),
         clock=now,
     )

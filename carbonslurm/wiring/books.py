@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from carbonslurm.wiring.clock import now
 
 if TYPE_CHECKING:
+    from carbonslurm.app.cluster_totals import Group
     from carbonslurm.config import Config
     from carbonslurm.ledger.place import Place
     from carbonslurm.ledger.reading import Reading
@@ -60,6 +61,27 @@ def reading(config: Config) -> Reading:
     from carbonslurm.ledger.reading import Reading
 
     return Reading.open(place(config, to_read=True))
+
+
+def machine_groups(config: Config) -> list[Group]:
+    """Return the machines that the site describes, as totals are given of them."""
+    from carbonslurm.app.cluster_totals import Group
+    from carbonslurm.core.idle import Nodes
+    from carbonslurm.core.job import Tres
+    from carbonslurm.wiring.rules import power, pue, zones
+
+    where, room = zones(config), pue(config)
+    return [
+        Group(
+            partitions=it.partitions,
+            nodes=Nodes(it.nodes, it.cpus, it.gpus),
+            zone=where.partitions.get(it.partitions[0], where.default),
+            full_watts=power(config, it).parts(Tres(it.cpus, 1, {it.gpu_type or "": it.gpus})).total,
+            idle_watts=it.idle_watts,
+            pue=room.mean,
+        )
+        for it in config.machines
+    ]
 
 
 def turn_switch(config: Config, by: str, reason: str, *, paused: bool) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from carbonslurm.wiring.rules import compensates, means
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from carbonslurm.config import Config
-    from carbonslurm.formats.hook import HookSettings
+    from carbonslurm.formats.hook import DefaultRule, HookSettings
 
 WINDOW_CYCLES = 2  # the hook gives the daemon this many cycles to see a job before Slurm may start it
 
@@ -34,7 +36,7 @@ def hook_settings(config: Config) -> HookSettings:
         max_wait=config.policy.max_wait,
         margin=config.policy.margin,
         gpu_only=config.flexible.gpu_only,
-        defaults=rules,
+        defaults=(*rules, *_by_budgets(config)),
         exclude_users=exclude.users,
         exclude_accounts=exclude.accounts,
         exclude_partitions=exclude.partitions,
@@ -47,6 +49,17 @@ def hook_settings(config: Config) -> HookSettings:
         compensates=compensates(config),
         daemon_uid=account_uid(config.slurm.account),
     )
+
+
+def _by_budgets(config: Config) -> Iterator[DefaultRule]:
+    """Yield what makes jobs flexible by a budget; the site's own rules, which hold always, go before."""
+    from carbonslurm.core.tag import format_duration
+    from carbonslurm.formats.hook import DefaultRule
+
+    for it in config.budgets:
+        if it.at_end != "warn":
+            tag = f"carbon:flex={format_duration(it.flex or config.policy.max_wait)}"
+            yield DefaultRule(tag, it.partition, account=it.account, user=it.user, budget=True)
 
 
 def _partitions_by(config: Config, means: str) -> tuple[str, ...]:

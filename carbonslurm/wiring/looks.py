@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from carbonslurm.wiring.books import lease, place, reading
 from carbonslurm.wiring.carbon import carbon_sources
 from carbonslurm.wiring.clock import now
+from carbonslurm.wiring.energy import energy_sources
 from carbonslurm.wiring.hook import check_holder, hook_settings
 from carbonslurm.wiring.rules import compensates, forecast_rules, means, zones
 from carbonslurm.wiring.slurm import queue, wire
@@ -50,7 +51,8 @@ def doctor(config: Config) -> Doctor:
     ]
     planned = sorted(zones(config).all())
     forecasts = [Look(f"forecast {zone}", partial(_look_at_forecast, config, zone)) for zone in planned]
-    return Doctor([*taken, *_looks_at_sources(config), *forecasts])
+    meters = [Look(f"meters {source.query.name}", source.answers) for source in energy_sources(config)]
+    return Doctor([*taken, *_looks_at_sources(config), *forecasts, *meters])
 
 
 def _looks_at_sources(config: Config) -> list[Look]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from carbonslurm.wiring.clock import now
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from carbonslurm.app.cycle import CycleRules
+    from carbonslurm.app.figuring import FigureRules
     from carbonslurm.config import Config
-    from carbonslurm.config.sections import Source
+    from carbonslurm.config.sections import MachinesConfig, Source
+    from carbonslurm.core.allowance import Allowance
     from carbonslurm.core.choice import ForecastRules
     from carbonslurm.core.means import MeansRules
     from carbonslurm.core.power import PowerModel
+    from carbonslurm.core.pue import Pue
     from carbonslurm.core.situation import PlanRules, Zones
 
 GATE_CYCLES = 3  # a shut gate opens so many cycles after the last one that moved it on
@@ -42,13 +49,87 @@ def zones(config: Config) -> Zones:
     return Zones(config.zone, dict(config.zones))
 
 
-def power(config: Config) -> PowerModel:
-    """Return the power model."""
+def power(config: Config, machines: MachinesConfig | None = None) -> PowerModel:
+    """Return the power model: of some machines, else of all that the site does not describe."""
+    from carbonslurm.core.devices import gpu_watts
     from carbonslurm.core.power import PowerModel
 
-    values = msgspec.structs.asdict(config.power)
-    values["gpu_watts"] = {kind.lower(): watts for kind, watts in config.power.gpu_watts.items()}
-    return PowerModel(**values)
+    site = config.power
+    model = PowerModel(
+        gpu_watts={kind.lower(): watts for kind, watts in site.gpu_watts.items()},
+        other_gpu_watts=site.other_gpu_watts,
+        cpu_watts=_cpu_watts(config, machines),
+        gpu_utilisation=site.gpu_utilisation,
+        cpu_utilisation=site.cpu_utilisation,
+        node_watts=site.node_watts,
+        node_cpus=site.node_cpus,
+        node_gpus=site.node_gpus,
+        pue=pue(config).at(now()),
+    )
+    if machines is None:
+        return model
+    kind = (machines.gpu_type or "").lower()
+    untyped = model.gpu_watts.get(kind) or gpu_watts(kind) or model.other_gpu_watts
+    own = model.node_watts if machines.node_watts is None else machines.node_watts
+    return replace(
+        model, other_gpu_watts=untyped, node_watts=own, node_cpus=machines.cpus, node_gpus=machines.gpus
+    )
+
+
+def _cpu_watts(config: Config, machines: MachinesConfig | None) -> float:
+    """Return W of one CPU: the site's own number first, else the processor's of the machines or of all."""
+    from carbonslurm.core.devices import cpu_watts
+    from carbonslurm.core.power import PowerModel
+
+    if config.power.cpu_watts is not None:
+        return config.power.cpu_watts
+    processor = (machines.cpu_type if machines else None) or config.power.cpu_type
+    known = cpu_watts(processor, config.power.threads_per_core) if processor else None
+    return PowerModel().cpu_watts if known is None else known
+
+
+def power_of(config: Config) -> Callable[[str], PowerModel]:
+    """Return the power model of each partition's nodes."""
+    rest = power(config)
+    described = {name: power(config, it) for it in config.machines for name in it.partitions}
+    return lambda partition: described.get(partition, rest)
+
+
+def pue(config: Config) -> Pue:
+    """Return what the room adds, over time; days begin at midnight UTC."""
+    from carbonslurm.core.pue import Pue
+
+    steps = config.power.pue
+    if isinstance(steps, float):
+        return Pue.constant(steps)
+    return Pue(tuple((datetime.combine(it.since, time(), UTC), it.value) for it in steps))
+
+
+def figure_rules(config: Config) -> FigureRules:
+    """Return what figures are made by."""
+    from carbonslurm.app.figuring import FigureRules
+    from carbonslurm.core.energy import Covers
+
+    where, slurm = zones(config), config.energy.slurm
+    return FigureRules(
+        zone_of=lambda partition: where.partitions.get(partition, where.default),
+        power_of=power_of(config),
+        restart=timedelta(seconds=config.stop.restart.total_seconds()),
+        pue=pue(config),
+        slurm=None if slurm == "none" else Covers(slurm),
+    )
+
+
+def allowances(config: Config) -> list[Allowance]:
+    """Return the site's budgets."""
+    from carbonslurm.core.allowance import Allowance, AtEnd, OwnerKind
+
+    return [
+        Allowance(kind, name, it.kg_per_month * 1000, AtEnd(it.at_end))
+        for it in config.budgets
+        for kind, name in zip(OwnerKind, (it.user, it.account, it.partition), strict=True)
+        if name is not None
+    ]
 
 
 def plan_rules(config: Config) -> PlanRules:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,31 @@ import pytest
 from failpoints import Call, Watch, behind
 
 from carbonslurm.app.cycle import Cycle, CycleRules
+from carbonslurm.app.figuring import FigureRules
 from carbonslurm.app.ingest import Ingest, IngestReport
+from carbonslurm.app.measuring import Measuring
+from carbonslurm.app.queueing import Machines, WithoutUs
 from carbonslurm.app.stopping import Stopping
 from carbonslurm.app.telling import Memory, Telling
+from carbonslurm.core.allowance import Standing
 from carbonslurm.core.capacity import Node
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Queue
 from carbonslurm.core.means import Means
 from carbonslurm.core.power import PowerModel
+from carbonslurm.core.pue import Pue
 from carbonslurm.core.situation import PlanRules, Zones
 from carbonslurm.core.stop import ControllerFacts, StopRules
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
 from carbonslurm.errors import CarbonslurmError
 from carbonslurm.ledger.writing import Ledger
-from carbonslurm.ports import ActionRow, CycleReport, RunFilter, RunRow
+from carbonslurm.ports import ActionRow, CycleReport, EnergySource, RunFilter, RunRow
 from carbonslurm.sim.actuators import SimulatedGate, SimulatedHold, SimulatedHolds
 from carbonslurm.sim.cluster import SimulatedCluster
 from carbonslurm.sim.job import SimulatedJob, Submission
+from carbonslurm.sim.pools import PartitionSize
+from carbonslurm.sim.queue_model import in_words, queueing_on
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -101,8 +109,12 @@ class World:
         rules: the site's; a story may replace them.
         fuse: see Fuse.
         off: how far our daemon's clock is ahead of Slurm's.
+        budgets: how the site's stand; the daemon asks in each cycle.
         holds: what a rescue sees; a story may take the hook away.
         watch: told of each call of a port; the fuse, unless a story puts another in its place.
+        figures: how figures are made, as ``figure_rules`` says unless a story has others.
+        meters: who measures energy.
+        complaints: what accounting logged.
     """
 
     path: Path
@@ -112,6 +124,10 @@ class World:
     memory: Memory = field(default_factory=Memory)
     fuse: Fuse = field(default_factory=Fuse)
     off: timedelta = timedelta()
+    figures: FigureRules | None = None
+    meters: list[EnergySource] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    budgets: list[Standing] = field(default_factory=list)
     watch: Watch = field(init=False)
     holds: SimulatedHolds = field(init=False)
 
@@ -135,6 +151,7 @@ class World:
         *,
         flex: timedelta | None = 12 * HOUR,
         grace: timedelta | None = None,
+        by: FlexibleBy = FlexibleBy.OWNER,
         **wanted: Any,
     ) -> int:
         """Submit a job as sbatch and our hook do: tagged, with a window of two cycles."""
@@ -144,7 +161,7 @@ class World:
         window = self.now + 2 * INTERVAL
         tag = Tag(
             flex=flex,
-            by=FlexibleBy.OWNER,
+            by=by,
             latest=None if wanted.get("needs") else max(self.now, own or self.now) + flex,
             begin=own,
             window=window,
@@ -210,6 +227,7 @@ class World:
             rules=self.rules,
             clock=self.clock,
             memory=self.memory,
+            budgets=lambda _: self.budgets,
         )
         return behind(cycle, self.watch).run()
 
@@ -232,17 +250,24 @@ class World:
         """Start a new daemon: it remembers nothing but the ledger."""
         self.memory = Memory()
 
-    def reconcile(self, accounting: Any = None) -> IngestReport:
+    def reconcile(self, accounting: Any = None, nodes: int = 0) -> IngestReport:
+        """Read sacct and work out figures; with a number of nodes, the queue without us, too."""
+        size = PartitionSize(nodes=nodes, cpus=64, gpus=4)
+        machines = [Machines(("gpu",), partial(queueing_on, size), in_words(size))] if nodes else []
         return Ingest(
             cluster="toy",
             accounting=accounting or self.owner,
             runs=self.ledger,
             archive=self.ledger,
-            zone_of=lambda _: "GB",
-            power=self.rules.plan.power,
-            restart=timedelta(),
+            rules=self.figures or self.figure_rules(),
+            without_us=WithoutUs("toy", machines, self.ledger, timedelta(), lambda: self.now),
+            measuring=Measuring("toy", self.meters, self.ledger, lambda: self.now, self.complaints.append),
             clock=lambda: self.now,
         ).run()
+
+    def figure_rules(self, **more: Any) -> FigureRules:
+        power = self.rules.plan.power
+        return FigureRules(lambda _: "GB", lambda _: power, timedelta(), Pue.constant(power.pue), **more)
 
     def live(self, length: timedelta) -> list[CycleReport]:
         """Let time pass with the daemon alive."""
@@ -328,3 +353,13 @@ def world(new_world: Callable[[], World]) -> World:
 @pytest.fixture(scope="session")
 def killed() -> type[BaseException]:
     return KilledError
+
+
+@pytest.fixture
+def marginal() -> Callable[[World, list[float], datetime], Series]:
+    """Make the same series as a world's, of marginal intensities."""
+
+    def make(world: World, values: list[float], first: datetime) -> Series:
+        return replace(world.series(values, first), source="moer", nature=Nature(Kind.MARGINAL, Scope.DIRECT))
+
+    return make

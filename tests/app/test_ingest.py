@@ -3,13 +3,17 @@
 A job here takes 1 kW on its one GPU, so an hour at 300 g/kWh emits 300 g.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from carbonslurm.core.accounted import Accounted, SetAside
+from carbonslurm.core.forecast import Kind
 from carbonslurm.core.interval import Interval
+from carbonslurm.core.job import AccountedRun
+from carbonslurm.ports import RunFilter
 from carbonslurm.sim.job import OnSignal
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -74,6 +78,43 @@ def test_a_run_that_goes_on_has_no_figure_yet(world: Any) -> None:
     world.measured(*GRID)
     world.reconcile()
     assert world.rows()[0].figure.emitted_g == pytest.approx(3 * 300 + 50)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A sacct that says what a test has written."""
+
+    runs: tuple[AccountedRun, ...]
+    aside: tuple[SetAside, ...] = ()
+
+    def accounted(self, _window: Interval, _now: datetime) -> Accounted:
+        return Accounted(self.runs, 0, self.aside)
+
+
+def test_a_job_that_was_resized_is_one_run_in_two_pieces(world: Any) -> None:
+    """The delay that we caused moves the baseline of both."""
+    withheld(world)
+    (run,) = world.owner.runs(Interval(NOON - HOUR, world.now))
+    half = run.started + 30 * MINUTE
+    pieces = (
+        replace(run, ended=half, state="RESIZING"),
+        replace(run, key=replace(run.key, submitted=half), started=half),
+    )
+    world.reconcile(Printed(pieces))
+    first, second = (row.figure for row in world.rows())
+    assert first.baseline == Interval(NOON, NOON + 30 * MINUTE)
+    assert second.baseline == Interval(NOON + 30 * MINUTE, NOON + HOUR)
+    assert first.saved_g + second.saved_g == pytest.approx(250)
+
+
+def test_rows_that_are_no_runs_are_kept_aside_and_the_others_accounted_for(world: Any) -> None:
+    withheld(world)
+    runs = tuple(world.owner.runs(Interval(NOON - HOUR, world.now)))
+    broken = SetAside("toy", "9", NOON, "COMPLETED, and has no end", "9|COMPLETED")
+    for _ in range(2):
+        world.reconcile(Printed(runs, (broken,)))
+        assert [row.item for row in world.ledger.aside()] == [broken]
+    assert len(world.rows()) == len(runs)
 
 
 def test_a_job_that_was_cancelled_before_it_started_emits_nothing(world: Any) -> None:
@@ -198,11 +239,84 @@ def test_an_end_that_slurmdbd_hears_of_late_is_read_and_counts(world: Any) -> No
     world.without_us(2 * HOUR)
 
     class Late:
-        def runs(self, window: Interval) -> Any:
-            return [replace(run, ended=None, state="RUNNING") for run in runs(window)]
+        def accounted(self, window: Interval, _: datetime) -> Accounted:
+            return Accounted(tuple(replace(run, ended=None, state="RUNNING") for run in runs(window)))
 
     world.reconcile(Late())
     assert world.rows()[0].run.ended is None
     world.without_us(3 * HOUR)
     world.reconcile()
     assert world.rows()[0].run.ended == NOON + HOUR
+
+
+# --- intensities of both kinds, and their revisions
+
+
+def test_both_kinds_stand_side_by_side(world: Any, marginal: Any) -> None:
+    """Waiting for the hours with a low average was right by it, and wrong by what is marginal there."""
+    world.ledger.keep_actual(marginal(world, [400.0, 400.0, 400.0, 700.0, 700.0], NOON), NOON)
+    withheld(world)
+    world.reconcile()
+    figure = world.rows()[0].figure
+    assert (figure.nature.kind, figure.emitted_g, figure.saved_g) == ("average", 50, 250)
+    beside = figure.beside
+    assert (beside.nature.kind, beside.source, beside.estimated) == ("marginal", "moer", False)
+    assert (beside.emitted_g, beside.baseline_g) == pytest.approx((700, 400))
+    assert figure.by(Kind.AVERAGE) is figure
+    assert figure.by(Kind.MARGINAL) is beside
+
+
+def test_where_one_kind_lacks_an_hour_the_other_is_the_figure(world: Any, marginal: Any) -> None:
+    world.measured(100.0)
+    world.ledger.keep_actual(marginal(world, [400.0, 600.0], NOON), NOON)
+    world.submit(2 * HOUR, flex=None)
+    world.without_us(3 * HOUR)
+    world.reconcile()
+    figure = world.rows()[0].figure
+    assert (figure.nature.kind, figure.emitted_g) == ("marginal", pytest.approx(1000))
+    assert (figure.beside.nature.kind, figure.beside.emitted_g) == ("average", None)
+
+
+def test_a_kind_that_comes_later_is_put_beside(world: Any, marginal: Any) -> None:
+    world.measured(*GRID)
+    world.submit(flex=None)
+    world.without_us(2 * HOUR)
+    world.reconcile()
+    assert world.rows()[0].figure.beside is None
+    world.without_us(100 * 24 * HOUR)
+    world.ledger.keep_actual(marginal(world, [400.0], NOON), world.now)
+    assert world.reconcile().figures == 1
+    assert world.rows()[0].figure.beside.emitted_g == pytest.approx(400)
+
+
+def test_a_revised_measurement_makes_a_new_figure_and_the_old_one_keeps_its_day(world: Any) -> None:
+    world.measured(*GRID)
+    world.submit(flex=None)
+    world.without_us(2 * HOUR)
+    world.reconcile()
+    told = world.now
+    world.without_us(40 * 24 * HOUR)
+    world.measured(330.0)
+    world.reconcile()
+    assert world.rows()[0].figure.emitted_g == pytest.approx(330)
+    (row,) = world.ledger.runs(RunFilter(as_of=told))
+    assert row.figure.emitted_g == pytest.approx(300)
+    world.without_us(HOUR)
+    world.reconcile()
+    world.without_us(HOUR)
+    assert world.reconcile().figures == 0
+
+
+def test_runs_of_many_weeks_are_figured_at_once(world: Any) -> None:
+    """Each by the hours that it ran in, and by whose numbers those were."""
+    world.reconcile()  # from here on sacct is asked for everything
+    day = 24 * HOUR
+    for week in range(4):
+        moment = NOON + week * 7 * day
+        world.measured(100.0 * (week + 1), start=moment)
+        world.submit(flex=None)
+        world.without_us(7 * day)
+    world.reconcile()
+    assert [row.figure.emitted_g for row in world.rows()] == pytest.approx([100, 200, 300, 400])
+    assert {row.figure.source for row in world.rows()} == {"toy"}
+    assert {row.figure.zone for row in world.rows()} == {"GB"}

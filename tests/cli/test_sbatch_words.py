@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import stat
@@ -15,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.cli.carbon_sbatch import split
+from carbonslurm.core.footprint import Figure
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval, from_epoch
-from carbonslurm.core.job import Tres
+from carbonslurm.core.job import AccountedRun, RunKey, Tres
 from carbonslurm.errors import UsageError
 from carbonslurm.formats.sbatch import comment_with, read_limit, read_request, read_words, with_comment
 from carbonslurm.ledger.writing import Ledger
@@ -408,7 +410,7 @@ def test_a_finish_without_room_says_so(site: dict[str, str], tmp_path: Path) -> 
     ("words", "told"),
     [
         (["--flex", "1h"], "such a job is not flexible here: it asks for no GPU, and only GPU jobs can wait"),
-        ([*FLEXIBLE, "--begin=fika"], "--begin: expected a time such as"),
+        ([*FLEXIBLE, "--begin=soon"], "--begin: expected a time such as"),
         (["--gres=gpu:1"], "--plan needs a job that may wait: --flex or --finish-by"),
         (
             ["--comment=carbon:finish=1999999999", "--gres=gpu:1"],
@@ -445,3 +447,88 @@ def test_the_examples_stand_one_to_a_line(sbatch: dict[str, str], tmp_path: Path
     lines = run(sbatch, "--help", cwd=tmp_path).stdout.splitlines()
     assert "    carbon-sbatch --now train.sh" in lines
     assert not any("\\b" in line for line in lines)
+
+
+def test_a_plan_says_what_the_owner_s_past_runs_say(site: dict[str, str], tmp_path: Path) -> None:
+    """Six runs of 30 minutes with a limit of two hours: a quarter of it."""
+    before = planned(site, *FLEXIBLE, "--time=2:00:00", cwd=tmp_path)
+    assert "usual length" not in before
+    now = from_epoch(int(datetime.now(UTC).timestamp()))
+    runs = [
+        AccountedRun(
+            key=RunKey("toy", number, now - 24 * HOUR),
+            array_job_id=None,
+            user=getpass.getuser(),
+            account="maths",
+            partition="gpu",
+            qos="normal",
+            eligible=now - 24 * HOUR,
+            started=now - 10 * HOUR,
+            ended=now - 9.5 * HOUR,
+            state="COMPLETED",
+            exit_code="0:0",
+            time_limit=2 * HOUR,
+            tres=Tres(1, 1, {"": 1}),
+            energy_joules=None,
+            tag=None,
+        )
+        for number in range(6)
+    ]
+    with Ledger.open(tmp_path / "ledger.sqlite", cluster="toy") as ledger:
+        ledger.keep_runs(runs, now)
+    table = planned(site, *FLEXIBLE, "--time=2:00:00", cwd=tmp_path)
+    assert table["usual length"].startswith("00:30:00")
+    assert "half of 6 runs of yours with this limit took less" in table["usual length"]
+    assert table["your limits"].startswith("25 %")
+    assert "--length says how long it will take" in table["your limits"]
+    declared = planned(site, "--length", "30m", *FLEXIBLE, "--time=2:00:00", cwd=tmp_path)
+    assert "--length" not in declared["your limits"]
+    done = run(site, "--plan", "--json", *FLEXIBLE, "--time=2:00:00", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert (found["usual_length_s"], found["limit_used"], found["past_runs"]) == (1800.0, 0.25, 6)
+    assert found["usual_g_planned"] == pytest.approx(found["g_planned"] / 4)
+    assert found["usual_g_now"] == pytest.approx(5 * found["usual_g_planned"])
+    assert found["expected_start"] is None
+
+
+def test_a_plan_says_how_its_budgets_stand_and_is_made_by_them(site: dict[str, str], tmp_path: Path) -> None:
+    config = Path(site["CARBONSLURM_CONFIG"])
+    config.write_text(
+        config.read_text()
+        + "policy: {name: no-wait}\nbudgets:\n  - {account: maths, kg_per_month: 0.001, at_end: green}\n"
+    )
+    words = (*FLEXIBLE, "--account=maths", "-t60")
+    before = planned(site, *words, cwd=tmp_path)
+    assert before["budget"].startswith("account maths")
+    assert before["budget"].endswith("; 1 g left")
+    assert "never waits" in before["planned start"]
+    now = from_epoch(int(datetime.now(UTC).timestamp()))
+    spent = AccountedRun(
+        key=RunKey("toy", 9, now - HOUR / 60),
+        array_job_id=None,
+        user="eve",
+        account="maths",
+        partition="gpu",
+        qos="normal",
+        eligible=None,
+        started=now - timedelta(seconds=2),
+        ended=now,
+        state="COMPLETED",
+        exit_code="0:0",
+        time_limit=None,
+        tres=Tres(1, 1, {}),
+        energy_joules=None,
+        tag=None,
+    )
+    nature = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
+    figure = Figure(0.01, "modelled", 3.0, Interval(now - HOUR, now), 3.0, timedelta(), nature, "file", False)
+    with Ledger.open(tmp_path / "ledger.sqlite", cluster="toy") as ledger:
+        ledger.keep_runs([spent], now)
+        ledger.keep_figures([(spent.key, figure)], now)
+    after = planned(site, *words, cwd=tmp_path)
+    assert after["budget"].endswith("used up: jobs wait for the greenest hours within their bound")
+    assert after["planned start"].endswith("the budget of account maths is used up")
+    assert "budget" not in planned(site, *FLEXIBLE, "-t60", cwd=tmp_path)
+    done = run(site, "--plan", "--json", *words, cwd=tmp_path)
+    (budget,) = json.loads(done.stdout)["budgets"]
+    assert (budget["name"], budget["used_up"], budget["used_g"]) == ("maths", True, 3.0)

@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonslurm.core.footprint import (
-    Attempt,
-    BeginChange,
-    baselines,
-    delay_caused,
-    figure,
-    grams,
-    percent_saved,
-)
+from carbonslurm.core.baseline import Attempt, BeginChange, baselines, delay_caused
+from carbonslurm.core.energy import Energy, Quality
+from carbonslurm.core.footprint import figure, grams, percent_saved
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 
@@ -98,21 +92,35 @@ def test_a_second_stop_continues_what_the_first_continued() -> None:
 def test_a_saving_by_hand() -> None:
     """One kWh in the hour of 50 instead of the hour of 300."""
     made = figure(
-        ran=between(3, 4), baseline=between(0, 1), energy=(1.0, "modelled"), series=DAY, lost=timedelta()
+        ran=between(3, 4),
+        baseline=between(0, 1),
+        energy=Energy(1.0, "modelled", Quality.MODELLED),
+        series=DAY,
+        lost=timedelta(),
     )
     assert (made.emitted_g, made.baseline_g, made.saved_g) == (50, 300, 250)
 
 
 def test_a_saving_may_be_negative_and_is_shown_so() -> None:
     made = figure(
-        ran=between(4, 5), baseline=between(3, 4), energy=(1.0, "modelled"), series=DAY, lost=timedelta()
+        ran=between(4, 5),
+        baseline=between(3, 4),
+        energy=Energy(1.0, "modelled", Quality.MODELLED),
+        series=DAY,
+        lost=timedelta(),
     )
     assert made.saved_g == -350
 
 
 def test_lost_work_counts_against_the_saving() -> None:
     """Two hours at 1 kW of which one was lost: the baseline has the energy of one."""
-    made = figure(ran=between(0, 2), baseline=between(0, 1), energy=(2.0, "modelled"), series=DAY, lost=HOUR)
+    made = figure(
+        ran=between(0, 2),
+        baseline=between(0, 1),
+        energy=Energy(2.0, "modelled", Quality.MODELLED),
+        series=DAY,
+        lost=HOUR,
+    )
     assert (made.emitted_g, made.baseline_g) == (500, 300)
 
 
@@ -121,7 +129,7 @@ def test_one_unknown_side_makes_the_saving_unknown(ends: tuple[float, float, flo
     made = figure(
         ran=between(*ends[:2]),
         baseline=between(*ends[2:]),
-        energy=(1.0, "modelled"),
+        energy=Energy(1.0, "modelled", Quality.MODELLED),
         series=DAY,
         lost=timedelta(),
     )
@@ -130,14 +138,22 @@ def test_one_unknown_side_makes_the_saving_unknown(ends: tuple[float, float, flo
 
 def test_without_a_series_energy_is_known_and_grams_are_not() -> None:
     made = figure(
-        ran=between(0, 1), baseline=between(0, 1), energy=(1.0, "slurm"), series=None, lost=timedelta()
+        ran=between(0, 1),
+        baseline=between(0, 1),
+        energy=Energy(1.0, "slurm", Quality.MODELLED),
+        series=None,
+        lost=timedelta(),
     )
     assert (made.energy_kwh, made.emitted_g, made.nature, made.source) == (1.0, None, None, None)
 
 
 def test_a_run_of_no_length_has_no_baseline_to_save_from() -> None:
     made = figure(
-        ran=between(1, 1), baseline=between(0, 0), energy=(0.0, "modelled"), series=DAY, lost=timedelta()
+        ran=between(1, 1),
+        baseline=between(0, 0),
+        energy=Energy(0.0, "modelled", Quality.MODELLED),
+        series=DAY,
+        lost=timedelta(),
     )
     assert (made.emitted_g, made.baseline_g) == (0, 0)
 
@@ -150,7 +166,11 @@ def test_a_run_of_no_length_has_no_baseline_to_save_from() -> None:
 def test_a_figure_is_estimated_only_if_a_value_that_it_used_is(hour: int, estimated: bool) -> None:
     series = hourly(1, 2, 3, 4, 5, 6, estimated=frozenset({hour}))
     made = figure(
-        ran=between(4, 5), baseline=between(0, 1), energy=(1.0, "modelled"), series=series, lost=timedelta()
+        ran=between(4, 5),
+        baseline=between(0, 1),
+        energy=Energy(1.0, "modelled", Quality.MODELLED),
+        series=series,
+        lost=timedelta(),
     )
     assert made.estimated is estimated
 
@@ -231,7 +251,7 @@ def test_energy_of_the_baselines_is_that_of_the_runs_less_the_lost(
         made = figure(
             ran=attempt.ran,
             baseline=baseline,
-            energy=(kwh, "modelled"),
+            energy=Energy(kwh, "modelled", Quality.MODELLED),
             series=flat,
             lost=attempt.lost,
         )

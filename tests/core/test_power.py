@@ -31,9 +31,9 @@ MODEL = PowerModel(
         (Tres(cpus=4, nodes=1, gpus={"a100": 1}), 200 + 10 + 50),
         (Tres(cpus=4, nodes=1, gpus={"a100": 4}), 800 + 10 + 200),  # all GPUs: the whole node
         (Tres(cpus=4, nodes=1, gpus={"A100": 1}), 200 + 10 + 50),  # Slurm's types differ in case only
-        (Tres(cpus=4, nodes=1, gpus={"h100": 1}), 125 + 10 + 50),
+        (Tres(cpus=4, nodes=1, gpus={"xpu9": 1}), 125 + 10 + 50),
         (Tres(cpus=4, nodes=1, gpus={"": 1}), 125 + 10 + 50),
-        (Tres(cpus=4, nodes=1, gpus={"a100": 1, "h100": 1}), 200 + 125 + 10 + 100),
+        (Tres(cpus=4, nodes=1, gpus={"a100": 1, "xpu9": 1}), 200 + 125 + 10 + 100),
         (Tres(cpus=128, nodes=2, gpus={"a100": 8}), 1600 + 320 + 400),
         (Tres(cpus=256, nodes=1), 640 + 200),  # hyper-threads: a node is a node
     ],

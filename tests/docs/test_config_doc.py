@@ -82,10 +82,13 @@ def rows(struct: inspect.StructType, prefix: str) -> Iterator[Row]:
     for field in struct.fields:
         path = f"{prefix}{field.encode_name}"
         yield path, words(field.type), default(field)
-        if isinstance(field.type, inspect.StructType) and prefix:
-            yield from rows(field.type, f"{path}.")
+        section = field.type
+        if isinstance(section, inspect.UnionType):  # a mapping that may be left out
+            section = next((it for it in section.types if isinstance(it, inspect.StructType)), section)
+        if isinstance(section, inspect.StructType) and prefix:
+            yield from rows(section, f"{path}.")
         inner = field.type.item_type if isinstance(field.type, inspect.VarTupleType) else None
-        if isinstance(inner, inspect.StructType):
+        if isinstance(inner, inspect.StructType) and prefix:
             yield from rows(inner, f"{path}[].")
 
 
@@ -96,6 +99,8 @@ def expected() -> dict[str, list[Row]]:
     for field in whole.fields:
         if isinstance(field.type, inspect.StructType):
             found[field.name] = list(rows(field.type, f"{field.name}."))
+        elif isinstance(inner := getattr(field.type, "item_type", None), inspect.StructType):
+            found[field.name] = list(rows(inner, f"{field.name}[]."))
         elif field.name == "sources":
             assert isinstance(field.type, inspect.VarTupleType)
             assert isinstance(field.type.item_type, inspect.UnionType)

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from carbonslurm.core.footprint import Attempt, Figure, baselines, figure, percent_saved
+from carbonslurm.core.baseline import Attempt, baselines
+from carbonslurm.core.devices import gpu_watts
+from carbonslurm.core.energy import Energy, Quality
+from carbonslurm.core.footprint import Figure, figure, percent_saved
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Tres
@@ -48,10 +51,12 @@ def test_every_policy_has_its_section() -> None:
 
 
 def test_numbers_that_the_code_refers_to() -> None:
-    """core/policies.py speaks of sections 2 and 4, core/footprint.py of equation 2."""
+    """core/policies.py speaks of sections 2 and 4, core/footprint.py of equation 2, core/idle.py of 5."""
     assert "## 2. threshold\n" in POLICIES_DOC
     assert "## 4. lowest-window\n" in POLICIES_DOC
     assert "\n(2) *g = kWh x time-weighted mean intensity" in FIGURES_DOC
+    assert "\n(4) *start without us = real start - (" in FIGURES_DOC
+    assert "\n(5) *saving of the machines in percent = saving of the jobs in percent x " in FIGURES_DOC
 
 
 # --- the example of a stop
@@ -85,7 +90,7 @@ def example() -> list[Figure]:
         figure(
             ran=attempt.ran,
             baseline=baseline,
-            energy=(ONE_KW * (attempt.ran.length / timedelta(hours=1)), "modelled"),
+            energy=Energy(ONE_KW * (attempt.ran.length / timedelta(hours=1)), "modelled", Quality.MODELLED),
             series=grid(),
             lost=attempt.lost,
         )
@@ -114,8 +119,33 @@ def test_the_document_has_these_numbers() -> None:
 def test_equation_one_by_hand() -> None:
     """Two of four GPUs and 16 of 64 CPUs: half a node."""
     model = PowerModel(gpu_watts={"a100": 400.0})
-    watts = 1.3 * (2 * 400 * 0.7 + 16 * 5 * 0.5 + 200 * 0.5)
-    assert model.watts(Tres(cpus=16, nodes=1, gpus={"a100": 2})) == pytest.approx(watts)
+    watts = 2 * 400 * 0.7 + 16 * 5 * 0.5 + 200 * 0.5
+    tres = Tres(cpus=16, nodes=1, gpus={"a100": 2})
+    assert model.parts(tres).total == pytest.approx(watts)
+    assert model.watts(tres) == pytest.approx(1.3 * watts)
+
+
+NAMED = [
+    ["t4", "l4"],
+    ["v100", "v100-pcie"],
+    ["a30", "a40"],
+    ["a100", "a100-pcie-40gb", "a100-pcie-80gb"],
+    ["l40", "l40s"],
+    ["h100", "h100-pcie", "h100-nvl"],
+    ["h200", "b200"],
+    ["mi100", "mi210"],
+    ["mi250x", "mi300a", "mi300x"],
+    ["max-1550"],
+]
+
+
+def test_the_powers_named_are_the_table_s() -> None:
+    shown = re.search(r"<!-- from core/devices.py -->\n(.*?)<!-- end -->", FIGURES_DOC, re.DOTALL)
+    assert shown is not None
+    rows = [line.split("|")[2].split(",") for line in shown[1].splitlines()[2:]]
+    assert [[float(watts) for watts in row] for row in rows] == [
+        [gpu_watts(it) for it in row] for row in NAMED
+    ]
 
 
 def test_the_defaults_named_are_the_model_s() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from carbonslurm.core.job import JobState
 from carbonslurm.formats.look import read_look
-from carbonslurm.formats.sacct import read_runs
+from carbonslurm.formats.sacct import read_accounted
 
 # What the daemon never asks for. A recording that nobody reads and that is not named here fails a test.
 NOT_ASKED_FOR = {
@@ -39,6 +39,7 @@ class Dump:
     delimiter: str
     columns: list[str]
     cluster: str = ""
+    steps: int = 0
     set_aside: dict[str, int] = field(default_factory=dict)
 
 
@@ -56,11 +57,15 @@ _RUG = (
     "TotalCPU UserCPU SystemCPU ReqMem MaxRSS TRESUsageInTot TRESUsageOutTot MaxDiskRead MaxDiskWrite "
     "MaxRSSNode MaxDiskReadNode MaxDiskWriteNode Comment AdminComment"
 )
-_STEP = "a step, which its job's own row counts in"
-_TASK = "a task of an array without its JobIDRaw"
 DUMPS = [
-    Dump("rug-2021-sacct.txt", "☃", _RUG.split(), set_aside={_STEP: 48, _TASK: 2}),
-    Dump("sonar-2024-sacct-output.txt", "|", _SONAR.split(), set_aside={_STEP: 67}),
+    Dump(
+        "rug-2021-sacct.txt",
+        "☃",
+        _RUG.split(),
+        steps=48,
+        set_aside={"a task of an array without its JobIDRaw": 2, "the same row again": 16},
+    ),
+    Dump("sonar-2024-sacct-output.txt", "|", _SONAR.split(), steps=67),
     Dump("xdmod-phillips.sacct-P.log.gz", "|", _XDMOD.split(), "phillips"),
     Dump("xdmod-pozidriv.sacct-P.log.gz", "|", _XDMOD.split(), "pozidriv"),
 ]
@@ -92,10 +97,10 @@ def test_every_row_of_sacct_is_a_run_or_set_aside_with_its_reason(recordings: Pa
     text = content(recordings / "sacct-P" / dump.name).decode("utf-8", errors="replace")
     lines = [line for line in text.splitlines() if line]
     # Times are local ones of places that are not told: UTC will do for telling them apart.
-    runs, unread = read_runs(text, dump.delimiter, dump.cluster, dump.columns, UTC)
-    assert Counter(line.rpartition(": ")[2] for line in unread) == dump.set_aside
-    assert len(runs) + len(unread) == len(lines)
-    for run in runs:
+    read = read_accounted(text, dump.delimiter, dump.cluster, dump.columns, UTC)
+    assert Counter(item.reason for item in read.aside) == dump.set_aside
+    assert (read.steps, read.rows) == (dump.steps, len(lines))
+    for run in read.runs:
         assert 2016 <= run.key.submitted.year <= 2026
         assert run.ended is None or run.started is None or run.started <= run.ended
         assert run.state.isupper()

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, RunKey, Tres
 from carbonslurm.core.tag import FlexibleBy, Tag
 from carbonslurm.errors import DataError
-from carbonslurm.formats.sacct import ABSURD_JOULES, FIELDS, read_runs, runs_argv
+from carbonslurm.formats.sacct import FIELDS, Reading, read_accounted, read_runs, runs_argv
+from carbonslurm.formats.sacct_rows import ABSURD_JOULES
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())
@@ -28,6 +30,7 @@ DONE = {
     "State": "COMPLETED",
     "ExitCode": "0:0",
     "User": "ada",
+    "UID": "1000",
     "Account": "science",
     "Partition": "gpu",
     "QOS": "normal",
@@ -35,6 +38,7 @@ DONE = {
     "AllocTRES": "billing=4,cpu=4,gres/gpu:a100=1,gres/gpu=1,mem=8G,node=1",
     "ReqTRES": "billing=4,cpu=4,gres/gpu=1,mem=8G,node=1",
     "ConsumedEnergyRaw": "",
+    "NodeList": "n[1-2]",
     "AdminComment": TAG,
 }
 
@@ -67,7 +71,13 @@ def test_a_run_that_completed() -> None:
         tres=Tres(cpus=4, nodes=1, gpus={"a100": 1}),
         energy_joules=None,
         tag=Tag(flex=timedelta(hours=12), by=FlexibleBy.OWNER),
+        node_list="n[1-2]",
     )
+
+
+@pytest.mark.parametrize(("text", "nodes"), [("n1", "n1"), ("None assigned", ""), ("", ""), ("(null)", "")])
+def test_the_nodes_of_a_run_are_kept_as_slurm_writes_them(text: str, nodes: str) -> None:
+    assert one(NodeList=text).node_list == nodes
 
 
 def test_nothing_printed_is_no_run() -> None:
@@ -122,6 +132,9 @@ def test_tasks_that_wait_together_are_no_task() -> None:
         ("18446744073709551614", None),  # -2, unset
         (str(int(ABSURD_JOULES)), None),
         ("nan", None),
+        ("18.45E", None),  # the same sentinel where ConsumedEnergy is asked for
+        ("1.25M", 1_250_000.0),
+        ("-2", None),
     ],
 )
 def test_energy_that_cannot_be_true_is_none(text: str, joules: float | None) -> None:
@@ -156,7 +169,7 @@ def test_a_forged_row_is_none() -> None:
     [
         {"Submit": "Unknown"},
         {"Submit": "2026-11-22T12:00:00"},
-        {"JobIDRaw": "7.batch"},
+        {"JobIDRaw": "7-8"},
         {"Start": str(EPOCH + 60)},
         {"Timelimit": "a while"},
         {"AllocTRES": "cpu=many"},
@@ -179,6 +192,130 @@ def test_the_question_is_in_epochs_and_asks_for_all_attempts_of_all_users() -> N
     assert {"--duplicates", "--allusers", "--allocations", "--parsable2", "--noheader"} <= set(argv)
     assert f"--starttime=uts{EPOCH}" in argv
     assert f"--endtime=uts{EPOCH + 3600}" in argv
+
+
+# --- rows that cannot be true ---
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"End": "Unknown"}, "COMPLETED, and has no end"),
+        ({"State": "NODE_FAIL", "End": "0"}, "NODE_FAIL, and has no end"),
+        ({"Start": str(EPOCH + 60)}, "it ends before it starts"),
+        ({"Start": str(EPOCH - 40 * 86_400)}, "lasted 40 days with a limit of 2:00:00: a runaway job"),
+        (
+            {"State": "RUNNING", "End": "Unknown", "Start": str(EPOCH - 900 * 86_400)},
+            "has run for 900 days with a limit of 2:00:00: a runaway job",
+        ),
+        (
+            {
+                "State": "RUNNING",
+                "End": "Unknown",
+                "Start": str(EPOCH - 900 * 86_400),
+                "Timelimit": "UNLIMITED",
+            },
+            "has run for 900 days without a limit: a runaway job",
+        ),
+    ],
+)
+def test_a_row_that_cannot_be_true_is_set_aside_as_it_was_printed(
+    changes: dict[str, str], reason: str
+) -> None:
+    row = DONE | {"Submit": str(EPOCH - 950 * 86_400)} | changes
+    accounted = read_accounted(printed(row, DONE | {"JobIDRaw": "8"}), MARK, "toy", now=NOW)
+    (aside,) = accounted.aside
+    assert (aside.cluster, aside.job, aside.submitted) == ("toy", "7", NOW - timedelta(days=950))
+    assert aside.reason.startswith(reason)
+    assert aside.row == "|".join(row[name] for name in FIELDS)
+    assert (len(accounted.runs), accounted.rows) == (1, 2)
+
+
+def test_an_old_dump_says_for_how_long_a_run_had_run() -> None:
+    """It ran when it was printed, years ago: that is no runaway job."""
+    text = f"7|{EPOCH}|{EPOCH}|Unknown|RUNNING|01:35:15\n8|{EPOCH}|{EPOCH}|Unknown|RUNNING|400-00:00:00\n"
+    columns = ("JobID", "Submit", "Start", "End", "State", "Elapsed")
+    found = read_accounted(text, "|", "toy", columns, now=NOW + timedelta(days=2000))
+    assert [run.key.job_id for run in found.runs] == [7]
+    assert [item.job for item in found.aside] == ["8"]
+
+
+def test_a_run_somewhat_beyond_its_limit_was_suspended_or_killed_late() -> None:
+    assert one(Start=str(EPOCH - 20 * 86_400), Submit=str(EPOCH - 21 * 86_400)).state == "COMPLETED"
+
+
+def test_a_job_without_a_name_of_its_user_is_his_number() -> None:
+    assert one(User="", UID="65533").user == "65533"
+
+
+def test_of_two_rows_with_one_key_the_later_start_counts_in_any_order() -> None:
+    first, second = DONE, DONE | {"Start": str(EPOCH - 60)}
+    for rows in ((first, second), (second, first)):
+        accounted = read_accounted(printed(*rows), MARK, "toy", now=NOW)
+        assert [run.started for run in accounted.runs] == [NOW - timedelta(minutes=1)]
+        assert [item.reason for item in accounted.aside] == [
+            "another row has this job id and submit time, and counts"
+        ]
+
+
+# --- steps ---
+
+
+def with_steps(own: str, *steps: tuple[str, int, int, str]) -> Accounted:
+    """A job of an hour and its steps: name, from minute, to minute, energy."""
+    start = EPOCH - 3600
+    rows = [DONE | {"ConsumedEnergyRaw": own}]
+    rows += [
+        DONE
+        | {
+            "JobIDRaw": f"7.{name}",
+            "JobID": f"7.{name}",
+            "Start": str(start + 60 * begins),
+            "End": str(start + 60 * ends),
+            "ConsumedEnergyRaw": energy,
+        }
+        for name, begins, ends, energy in steps
+    ]
+    return read_accounted(printed(*rows), MARK, "toy", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("steps", "joules"),
+    [
+        ((), None),
+        ((("batch", 0, 60, "500"),), 500.0),
+        ((("batch", 0, 60, "500"), ("0", 0, 20, "300"), ("1", 20, 60, "400")), 700.0),
+        ((("batch", 0, 60, "900"), ("0", 0, 20, "300"), ("1", 20, 60, "400")), 900.0),
+        ((("batch", 0, 60, "500"), ("extern", 0, 60, "800"), ("0", 0, 20, "300")), 800.0),
+        ((("batch", 0, 60, "500"), ("0", 0, 30, "300"), ("1", 20, 60, "400")), None),
+        ((("batch", 0, 60, "500"), ("0", 0, 20, "18446744073709551614")), None),
+    ],
+)
+def test_the_energy_of_steps_counts_where_the_job_has_none(
+    steps: tuple[tuple[str, int, int, str], ...], joules: float | None
+) -> None:
+    accounted = with_steps("", *steps)
+    assert [run.energy_joules for run in accounted.runs] == [joules]
+    assert (accounted.steps, accounted.rows) == (len(steps), 1 + len(steps))
+    assert with_steps("77", *steps).runs[0].energy_joules == 77.0
+
+
+def test_steps_of_a_job_that_is_set_aside_are_nobody_elses() -> None:
+    broken = DONE | {"JobIDRaw": "8", "JobID": "8", "End": "Unknown"}
+    step = DONE | {"JobIDRaw": "8.batch", "JobID": "8.batch", "ConsumedEnergyRaw": "500"}
+    accounted = read_accounted(printed(DONE, broken, step), MARK, "toy", now=NOW)
+    assert [run.energy_joules for run in accounted.runs] == [None]
+    assert (accounted.steps, len(accounted.aside)) == (1, 1)
+
+
+def test_a_piece_keeps_steps_with_their_job() -> None:
+    rows = [["7", "1"], ["7.batch", "1"], ["7.0", "1"], ["8", "1"], ["9", "1"]]
+    reading = Reading(("JobID", "Submit"), "toy", None, None)
+    assert [[row[0] for row in piece] for piece in reading.pieces(rows, 1)] == [
+        ["7", "7.batch", "7.0"],
+        ["8"],
+        ["9"],
+    ]
 
 
 # --- properties ---
@@ -242,6 +379,7 @@ def test_local_times_are_read_in_the_zone_that_is_named() -> None:
         ("7.batch", "a step"),
         ("7_1.0", "a step"),
         ("7_1", "a task of an array without its JobIDRaw"),
+        ("7+1", "a component of a heterogeneous job without its JobIDRaw"),
         ("7|8", "3 fields instead of 2"),
     ],
 )
@@ -252,7 +390,14 @@ def test_a_kept_row_that_is_no_run_is_set_aside_with_the_reason(job: str, reason
     assert reason in unread[0]
 
 
-@pytest.mark.parametrize("time", ["2026-01-02T03:04:05+01:00", "yesterday", str(EPOCH)])
+def test_a_kept_time_that_names_its_zone_is_taken_at_its_word() -> None:
+    text = "JobID|Submit\n7|2026-01-02T03:04:05+01:00\n8|2026-01-02T03:04:05Z\n"
+    runs, unread = read_runs(text, "|", "toy", columns=None, zone=UTC)
+    assert unread == []
+    assert [run.key.submitted.hour for run in runs] == [2, 3]
+
+
+@pytest.mark.parametrize("time", ["yesterday", str(EPOCH)])
 def test_a_kept_time_that_is_no_local_one_is_not_guessed(time: str) -> None:
     runs, unread = read_runs(f"JobID|Submit\n7|{time}\n", "|", "toy", columns=None, zone=UTC)
     assert runs == []

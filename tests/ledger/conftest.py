@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, QueuedJob, RunKey, Tres
@@ -154,6 +154,17 @@ def make_figure(nature: Nature) -> Callable[..., Figure]:
             estimated=False,
         )
         return replace(figure, **facts)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_beside() -> Callable[..., Beside]:
+    """Grams by marginal intensities."""
+
+    def make(**facts: Any) -> Beside:
+        nature = Nature(Kind.MARGINAL, Scope.DIRECT)
+        return replace(Beside(nature, "watttime", 400.0, 500.0, None, estimated=False), **facts)
 
     return make
 

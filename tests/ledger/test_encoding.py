@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.energy import Quality
+from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, RunKey, Tres
@@ -66,20 +67,31 @@ runs = st.builds(
     ),
     energy_joules=st.none() | st.floats(0, 1e15),
     tag=st.none() | tags,
+    node_list=words,
 )
 natures = st.builds(Nature, st.sampled_from(Kind), st.sampled_from(Scope))
 grams = st.none() | st.floats(-1e12, 1e12)
+besides = st.builds(
+    Beside, natures, words, emitted_g=grams, baseline_g=grams, queue_g=grams, estimated=st.booleans()
+)
+intervals = st.tuples(moments, moments).map(lambda pair: Interval(min(pair), max(pair)))
 figures = st.builds(
     Figure,
     energy_kwh=st.floats(0, 1e9),
     energy_method=words,
     emitted_g=grams,
-    baseline=st.tuples(moments, moments).map(lambda pair: Interval(min(pair), max(pair))),
+    baseline=intervals,
     baseline_g=grams,
     lost=seconds,
     nature=st.none() | natures,
     source=st.none() | words,
     estimated=st.booleans(),
+    queue=st.none() | intervals,
+    queue_g=grams,
+    zone=st.none() | words,
+    beside=st.none() | besides,
+    quality=st.none() | st.sampled_from(Quality),
+    pue=st.none() | st.floats(1, 5),
 )
 
 

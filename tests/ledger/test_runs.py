@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobState, Queue, RunKey
 from carbonslurm.core.stop import Phase, Seen
 from carbonslurm.ledger.tables import FIGURE
@@ -23,7 +24,7 @@ Hours = Callable[[float], datetime]
 
 
 def _due(ledger: Ledger, at: datetime) -> list[RunToFigure]:
-    return list(ledger.runs_to_figure("green", at))
+    return list(ledger.runs_to_figure("green"))
 
 
 def _stored(ledger: Ledger) -> list[AccountedRun]:
@@ -116,6 +117,72 @@ def test_an_estimate_waits_for_news_about_its_own_hours(
     assert _figures(ledger) == 1
 
 
+@pytest.mark.parametrize(
+    ("revised", "due"),
+    [((1, 2), True), ((0, 1), True), ((6, 7), True), ((3, 4), False), ((8, 9), False)],
+    ids=["its own hours", "its baseline's", "its queue's", "between", "after"],
+)
+def test_a_final_figure_is_due_again_when_its_hours_are_revised(
+    ledger: Ledger,
+    make_run: Any,
+    make_figure: Any,
+    make_series: Any,
+    clock: Hours,
+    revised: tuple[float, float],
+    due: bool,
+) -> None:
+    """However old it is: a year later the provider says something else."""
+    ledger.keep_actual(make_series(*((hour, hour + 1, 100) for hour in range(9))), clock(9))
+    ledger.keep_runs([make_run()], clock(9))
+    figure = make_figure(queue=Interval(clock(6), clock(8)), queue_g=1.0, zone="gb")
+    ledger.keep_figures([(make_run().key, figure)], clock(9))
+    assert _due(ledger, clock(10)) == []
+    ledger.keep_actual(make_series((*revised, 120)), clock(9000))
+    assert bool(_due(ledger, clock(9001))) is due
+
+
+@pytest.mark.parametrize("facts", [{"zone": "fr"}, {"value": 100}])
+def test_what_says_nothing_new_of_its_zone_makes_no_figure_due(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_series: Any, clock: Hours, facts: dict[str, Any]
+) -> None:
+    ledger.keep_actual(make_series((0, 4, 100)), clock(9))
+    ledger.keep_runs([make_run()], clock(9))
+    ledger.keep_figures([(make_run().key, make_figure(zone="gb"))], clock(9))
+    ledger.keep_actual(make_series((0, 4, facts.get("value", 120)), zone=facts.get("zone", "gb")), clock(20))
+    assert _due(ledger, clock(21)) == []
+
+
+def test_which_figure_it_was_on_a_day(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_beside: Any, clock: Hours
+) -> None:
+    run = make_run()
+    ledger.keep_runs([run], clock(4))
+    first, second = (
+        make_figure(beside=make_beside()),
+        make_figure(emitted_g=190.0, beside=make_beside(queue_g=5.0)),
+    )
+    ledger.keep_figures([(run.key, first)], clock(5))
+    ledger.keep_figures([(run.key, second)], clock(50))
+    ledger.keep_figures([(run.key, second)], clock(60))
+    assert _figures(ledger) == 2
+
+    def shown(at: float | None) -> Any:
+        (row,) = ledger.runs(RunFilter(as_of=None if at is None else clock(at)))
+        return row.figure
+
+    assert [shown(at) for at in (4.9, 5, 49, 50, None)] == [None, first, first, second, second]
+
+
+def test_a_figure_that_differs_by_rounding_only_is_not_stored(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_beside: Any, clock: Hours
+) -> None:
+    ledger.keep_runs([make_run()], clock(4))
+    for hour, beside in ((5, None), (6, None), (7, make_beside()), (8, make_beside(emitted_g=400.0 + 1e-10))):
+        figure = make_figure(emitted_g=200.0 + hour * 1e-12, beside=beside)
+        ledger.keep_figures([(make_run().key, figure)], clock(hour))
+    assert _figures(ledger) == 2
+
+
 def test_values_stored_a_little_later_than_they_say_are_not_missed(
     ledger: Ledger, make_run: Any, make_figure: Any, make_series: Any, clock: Hours
 ) -> None:
@@ -133,6 +200,48 @@ def test_news_about_the_baselines_hours_counts(
     ledger.keep_figures([(make_run().key, make_figure(estimated=True))], clock(8))
     ledger.keep_issue(make_issue(9, (0, 1, 100)))
     assert len(_due(ledger, clock(10))) == 1
+
+
+def test_a_revision_makes_a_settled_figure_due_however_old(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_series: Any, clock: Hours
+) -> None:
+    """And only those: of runs that lie, or have their baselines, in other hours nothing is due."""
+    other = make_run(20, 21, 22, job_id=8)
+    ledger.keep_actual(make_series((0, 1, 80), (1, 2, 90), (2, 3, 95), (21, 22, 70)), clock(30))
+    ledger.keep_runs([make_run(), other], clock(30))
+    baseline = Interval(clock(21), clock(22))
+    figures = [(make_run().key, make_figure()), (other.key, make_figure(baseline=baseline))]
+    ledger.keep_figures(figures, clock(31))
+    year = 365 * 24
+    ledger.keep_actual(make_series((2, 3, 95)), clock(year))
+    assert _due(ledger, clock(year)) == []
+    ledger.keep_actual(make_series((0, 1, 81)), clock(year))
+    assert [due.run.key for due in _due(ledger, clock(year))] == [make_run().key]
+    ledger.keep_figures([(make_run().key, make_figure(baseline_g=301.0))], clock(year))
+    assert _due(ledger, clock(year)) == []
+    assert _figures(ledger) == 3
+
+
+def test_a_new_forecast_concerns_no_settled_figure(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_issue: Any, clock: Hours
+) -> None:
+    ledger.keep_runs([make_run()], clock(4))
+    ledger.keep_figures([(make_run().key, make_figure())], clock(5))
+    ledger.keep_issue(make_issue(6, (0, 3, 100)))
+    assert _due(ledger, clock(7)) == []
+
+
+@pytest.mark.parametrize("estimated", [False, True])
+def test_news_that_come_in_while_a_figure_is_worked_out_are_not_missed(
+    ledger: Ledger, make_run: Any, make_figure: Any, make_series: Any, clock: Hours, estimated: bool
+) -> None:
+    ledger.keep_runs([make_run()], clock(4))
+    assert len(_due(ledger, clock(4))) == 1
+    ledger.keep_actual(make_series((1, 2, 90)), clock(4))
+    ledger.keep_figures([(make_run().key, make_figure(estimated=estimated))], clock(4))
+    assert len(_due(ledger, clock(5))) == 1
+    ledger.keep_figures([(make_run().key, make_figure(estimated=estimated))], clock(5))
+    assert _due(ledger, clock(6)) == []
 
 
 def test_figures_of_unknown_runs_are_a_mistake(ledger: Ledger, make_figure: Any, clock: Hours) -> None:

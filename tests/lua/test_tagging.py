@@ -364,3 +364,22 @@ def test_only_a_slurm_conf_that_lacks_the_licence_for_sure_shuts_the_gate_off(lu
 def test_the_licence_may_have_another_name(submit: Submit) -> None:
     did = submit(settings=GATE | {"gate_licence": "green@grid"}, licenses="green:4,carbon:1")
     assert did.assigned["licenses"] == "carbon:1,green@grid:1"
+
+
+def test_a_budget_makes_jobs_of_its_owner_flexible_and_says_for_how_long(submit: Submit) -> None:
+    rules = [
+        {"qos": "slow", "tag": "carbon:flex=4h"},
+        {"user": "ada", "budget": True, "tag": "carbon:flex=2h"},
+    ]
+    did = submit(settings={"defaults": rules}, comment=None, user_name="ada")
+    tag = parse_tag(did.tag)
+    assert tag is not None
+    assert (tag.by, tag.flex) == ("budget", timedelta(hours=2))
+    assert did.said[0].startswith("carbon: flexible while its budget is used up, starts by ")
+    site = parse_tag(submit(settings={"defaults": rules}, comment=None, user_name="ada", qos="slow").tag)
+    assert site is not None
+    assert site.by == "site"
+    assert submit(settings={"defaults": rules}, comment=None, user_name="bob").tag is None
+    own = parse_tag(submit(settings={"defaults": rules}, comment="carbon:flex=1h", user_name="ada").tag)
+    assert own is not None
+    assert (own.by, own.flex) == ("owner", timedelta(hours=1))

@@ -190,8 +190,8 @@ def test_sacct_reads_every_attempt_of_them(attack: Attack) -> None:
 
     def runs() -> dict[int, str]:
         window = Interval(attack.since, wiring.now() + timedelta(days=1))  # they were to be eligible later
-        found = accounting.runs(window)
-        return {run.key.job_id: run.user for run in found if run.key.job_id in attack.numbers}
+        found = accounting.accounted(window, wiring.now())
+        return {run.key.job_id: run.user for run in found.runs if run.key.job_id in attack.numbers}
 
     wait_until(lambda: set(runs()) == attack.numbers, 80, lambda: f"all in sacct: {runs()}")
     assert said == []

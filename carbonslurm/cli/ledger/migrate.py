@@ -1,24 +1,16 @@
-"""``carbonslurm ledger``: care of the database. Reports are carbon-sacct's."""
+"""``carbonslurm ledger migrate``."""
 
 from pathlib import Path
 
 import click
 
+from carbonslurm.cli.ledger.place import path_option
 from carbonslurm.cli.program import config_option, load_config
 
 
-@click.group()
-def ledger() -> None:
-    """Look after the ledger."""
-
-
-@ledger.command(short_help="Make the ledger, or bring its tables up to date.")
+@click.command(short_help="Make the ledger, or bring its tables up to date.")
 @config_option
-@click.option(
-    "--path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="The ledger's file, instead of the configuration's; its folder must be there.",
-)
+@path_option
 def migrate(config_path: Path | None, path: Path | None) -> None:
     """Make the ledger, or bring its tables up to this version, as the account that the daemon runs as.
 

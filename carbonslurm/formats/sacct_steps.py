@@ -1,0 +1,73 @@
+"""The energy of a run by its steps, for sites where only the steps have it.
+
+Slurm's counters are those of whole nodes, and steps run beside each other, so they are not simply added. The
+extern step, which lasts as long as the job on all of its nodes, says it alone. Else it is the larger of two:
+the batch step's, which is the first node's from start to end, and the sum of the numbered steps, which are
+all nodes' while something was launched on them. Numbered steps side by side would count nodes twice: then
+nothing is said. A step whose counter is a sentinel makes the sum unknown, too.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from carbonslurm.errors import DataError
+from carbonslurm.formats.sacct_rows import read_energy
+
+COLUMNS = ("ConsumedEnergyRaw", "ConsumedEnergy")
+
+
+class Steps:
+    """The steps of one piece of sacct's output.
+
+    Args:
+        columns: the names of the fields, in order.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        at = {name: index for index, name in enumerate(columns)}
+        self._energy = next((at[name] for name in COLUMNS if name in at), None)
+        self._id = at["JobIDRaw"] if "JobIDRaw" in at else at["JobID"]
+        self._start, self._end = at.get("Start"), at.get("End")
+        self._found: defaultdict[int, dict[str, tuple[str, str, float | None]]] = defaultdict(dict)
+        self.count = 0
+
+    def add(self, run: int, row: Sequence[str]) -> None:
+        """Note a step.
+
+        Args:
+            run: the number of the run that it stands behind, below zero for none.
+            row: whole.
+        """
+        self.count += 1
+        if self._energy is None or run < 0:
+            return
+        times = [row[index] if index is not None else "" for index in (self._start, self._end)]
+        name = row[self._id].partition(".")[2]
+        self._found[run][name] = (times[0], times[1], _joules(row[self._energy]))
+
+    def joules(self) -> Iterator[tuple[int, float]]:
+        """Return the energy of each run whose steps say it."""
+        for run, steps in self._found.items():
+            joules = _energy(steps)
+            if joules:
+                yield run, joules
+
+
+def _joules(text: str) -> float | None:
+    try:
+        return read_energy(text)
+    except DataError:
+        return None
+
+
+def _energy(steps: dict[str, tuple[str, str, float | None]]) -> float | None:
+    whole = {name: step[2] for name, step in steps.items()}
+    if whole.get("extern"):
+        return whole["extern"]
+    numbered = sorted(step for name, step in steps.items() if name.isdigit())
+    if any(earlier[1] > later[0] or not later[0] for earlier, later in pairwise(numbered)):
+        return None
+    if any(joules is None for *_, joules in numbered):
+        return whole.get("batch") if not numbered else None
+    return max(whole.get("batch") or 0.0, sum(joules or 0.0 for *_, joules in numbered))
