@@ -3,6 +3,7 @@
 A job here takes 1 kW on its one GPU, so an hour at 300 g/kWh emits 300 g.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -87,7 +88,7 @@ class Printed:
     runs: tuple[AccountedRun, ...]
     aside: tuple[SetAside, ...] = ()
 
-    def accounted(self, _window: Interval, _now: datetime) -> Accounted:
+    def accounted(self, _window: Interval, _now: datetime, _jobs: Sequence[int] = ()) -> Accounted:
         return Accounted(self.runs, 0, self.aside)
 
 
@@ -239,7 +240,7 @@ def test_an_end_that_slurmdbd_hears_of_late_is_read_and_counts(world: Any) -> No
     world.without_us(2 * HOUR)
 
     class Late:
-        def accounted(self, window: Interval, _: datetime) -> Accounted:
+        def accounted(self, window: Interval, _: datetime, _jobs: Sequence[int] = ()) -> Accounted:
             return Accounted(tuple(replace(run, ended=None, state="RUNNING") for run in runs(window)))
 
     world.reconcile(Late())
