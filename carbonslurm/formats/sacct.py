@@ -40,6 +40,7 @@ FIELDS = (
     "ReqTRES",
     "ConsumedEnergyRaw",
     "NodeList",
+    "ElapsedRaw",
     "AdminComment",
 )
 

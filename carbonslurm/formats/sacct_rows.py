@@ -123,6 +123,7 @@ class RowReader:
             _tag(comment),
             task,
             "" if hosts in _NO_NODES else hosts,
+            _suspended(started, ended, elapsed),
         )
         self._check(run, elapsed)
         return run
@@ -189,6 +190,14 @@ def _length(elapsed: str) -> timedelta | None:
     if not elapsed:
         return None
     return timedelta(seconds=int(elapsed)) if elapsed.isdigit() else read_time_limit(elapsed)
+
+
+def _suspended(started: datetime | None, ended: datetime | None, elapsed: str) -> timedelta:
+    """Return what of a run's time is not in its Elapsed: Slurm leaves out for how long it was suspended."""
+    ran = _length(elapsed) if started and ended and elapsed else None
+    if not ran or started is None or ended is None:
+        return timedelta()  # an Elapsed of nothing is one that nobody filled in
+    return max(ended - started - ran, timedelta())
 
 
 def _runaway(run: AccountedRun, length: timedelta) -> str:

@@ -108,6 +108,18 @@ def test_a_job_that_was_resized_is_one_run_in_two_pieces(world: Any) -> None:
     assert first.saved_g + second.saved_g == pytest.approx(250)
 
 
+def test_the_time_in_which_a_run_was_suspended_takes_no_energy(world: Any) -> None:
+    """Somebody else ran on its nodes, and is charged for that."""
+    world.measured(300.0, 300.0)
+    world.submit(flex=None)
+    world.without_us(2 * HOUR)
+    (run,) = world.owner.runs(Interval(NOON - HOUR, world.now))
+    world.reconcile(Printed((replace(run, suspended=45 * MINUTE),)))
+    (figure,) = [row.figure for row in world.rows()]
+    assert (figure.energy_kwh, figure.emitted_g) == (pytest.approx(0.25), pytest.approx(75))
+    assert figure.saved_g == 0
+
+
 def test_rows_that_are_no_runs_are_kept_aside_and_the_others_accounted_for(world: Any) -> None:
     withheld(world)
     runs = tuple(world.owner.runs(Interval(NOON - HOUR, world.now)))
