@@ -29,6 +29,7 @@ from carbonslurm.app.stopping import Stopping
 from carbonslurm.app.supply import Supply, never
 from carbonslurm.app.telling import Memory
 from carbonslurm.app.turn import Turn
+from carbonslurm.app.vanished import Vanished
 from carbonslurm.config import Config
 from carbonslurm.errors import CarbonslurmError, UnavailableError
 from carbonslurm.ledger.writing import Ledger
@@ -54,6 +55,7 @@ class Daemon:
         supply: what keeps the archive supplied with forecasts.
         turn: whether we are the one to act.
         last_cycle: when a cycle last came to its end, well or not; or when the first one was wanted.
+        vanished: what accounting has asked for that left sacct's window without an end.
     """
 
     config: Config
@@ -64,6 +66,7 @@ class Daemon:
     turn: Turn
     last_cycle: datetime | None = None
     hands: threading.Lock = field(default_factory=threading.Lock)
+    vanished: Vanished = field(default_factory=Vanished)
 
     def cycle(self) -> CycleReport:
         """Run one cycle, then one step of the stops it began; nothing while another daemon acts."""
@@ -112,7 +115,7 @@ class Daemon:
         with _logged("reconcile"):
             if not self.turn.ours():
                 return
-            report = wiring.ingest(self.config, self.book, logger.warning).run()
+            report = wiring.ingest(self.config, self.book, logger.warning, self.vanished).run()
             if report.runs:
                 logger.info("sacct: %d runs new or changed, %d figures", report.runs, report.figures)
 

@@ -41,7 +41,7 @@ class FigureRules:
     slurm: Covers | None = None
 
     def energy(self, item: RunToFigure, length: timedelta) -> Energy:
-        """Return the best that is known of the energy of a run's machines."""
+        """Return the best that is known of the energy of a run's machines, while it was not suspended."""
         model = self.power_of(item.run.partition)
         slurm = slurm_measurement(item.run, self.slurm, model)
         measured = [*([slurm] if slurm else []), *item.measured]
@@ -115,7 +115,7 @@ def _figure(ready: _Prepared, rules: FigureRules, known: Sequence[Painted]) -> F
     made = figure(
         ran=ready.ran,
         baseline=ready.baseline,
-        energy=rules.energy(ready.item, ready.ran.length),
+        energy=rules.energy(ready.item, ready.ran.length - ready.item.run.suspended),
         pue=rules.pue.mean(ready.ran),
         series=best[0] if best else None,
         lost=ready.lost,

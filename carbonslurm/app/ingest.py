@@ -5,13 +5,15 @@ changes nothing. Figures are added, never overwritten: when intensities are revi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from carbonslurm.app.figuring import FigureRules, figured
 from carbonslurm.app.measuring import Measuring
 from carbonslurm.app.queueing import WithoutUs
+from carbonslurm.app.vanished import Vanished
+from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.interval import Interval
 from carbonslurm.ports import Accounting, IntensityReader, RunBook
 
@@ -45,6 +47,7 @@ class Ingest:
     without_us: WithoutUs
     measuring: Measuring
     clock: Callable[[], datetime]
+    vanished: Vanished = field(default_factory=Vanished)
 
     def run(self) -> IngestReport:
         """Read sacct once and work out what can be worked out, some thousand runs at once."""
@@ -66,7 +69,15 @@ class Ingest:
         until = self.runs.accounted_until(self.cluster)
         since = now - FIRST_READ if until is None else until - OVERLAP
         found = self.accounting.accounted(Interval(since, now + AHEAD), now)
+        kept = self._keep(found, now)
+        for keys in self.vanished.among(self.runs.without_end(self.cluster), found):
+            window = Interval(min(key.submitted for key in keys), now + AHEAD)
+            jobs = sorted({key.job_id for key in keys})
+            kept += self._keep(self.accounting.accounted(window, now, jobs), now)
+        self.runs.mark_accounted(self.cluster, now)
+        return kept
+
+    def _keep(self, found: Accounted, now: datetime) -> int:
         kept = self.runs.keep_runs(found.runs, now)
         self.runs.set_aside(found.aside, now)
-        self.runs.mark_accounted(self.cluster, now)
         return kept

@@ -76,6 +76,7 @@ def preview(
     user: str = "",
     past: Past | None = None,
     budget: Allowance | None = None,
+    by: FlexibleBy = FlexibleBy.OWNER,
 ) -> Preview:
     """Return what the planner would do with such a job, were it submitted now and alone.
 
@@ -93,10 +94,12 @@ def preview(
         user: who submits it.
         past: what past runs teach of lengths; None where the site does not look at them.
         budget: the used-up budget that decides how it is planned, None where there is none.
+        by: who declared it.
     """
     if rules.policy == JOINT:
         rules = replace(rules, policy="lowest-window")
-    job = replace(_job(declared, limit, partition, tres, rules, now, begin), user=user)
+    job = _job(declared, limit, partition, tres, rules, now, begin)
+    job = replace(job, user=user, tag=job.tag and replace(job.tag, by=by))
     queue = Queue(now, (job,))
     known = {job.key: Known(first_eligible=_earliest(job, now))}
     # A lead of nothing: planned to the second, as the daemon does from its next cycle on.

@@ -78,6 +78,6 @@ def _standing(allowance: Allowance, month: str, sums: Sequence[RunSum]) -> Stand
     # Grams of different natures are never added: those of most of the energy count.
     weights = {nature: sum(it.energy_kwh for it in mine if it.nature == nature) for nature in natures}
     main = max(sorted(weights, key=str), key=lambda nature: weights[nature], default=None)
-    runs, known = sum(it.runs for it in mine), sum(it.known for it in mine)
-    used = sum(it.emitted_g for it in mine if it.nature == main)
-    return Standing(allowance, month, used, runs, runs - known)
+    counted = [it for it in mine if it.nature == main]
+    runs, known = sum(it.runs for it in mine), sum(it.known for it in counted)
+    return Standing(allowance, month, sum(it.emitted_g for it in counted), runs, runs - known)

@@ -24,7 +24,7 @@ from carbonslurm.cli.sacct_budget import now_words, objects
 from carbonslurm.core.allowance import effect_on
 from carbonslurm.core.interval import Interval, iso
 from carbonslurm.core.length import Past
-from carbonslurm.core.tag import Declaration, parse_declaration
+from carbonslurm.core.tag import Declaration, FlexibleBy, parse_declaration
 from carbonslurm.core.units import kwh_from_watts
 from carbonslurm.errors import UsageError
 from carbonslurm.formats.terminal import columns, grams_text
@@ -33,6 +33,7 @@ from carbonslurm.formats.times import length_text, local_text, read_moment
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from carbonslurm.config import Config
     from carbonslurm.core.allowance import Standing
     from carbonslurm.core.situation import PlanRules
     from carbonslurm.formats.sbatch import Request
@@ -51,10 +52,11 @@ def show_plan(config_path: Path | None, tag: str | None, request: Request, *, as
     Raises:
         UsageError: such a job would not wait.
     """
-    declared = parse_declaration(tag) if tag else None
+    config = load_config(config_path)
+    declared, by = _declared(config, tag, request)
     if declared is None or declared.now or not (declared.flex or declared.finish):
         raise UsageError("--plan needs a job that may wait: --flex or --finish-by")
-    shown = _shown(load_config(config_path), declared, request)
+    shown = _shown(config, declared, by, request)
     click.echo(plan_json(shown) if as_json else plan_text(shown))
     state = shown.state
     if state.reason:
@@ -82,7 +84,17 @@ class Shown:
     budgets: tuple[Standing, ...]
 
 
-def _shown(config: Any, declared: Declaration, request: Request) -> Shown:
+def _declared(config: Config, tag: str | None, request: Request) -> tuple[Declaration | None, FlexibleBy]:
+    """Return what the job says, or where it says nothing what the site's rules and budgets say for it."""
+    if tag:
+        return parse_declaration(tag), FlexibleBy.OWNER
+    rule = wiring.rule_for(config, getpass.getuser(), request.account, request.partition)
+    if rule is None:
+        return None, FlexibleBy.OWNER
+    return parse_declaration(rule.tag), FlexibleBy.BUDGET if rule.budget else FlexibleBy.SITE
+
+
+def _shown(config: Config, declared: Declaration, by: FlexibleBy, request: Request) -> Shown:
     if config.flexible.gpu_only and not request.tres.gpu_count:
         raise UsageError("such a job is not flexible here: it asks for no GPU, and only GPU jobs can wait")
     if declared.finish and request.time is None:
@@ -108,6 +120,7 @@ def _shown(config: Any, declared: Declaration, request: Request) -> Shown:
         user=getpass.getuser(),
         past=lengths,
         budget=effect_on(*owner, budgets),
+        by=by,
     )
     mine = tuple(it for it in budgets if it.allowance.concerns(*owner))
     return Shown(found, request, state, past, _like_past(found, past, state, rules, request), mine)

@@ -70,7 +70,7 @@ class Standing:
         month: such as ``2026-11``.
         used_g: grams of the runs that started in it and have a figure.
         runs: how many started in it.
-        unknown: how many of them have no figure yet, and are not in ``used_g``.
+        unknown: how many of them are not in ``used_g``: without a figure, or with grams of another nature.
     """
 
     allowance: Allowance

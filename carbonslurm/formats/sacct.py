@@ -40,17 +40,21 @@ FIELDS = (
     "ReqTRES",
     "ConsumedEnergyRaw",
     "NodeList",
+    "ElapsedRaw",
     "AdminComment",
 )
 
 
-def runs_argv(window: Interval, delimiter: str, *, steps: bool = False) -> list[str]:
+def runs_argv(
+    window: Interval, delimiter: str, *, steps: bool = False, jobs: Sequence[int] = ()
+) -> list[str]:
     """Return the command that prints all attempts that were in any state within a window.
 
     Args:
         window: until now, or beyond.
         delimiter: between the fields, in no text of a user's.
         steps: ask for steps, too, whose energy counts where the job's own row has none.
+        jobs: only these, empty for all.
     """
     return [
         "sacct",
@@ -63,6 +67,7 @@ def runs_argv(window: Interval, delimiter: str, *, steps: bool = False) -> list[
         f"--starttime=uts{to_epoch(window.start)}",
         f"--endtime=uts{to_epoch(window.end)}",
         f"--format={','.join(FIELDS)}",
+        *((f"--jobs={','.join(map(str, jobs))}",) if jobs else ()),
     ]
 
 

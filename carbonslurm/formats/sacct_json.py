@@ -13,7 +13,7 @@ from carbonslurm.errors import DataError
 from carbonslurm.formats.sacct import FIELDS
 
 Json = Mapping[str, Any]
-COLUMNS = (*FIELDS, "TimelimitRaw", "ElapsedRaw")
+COLUMNS = (*FIELDS, "TimelimitRaw")
 
 
 def read_rows(raw: bytes) -> Iterator[list[str]]:

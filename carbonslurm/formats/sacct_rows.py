@@ -15,6 +15,7 @@ from operator import itemgetter
 from carbonslurm.core.job import AccountedRun, RunKey, Tres
 from carbonslurm.core.tag import Tag, parse_tag
 from carbonslurm.errors import DataError
+from carbonslurm.formats.local_times import Moments, moments_of, settled
 from carbonslurm.formats.slurm_text import NO_TIME, read_number, read_time, read_time_limit, read_tres
 
 # What a run is made of, and which columns say it, the best first.
@@ -82,7 +83,6 @@ class RowReader:
         self._zone = zone
         self._now = now
         self._has_end = "End" in at
-        self._moment = self._written
 
     def run(self, row: Sequence[str]) -> AccountedRun:
         """Return the run of a row that is none of a step.
@@ -99,13 +99,12 @@ class RowReader:
         if not raw and ("_" in shown or "+" in shown):
             what = "a task of an array" if "_" in shown else "a component of a heterogeneous job"
             raise DataError(f"{what} without its JobIDRaw")
-        submitted = self._moment(submit)
-        if submitted is None:
-            raise DataError("no submit time")
         word = state.split(" ", 1)[0].rstrip("+")
         array, task = _array_of(shown)
-        started = None if word in _NEVER_STARTED else self._moment(start)
-        ended = None if word in NOT_ENDED else self._moment(end)
+        times = (submit, eligible, "" if word in _NEVER_STARTED else start, "" if word in NOT_ENDED else end)
+        submitted, eligible_at, started, ended = self._moments(times, elapsed)
+        if submitted is None:
+            raise DataError("no submit time")
         run = AccountedRun(
             RunKey(self._cluster, read_number(raw or shown), submitted),
             array,
@@ -113,7 +112,7 @@ class RowReader:
             account,
             partition,
             qos,
-            self._moment(eligible),
+            eligible_at,
             started,
             ended,
             word,
@@ -124,6 +123,7 @@ class RowReader:
             _tag(comment),
             task,
             "" if hosts in _NO_NODES else hosts,
+            _suspended(started, ended, elapsed),
         )
         self._check(run, elapsed)
         return run
@@ -152,14 +152,28 @@ class RowReader:
     def _so_far(self, run: AccountedRun, elapsed: str) -> timedelta | None:
         """Return for how long a run had run when it was printed, which may be years ago."""
         if elapsed:
-            return timedelta(seconds=int(elapsed)) if elapsed.isdigit() else read_time_limit(elapsed)
+            return _length(elapsed)
         return None if self._now is None or run.started is None else self._now - run.started
 
-    def _written(self, text: str) -> datetime | None:
+    def _moments(self, times: Sequence[str], elapsed: str) -> Moments:
+        """Read submit, eligible, start and end of a row."""
+        if self._zone is None:
+            return tuple(map(self._moment, times))
+        written = [self._written(text) for text in times]
+        return settled([moments_of(it) if it else () for it in written], _length(elapsed))
+
+    def _moment(self, text: str) -> datetime | None:
         if text in NO_TIME:
             return None
         if text.isdigit() and self._zone is None:
             return read_time(text)
+        written = self._written(text)
+        return None if written is None else written.astimezone(UTC)
+
+    def _written(self, text: str) -> datetime | None:
+        """Read a time as it was written, with its zone."""
+        if text in NO_TIME:
+            return None
         try:
             moment = datetime.fromisoformat(text)
         except ValueError as error:
@@ -168,7 +182,22 @@ class RowReader:
             if self._zone is None:
                 raise DataError(f'expected a time as an epoch or with its zone, got "{text[:40]}"')
             moment = moment.replace(tzinfo=self._zone)
-        return moment.astimezone(UTC)
+        return moment
+
+
+def _length(elapsed: str) -> timedelta | None:
+    """Read Elapsed or ElapsedRaw, None where there is none."""
+    if not elapsed:
+        return None
+    return timedelta(seconds=int(elapsed)) if elapsed.isdigit() else read_time_limit(elapsed)
+
+
+def _suspended(started: datetime | None, ended: datetime | None, elapsed: str) -> timedelta:
+    """Return what of a run's time is not in its Elapsed: Slurm leaves out for how long it was suspended."""
+    ran = _length(elapsed) if started and ended and elapsed else None
+    if not ran or started is None or ended is None:
+        return timedelta()  # an Elapsed of nothing is one that nobody filled in
+    return max(ended - started - ran, timedelta())
 
 
 def _runaway(run: AccountedRun, length: timedelta) -> str:

@@ -4,9 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Row, exists, insert, select
+from sqlalchemy import Row, and_, exists, insert, select
 
 from carbonslurm.core.accounted import SetAside
+from carbonslurm.core.job import RunKey
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.encoding import Columns
 from carbonslurm.ledger.tables import RUN, SET_ASIDE
@@ -14,6 +15,12 @@ from carbonslurm.ports import AsideRow
 
 LONGEST_ROW = 4_000  # what is longer is a user's text gone astray; its beginning tells whose
 MOST_DIGITS = 10
+_MENDED = exists().where(
+    RUN.c.cluster == SET_ASIDE.c.cluster,
+    RUN.c.job_id == SET_ASIDE.c.job_id,
+    RUN.c.submitted == SET_ASIDE.c.submitted,
+    RUN.c.changed_at > SET_ASIDE.c.recorded_at,
+)
 
 
 class AsideReader(Room):
@@ -29,23 +36,37 @@ class AsideReader(Room):
         Raises:
             LedgerError: it could not be read.
         """
-        since = exists().where(
-            RUN.c.cluster == SET_ASIDE.c.cluster,
-            RUN.c.job_id == SET_ASIDE.c.job_id,
-            RUN.c.submitted == SET_ASIDE.c.submitted,
-            RUN.c.changed_at > SET_ASIDE.c.recorded_at,
-        )
-        wanted = select(SET_ASIDE, since.label("mended")).order_by(SET_ASIDE.c.id)
+        wanted = select(SET_ASIDE, _MENDED.label("mended")).order_by(SET_ASIDE.c.id)
         if cluster is not None:
             wanted = wanted.where(SET_ASIDE.c.cluster == cluster)
         if not mended:
-            wanted = wanted.where(~since)
+            wanted = wanted.where(~_MENDED)
         with self._database.reading() as connection:
             return [_aside_row(row) for row in connection.execute(wanted)]
 
 
 class AsideBook(AsideReader):
     """The daemon's side."""
+
+    def without_end(self, cluster: str) -> Sequence[RunKey]:
+        """Return what may yet get an end: runs that have none, and what was set aside and not mended.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        running = select(RUN.c.job_id, RUN.c.submitted).where(
+            RUN.c.cluster == cluster,
+            RUN.c.settled.is_(False),
+            RUN.c.ended.is_(None),
+            RUN.c.started.is_not(None),
+        )
+        known = and_(SET_ASIDE.c.job_id.is_not(None), SET_ASIDE.c.submitted.is_not(None))
+        aside = select(SET_ASIDE.c.job_id, SET_ASIDE.c.submitted).where(
+            SET_ASIDE.c.cluster == cluster, known, ~_MENDED
+        )
+        with self._database.reading() as connection:
+            rows = [*connection.execute(running), *connection.execute(aside)]
+        return [RunKey(cluster, row.job_id, row.submitted) for row in rows]
 
     def set_aside(self, rows: Sequence[SetAside], at: datetime) -> int:
         """Keep rows; one that is there already changes nothing. Return how many were new.

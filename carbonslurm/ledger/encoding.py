@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -79,6 +80,7 @@ def run_columns(run: AccountedRun) -> Columns:
         "energy_joules": run.energy_joules,
         "tag": tag_text(run.tag),
         "node_list": run.node_list or None,
+        "suspended": run.suspended or None,
     }
 
 
@@ -102,6 +104,7 @@ def read_run(row: RowMapping | Mapping[str, Any]) -> AccountedRun:
         tag=read_tag(row["tag"]),
         array_task=row["array_task"],
         node_list=row["node_list"] or "",
+        suspended=row["suspended"] or timedelta(),
     )
 
 

@@ -237,6 +237,9 @@ class RunBook(Protocol):
     def set_aside(self, rows: Sequence[SetAside], at: datetime) -> int:
         """Keep rows that are no runs, each with its reason. Return how many were new."""
 
+    def without_end(self, cluster: str) -> Sequence[RunKey]:
+        """Return what may yet get an end: runs that have none, and what was set aside and not mended."""
+
     def runs_to_figure(self, cluster: str) -> Sequence[RunToFigure]:
         """Return ended runs whose figures are missing, or older than news of them or their hours."""
 

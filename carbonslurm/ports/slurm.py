@@ -105,10 +105,11 @@ class RunControl(Protocol):
 class Accounting(Protocol):
     """Reads finished and running attempts from slurmdbd."""
 
-    def accounted(self, window: Interval, now: datetime) -> Accounted:
+    def accounted(self, window: Interval, now: datetime, jobs: Sequence[int] = ()) -> Accounted:
         """Return every attempt of any job that was eligible, ran or ended within the window.
 
         Args:
             window: it may reach ahead.
             now: to tell a job that runs from one whose end slurmdbd never heard of.
+            jobs: only of these, and of the arrays that they are of; empty for all.
         """

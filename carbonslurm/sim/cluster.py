@@ -275,9 +275,15 @@ class SimulatedCluster:
         found = [run for run in (*self._runs, *present) if _is_within(run, window)]
         return sorted(found, key=lambda run: (run.key.submitted, run.key.job_id))
 
-    def accounted(self, window: Interval, now: datetime) -> Accounted:  # noqa: ARG002  # no runaways here
+    def accounted(
+        self,
+        window: Interval,
+        now: datetime,  # noqa: ARG002  # no runaways here
+        jobs: Sequence[int] = (),
+    ) -> Accounted:
         """Show the same, as sacct is read."""
-        return Accounted(tuple(self.runs(window)))
+        found = self.runs(window)
+        return Accounted(tuple(run for run in found if not jobs or run.key.job_id in jobs))
 
     # --- time ---
 

@@ -146,10 +146,10 @@ class SlurmAccounting:
     log: Callable[[str], None]
     steps: bool = False
 
-    def accounted(self, window: Interval, now: datetime) -> Accounted:
+    def accounted(self, window: Interval, now: datetime, jobs: Sequence[int] = ()) -> Accounted:
         """Return every attempt within a window; rows that are none are logged, each with its reason."""
         delimiter = f"~{secrets.token_hex(4)}~"
-        answer = self.wire.read(runs_argv(window, delimiter, steps=self.steps))
+        answer = self.wire.read(runs_argv(window, delimiter, steps=self.steps, jobs=jobs))
         found = read_accounted(answer.text, delimiter, self.cluster, now=now)
         for item in found.aside:
             self.log(line_of(item))

@@ -47,6 +47,7 @@ from carbonslurm.wiring.hook import (
     account_uid,
     check_holder,
     hook_settings,
+    rule_for,
 )
 from carbonslurm.wiring.looks import (
     daemon_is_alive,
@@ -118,6 +119,7 @@ __all__ = [
     "queue",
     "reading",
     "rescue",
+    "rule_for",
     "slurm_environment",
     "spending",
     "stopping",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from carbonslurm.app.spending import Spending
     from carbonslurm.app.stopping import Stopping
     from carbonslurm.app.telling import Memory, Telling
+    from carbonslurm.app.vanished import Vanished
     from carbonslurm.config import Config
     from carbonslurm.core.priority import AgeWeight
     from carbonslurm.ledger.reading import Reading
@@ -94,9 +95,12 @@ def stopping(config: Config, book: Ledger, memory: Memory) -> Stopping:
     )
 
 
-def ingest(config: Config, book: Ledger, log: Callable[[str], None]) -> Ingest:
-    """Return the reconciliation with sacct."""
+def ingest(
+    config: Config, book: Ledger, log: Callable[[str], None], vanished: Vanished | None = None
+) -> Ingest:
+    """Return the reconciliation with sacct; it remembers in ``vanished`` for what it has asked."""
     from carbonslurm.app.ingest import Ingest
+    from carbonslurm.app.vanished import Vanished as Asked
     from carbonslurm.slurm.queue import SlurmAccounting
 
     return Ingest(
@@ -108,6 +112,7 @@ def ingest(config: Config, book: Ledger, log: Callable[[str], None]) -> Ingest:
         without_us=without_us(config, book),
         measuring=measuring(config, book, log),
         clock=now,
+        vanished=Asked() if vanished is None else vanished,
     )
 
 

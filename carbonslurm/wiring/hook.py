@@ -62,6 +62,15 @@ def _by_budgets(config: Config) -> Iterator[DefaultRule]:
             yield DefaultRule(tag, it.partition, account=it.account, user=it.user, budget=True)
 
 
+def rule_for(config: Config, user: str, account: str | None, partition: str | None) -> DefaultRule | None:
+    """Return the site's rule for a job that says nothing, as far as its words tell; its QOS is not known."""
+    named = {"user": user, "account": account, "partition": partition, "qos": None}
+    for rule in hook_settings(config).defaults:
+        if all(getattr(rule, name) in {None, value} for name, value in named.items()):
+            return rule
+    return None
+
+
 def _partitions_by(config: Config, means: str) -> tuple[str, ...]:
     """Return the partitions in which jobs wait by some means, as the hook reads them."""
     named = config.withhold.partitions

@@ -24,6 +24,7 @@ from carbonslurm.app.measuring import Measuring
 from carbonslurm.app.queueing import Machines, WithoutUs
 from carbonslurm.app.stopping import Stopping
 from carbonslurm.app.telling import Memory, Telling
+from carbonslurm.app.vanished import Vanished
 from carbonslurm.core.allowance import Standing
 from carbonslurm.core.capacity import Node
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
@@ -128,6 +129,7 @@ class World:
     meters: list[EnergySource] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     budgets: list[Standing] = field(default_factory=list)
+    vanished: Vanished = field(default_factory=Vanished)
     watch: Watch = field(init=False)
     holds: SimulatedHolds = field(init=False)
 
@@ -249,6 +251,7 @@ class World:
     def restart(self) -> None:
         """Start a new daemon: it remembers nothing but the ledger."""
         self.memory = Memory()
+        self.vanished = Vanished()
 
     def reconcile(self, accounting: Any = None, nodes: int = 0) -> IngestReport:
         """Read sacct and work out figures; with a number of nodes, the queue without us, too."""
@@ -263,6 +266,7 @@ class World:
             without_us=WithoutUs("toy", machines, self.ledger, timedelta(), lambda: self.now),
             measuring=Measuring("toy", self.meters, self.ledger, lambda: self.now, self.complaints.append),
             clock=lambda: self.now,
+            vanished=self.vanished,
         ).run()
 
     def figure_rules(self, **more: Any) -> FigureRules:

@@ -3,6 +3,7 @@
 A job here takes 1 kW on its one GPU, so an hour at 300 g/kWh emits 300 g.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -87,7 +88,7 @@ class Printed:
     runs: tuple[AccountedRun, ...]
     aside: tuple[SetAside, ...] = ()
 
-    def accounted(self, _window: Interval, _now: datetime) -> Accounted:
+    def accounted(self, _window: Interval, _now: datetime, _jobs: Sequence[int] = ()) -> Accounted:
         return Accounted(self.runs, 0, self.aside)
 
 
@@ -105,6 +106,18 @@ def test_a_job_that_was_resized_is_one_run_in_two_pieces(world: Any) -> None:
     assert first.baseline == Interval(NOON, NOON + 30 * MINUTE)
     assert second.baseline == Interval(NOON + 30 * MINUTE, NOON + HOUR)
     assert first.saved_g + second.saved_g == pytest.approx(250)
+
+
+def test_the_time_in_which_a_run_was_suspended_takes_no_energy(world: Any) -> None:
+    """Somebody else ran on its nodes, and is charged for that."""
+    world.measured(300.0, 300.0)
+    world.submit(flex=None)
+    world.without_us(2 * HOUR)
+    (run,) = world.owner.runs(Interval(NOON - HOUR, world.now))
+    world.reconcile(Printed((replace(run, suspended=45 * MINUTE),)))
+    (figure,) = [row.figure for row in world.rows()]
+    assert (figure.energy_kwh, figure.emitted_g) == (pytest.approx(0.25), pytest.approx(75))
+    assert figure.saved_g == 0
 
 
 def test_rows_that_are_no_runs_are_kept_aside_and_the_others_accounted_for(world: Any) -> None:
@@ -239,7 +252,7 @@ def test_an_end_that_slurmdbd_hears_of_late_is_read_and_counts(world: Any) -> No
     world.without_us(2 * HOUR)
 
     class Late:
-        def accounted(self, window: Interval, _: datetime) -> Accounted:
+        def accounted(self, window: Interval, _: datetime, _jobs: Sequence[int] = ()) -> Accounted:
             return Accounted(tuple(replace(run, ended=None, state="RUNNING") for run in runs(window)))
 
     world.reconcile(Late())

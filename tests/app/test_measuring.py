@@ -123,8 +123,8 @@ def test_slurm_s_own_energy_goes_first_where_the_site_trusts_it(world: Any) -> N
     power = replace(world.rules.plan.power, node_cpus=4)  # what a job here holds
 
     class Metered:
-        def accounted(self, window: Any, now: datetime) -> Accounted:
-            read = world.owner.accounted(window, now)
+        def accounted(self, window: Any, now: datetime, jobs: Any = ()) -> Accounted:
+            read = world.owner.accounted(window, now, jobs)
             return replace(read, runs=tuple(replace(run, energy_joules=0.7 * 3.6e6) for run in read.runs))
 
     world.meters = [Meter(0.8)]

@@ -12,9 +12,11 @@ from site_books import JANUARY, KW, NIGHT_G, fill
 from carbonslurm.app.report import month_starts
 from carbonslurm.app.spending import ASKED_EVERY, Spending, last_of_month
 from carbonslurm.core.allowance import Allowance, AtEnd, OwnerKind
+from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.errors import LedgerError
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ledger.sqlite import SqliteFile
+from carbonslurm.ports import RunSum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +89,24 @@ def test_it_is_asked_now_and_then_and_a_gone_ledger_uses_nothing_up(book: Readin
     ledger.gone = False
     assert list(spending.recent(at + ASKED_EVERY * 1.5)) == []
     assert len(spending.recent(at + ASKED_EVERY * 2)) == 4
+
+
+class TwoKinds(Counting):
+    """A ledger that had to fall back to marginal intensities for some runs."""
+
+    def sums(self, *_: Any) -> Any:
+        by = ("bob", "maths", "north")
+        average, marginal = (Nature(kind, Scope.LIFECYCLE) for kind in (Kind.AVERAGE, Kind.MARGINAL))
+        return [
+            RunSum(by, average, runs=3, known=3, energy_kwh=3.0, emitted_g=600.0),
+            RunSum(by, marginal, runs=2, known=2, energy_kwh=2.0, emitted_g=1800.0),
+            RunSum(by, None, runs=1),
+        ]
+
+
+def test_grams_of_different_natures_are_not_added_and_what_is_left_out_is_told(book: Reading) -> None:
+    bob = Spending("green", ALLOWANCES, TwoKinds(book)).standings(FEBRUARY)[0]
+    assert (bob.used_g, bob.runs, bob.unknown) == (600.0, 6, 3)
 
 
 def test_without_budgets_nothing_is_asked(book: Reading) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -139,7 +139,7 @@ def hours(zone: str, span: Interval, more: float = 0.0) -> Series:
 class Nothing:
     """A sacct that has nothing new to say: what is measured is the figures."""
 
-    def accounted(self, _window: Interval, _now: datetime) -> Accounted:
+    def accounted(self, _window: Interval, _now: datetime, _jobs: Sequence[int] = ()) -> Accounted:
         """Say it."""
         return Accounted()
 

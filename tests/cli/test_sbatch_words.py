@@ -433,6 +433,36 @@ def test_where_the_site_lets_all_jobs_wait_no_gpu_is_needed(site: dict[str, str]
     assert planned(site, "--flex", "12h", "-t60", cwd=tmp_path)
 
 
+BUDGETS = """
+budgets:
+  - {user: ada, kg_per_month: 1, at_end: flexible, flex: 6h}
+flexible: {defaults: [{account: maths, tag: "flex=12h"}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("who", "words", "reason", "waits"),
+    [
+        ("ada", [], "flexible by a budget only, and that is not used up", False),
+        ("bob", ["--account=maths"], "100 g/kWh over its run, 500 if now (file)", True),
+        ("ada", ["--account=maths"], "100 g/kWh over its run, 500 if now (file)", True),
+    ],
+    ids=["a budget that is not used up", "the site's default", "the default goes before the budget"],
+)
+def test_a_job_that_says_nothing_is_planned_as_the_site_has_it(
+    site: dict[str, str], tmp_path: Path, who: str, words: list[str], reason: str, waits: bool
+) -> None:
+    config = Path(site["CARBONSLURM_CONFIG"])
+    config.write_text(config.read_text() + BUDGETS)
+    done = run(site | {"LOGNAME": who}, "--plan", "--json", "--gres=gpu:1", "-t60", *words, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    plan = json.loads(done.stdout)
+    assert plan["reason"] == reason
+    late = datetime.fromisoformat(plan["planned_start"]) - datetime.now(UTC)
+    assert (late > 2 * HOUR) is waits
+    assert [it["name"] for it in plan["budgets"]] == (["ada"] if who == "ada" else [])
+
+
 def test_a_script_that_is_not_there_is_named_and_planned_without(
     site: dict[str, str], tmp_path: Path
 ) -> None:

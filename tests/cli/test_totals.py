@@ -20,6 +20,7 @@ from carbonslurm.core.job import AccountedRun, RunKey, Tres
 from carbonslurm.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 HOUR = timedelta(hours=1)
@@ -38,7 +39,7 @@ MACHINES = "machines: [{partitions: [batch], nodes: 2, cpus: 64, idle_watts: 400
 class OneRun:
     """sacct of a whole node for an hour."""
 
-    def accounted(self, window: Interval, now: datetime) -> Accounted:
+    def accounted(self, window: Interval, now: datetime, _jobs: Sequence[int] = ()) -> Accounted:
         assert now > NOON
         assert window.start < NOON < window.end
         facts = {"user": "ada", "account": "physics", "partition": "batch", "qos": "normal"}

@@ -39,6 +39,7 @@ DONE = {
     "ReqTRES": "billing=4,cpu=4,gres/gpu=1,mem=8G,node=1",
     "ConsumedEnergyRaw": "",
     "NodeList": "n[1-2]",
+    "ElapsedRaw": "3600",
     "AdminComment": TAG,
 }
 
@@ -78,6 +79,14 @@ def test_a_run_that_completed() -> None:
 @pytest.mark.parametrize(("text", "nodes"), [("n1", "n1"), ("None assigned", ""), ("", ""), ("(null)", "")])
 def test_the_nodes_of_a_run_are_kept_as_slurm_writes_them(text: str, nodes: str) -> None:
     assert one(NodeList=text).node_list == nodes
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "minutes"), [("3600", 0), ("1800", 30), ("0", 0), ("", 0), ("3700", 0), ("00:45:00", 15)]
+)
+def test_what_elapsed_lacks_is_how_long_it_was_suspended(elapsed: str, minutes: int) -> None:
+    assert one(ElapsedRaw=elapsed).suspended == timedelta(minutes=minutes)
+    assert one(ElapsedRaw=elapsed, State="RUNNING", End="Unknown").suspended == timedelta()
 
 
 def test_nothing_printed_is_no_run() -> None:
@@ -205,7 +214,7 @@ def test_the_question_is_in_epochs_and_asks_for_all_attempts_of_all_users() -> N
         ({"Start": str(EPOCH + 60)}, "it ends before it starts"),
         ({"Start": str(EPOCH - 40 * 86_400)}, "lasted 40 days with a limit of 2:00:00: a runaway job"),
         (
-            {"State": "RUNNING", "End": "Unknown", "Start": str(EPOCH - 900 * 86_400)},
+            {"State": "RUNNING", "End": "Unknown", "Start": str(EPOCH - 900 * 86_400), "ElapsedRaw": ""},
             "has run for 900 days with a limit of 2:00:00: a runaway job",
         ),
         (
@@ -213,6 +222,7 @@ def test_the_question_is_in_epochs_and_asks_for_all_attempts_of_all_users() -> N
                 "State": "RUNNING",
                 "End": "Unknown",
                 "Start": str(EPOCH - 900 * 86_400),
+                "ElapsedRaw": str(900 * 86_400),
                 "Timelimit": "UNLIMITED",
             },
             "has run for 900 days without a limit: a runaway job",

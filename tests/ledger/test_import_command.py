@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,58 +221,3 @@ def test_a_file_that_cannot_be_read_is_one_line(
 
 def test_a_file_of_a_ledger_needs_a_cluster(dump: Path, path: Path) -> None:
     assert isinstance(_run("import", "--sacct", dump, "--path", path).exception, UsageError)
-
-
-# --- what sites once printed
-
-
-XDMOD = (
-    "JobID,JobIDRaw,Cluster,Partition,QOS,Account,Group,GID,User,UID,Submit,Eligible,Start,End,Elapsed,"
-    "ExitCode,State,NNodes,NCPUS,ReqCPUS,ReqMem,ReqTRES,AllocTRES,Timelimit,NodeList,JobName"
-)
-SONAR = (
-    "JobIDRaw,JobID,User,Account,State,Start,End,AveCPU,AveDiskRead,AveDiskWrite,AveRSS,AveVMSize,ElapsedRaw,"
-    "ExitCode,Layout,MaxRSS,MaxVMSize,MinCPU,ReqCPUS,ReqMem,ReqNodes,Reservation,Submit,Suspended,SystemCPU,"
-    "TimelimitRaw,UserCPU,NodeList,Partition,AllocTRES,Priority,JobName"
-)
-RUG = (
-    "JobID,JobName,User,Partition,NodeList,NNodes,NCPUS,NTasks,State,Submit,Start,End,Timelimit,Elapsed,"
-    "TotalCPU,UserCPU,SystemCPU,ReqMem,MaxRSS,TRESUsageInTot,TRESUsageOutTot,MaxDiskRead,MaxDiskWrite,"
-    "MaxRSSNode,MaxDiskReadNode,MaxDiskWriteNode,Comment,AdminComment"
-)
-TEXT = "slurm-outputs/sacct-P/"
-KEPT = {
-    f"{TEXT}xdmod-phillips.sacct-P.log.gz": ("phillips", (4285, 4285, 0, 0), ("--columns", XDMOD)),
-    f"{TEXT}xdmod-pozidriv.sacct-P.log.gz": ("pozidriv", (11704, 11704, 0, 0), ("--columns", XDMOD)),
-    f"{TEXT}sonar-2024-sacct-output.txt": ("sonar", (96, 29, 67, 0), ("--columns", SONAR)),
-    f"{TEXT}rug-2021-sacct.txt": ("rug", (85, 19, 48, 18), ("--columns", RUG, "--delimiter", "☃")),
-    "jobs/mit-supercloud-2021.csv.gz": ("mit", (9628, 9628, 0, 0), ()),
-    "jobs/xdmod-phillips-2016.csv.gz": ("phillips", (4285, 4285, 0, 0), ()),
-    "jobs/xdmod-pozidriv-2016.csv.gz": ("pozidriv", (11704, 11704, 0, 0), ()),
-    "slurm-outputs/sacct-json/21.08.8-2-clockwork-1.json": ("cedar", (2, 1, 0, 1), ()),
-    "slurm-outputs/sacct-json/21.08.8-2-clockwork-2.json": ("cedar", (2, 2, 0, 0), ()),
-    "slurm-outputs/sacct-json/21.08.8-2-sarc.json": ("cedar", (1, 1, 0, 0), ()),
-    "slurm-outputs/sacct-json/22.05.9-sarc.json": ("narval", (1, 1, 0, 0), ()),
-    "slurm-outputs/sacct-json/23.02.6-sarc.json": ("mila", (1, 0, 0, 1), ()),
-    "slurm-outputs/sacct-json/23.11.5-sarc.json": ("mila", (1, 0, 0, 1), ()),
-    "slurm-outputs/slurmdb-json/22.05.5-firecrest-job_from_db.json": ("cluster", (2, 1, 1, 0), ()),
-    "slurm-outputs/slurmdb-json/24.11.3-firecrest-jobs_by_name_from_db.json": ("cluster", (10, 5, 5, 0), ()),
-}
-
-
-@pytest.mark.parametrize("name", KEPT)
-def test_every_row_that_a_site_kept_is_accounted_for(name: str, path: Path) -> None:
-    root = os.environ.get("CARBONSLURM_DATA")
-    if not root:
-        pytest.skip("CARBONSLURM_DATA names no folder with what sites kept")
-    cluster, expected, words = KEPT[name]
-    given = ("--path", path, "--cluster", cluster, "--timezone", "Europe/Amsterdam", "--json")
-    result = _run("import", "--sacct", f"{root}/{name}", *given, *words)
-    assert result.exit_code == 0, result.exception
-    counts = json.loads(result.output)
-    assert tuple(counts[part] for part in ("rows", "runs", "steps", "aside")) == expected
-    with Reading.open(path) as reading:
-        stored, aside = reading.runs(RunFilter()), reading.aside()
-    assert len(stored) == counts["runs"]
-    assert sum(Counter(row.item.reason for row in aside).values()) == counts["newly_aside"]
-    assert {row.run.key.cluster for row in stored} <= {cluster}

@@ -7,6 +7,7 @@ children: then one is at work within a hundredth of a second.
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,7 +39,7 @@ LOADED = (alembic.command, alembic.config)  # what a migration needs
 class Nothing:
     """A sacct that has nothing new to say."""
 
-    def accounted(self, _window: Interval, _now: datetime) -> Accounted:
+    def accounted(self, _window: Interval, _now: datetime, _jobs: Sequence[int] = ()) -> Accounted:
         """Say it."""
         return Accounted()
 
