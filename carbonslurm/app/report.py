@@ -83,6 +83,7 @@ GROUPS: Mapping[str, Sequence[Dimension]] = {
     "account": (Dimension.ACCOUNT,),
     "partition": (Dimension.PARTITION,),
     "qos": (Dimension.QOS,),
+    "name": (Dimension.NAME,),
     "cluster": (Dimension.CLUSTER,),
     "state": (Dimension.STATE,),
     "month": (Dimension.MONTH,),

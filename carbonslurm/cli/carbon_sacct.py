@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ports import RunRow
 
-GROUP_NAMES: tuple[str, ...] = ("user", "account", "partition", "qos", "cluster", "state", "month", "zone")
-GROUP_NAMES += ("nature", "method", "quality", "source")
+GROUP_NAMES: tuple[str, ...] = ("user", "account", "partition", "qos", "name", "cluster", "state", "month")
+GROUP_NAMES += ("zone", "nature", "method", "quality", "source")
+ALIASES = {"jobname": "name"}
 FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
 
 
@@ -36,7 +37,8 @@ class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
         """Read the names, each once."""
-        names = tuple(dict.fromkeys(str(value).lower().split(",")))
+        words = [ALIASES.get(word, word) for word in str(value).lower().split(",")]
+        names = tuple(dict.fromkeys(words))
         for name in names:
             if name not in GROUP_NAMES:
                 self.fail(f'"{name[:40]}" is none of {", ".join(GROUP_NAMES)}', param, ctx)
@@ -61,6 +63,7 @@ class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
 @click.option(
     "--as-of", metavar="TIME", help="The figures of that day, before later revisions.  [default: now]"
 )
+@click.option("--name", "names", metavar="NAME[,NAME]", help="Only jobs that their owners called so.")
 @click.option("-M", "--clusters", metavar="NAME[,NAME]", help="Runs of these clusters, or of all.")
 @click.option("-L", "--allclusters", is_flag=True, help="Runs of all clusters that the ledger knows.")
 @click.option("-X", "--allocations", is_flag=True, help="Whole jobs without steps: always so here.")

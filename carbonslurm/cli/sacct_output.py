@@ -105,6 +105,7 @@ _queue_g = _grams("queue_g")
 FIELDS: Mapping[str, Cell] = {
     "JobID": lambda row, _: row.run.shown_id,
     "JobIDRaw": lambda row, _: str(row.run.key.job_id),
+    "JobName": lambda row, _: "unknown" if row.run.name is None else row.run.name,
     "Cluster": lambda row, _: row.run.key.cluster,
     "User": lambda row, _: row.run.user,
     "Account": lambda row, _: row.run.account,
@@ -173,15 +174,15 @@ FIELDS: Mapping[str, Cell] = {
 DEFAULT = "JobID,User,Account,State,Start,Elapsed,GPUs,Waited,EnergyKWh,Emitted,Saved,SavedPct"
 BRIEF = "JobID,State,ExitCode"
 FOR_FILES = (
-    "Cluster,JobID,JobIDRaw,Submit,User,Account,Partition,QOS,State,ExitCode,Eligible,FirstEligible,Start,End,"
-    "ElapsedRaw,Timelimit,GPUs,CPUs,Nodes,Flexible,Withheld,Stopped,Late,Zone,EnergyKWh,Method,Quality,Intensity,"
+    "Cluster,JobID,JobIDRaw,JobName,Submit,User,Account,Partition,QOS,State,ExitCode,Eligible,FirstEligible,"
+    "Start,End,ElapsedRaw,Timelimit,GPUs,CPUs,Nodes,Flexible,Withheld,Stopped,Late,Zone,EnergyKWh,Method,Quality,Intensity,"
     "EmittedG,BaselineG,SavedG,SavedPct,Kind,Scope,Source,Estimated"
 )
 ALL = "ALL"
 _TEXTS = frozenset(
     {"JobID", "Cluster", "User", "Account", "Partition", "QOS", "State", "Zone", "Kind", "Scope"}
 )
-_TEXTS |= {"Source", "Method", "Quality", "AllocTRES"}
+_TEXTS |= {"Source", "Method", "Quality", "AllocTRES", "JobName"}
 
 MEANINGS: Mapping[str, str] = {
     "JobID": "as Slurm shows it, 13_2 for a task of an array",

@@ -15,7 +15,7 @@ from carbonslurm.ports import RunRow
 
 Groups = Mapping[tuple[str, ...], Totals]
 
-HEADINGS = {"qos": "QOS"}
+HEADINGS = {"qos": "QOS", "name": "JobName"}
 
 
 def grouped(
@@ -157,6 +157,7 @@ def run_object(row: RunRow, view: View) -> dict[str, Any]:
         "job_id": run.key.job_id,
         "array_job_id": run.array_job_id,
         "array_task": run.array_task,
+        "name": run.name,
         "user": run.user,
         "account": run.account,
         "partition": run.partition,

@@ -158,6 +158,7 @@ class AccountedRun:
         energy_joules: as measured by Slurm, None where it did not.
         array_task: its number in the array, None where it is no task, or not yet split off.
         node_list: its nodes as Slurm writes them, empty where that is not known.
+        name: what its owner called it, any text whatever; None where that is not known.
     """
 
     key: RunKey
@@ -177,6 +178,7 @@ class AccountedRun:
     tag: Tag | None
     array_task: int | None = None
     node_list: str = ""
+    name: str | None = None
 
     @property
     def shown_id(self) -> str:

@@ -43,6 +43,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "elapsed": ("ElapsedRaw", "Elapsed"),
     "node_list": ("NodeList",),
     "comment": ("AdminComment",),
+    "name": ("JobName",),
 }
 
 # Above this a counter is a sentinel or has wrapped: 1 MW for a whole year, in joules.
@@ -53,6 +54,7 @@ LONGEST_UNLIMITED = timedelta(days=366)  # no node is up longer
 NOT_ENDED = frozenset(
     {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "STAGE_OUT"}
 )
+LONGEST_NAME = 255  # characters; slurmdbd keeps as many bytes (job_name is a tinytext)
 _NEVER_STARTED = frozenset({"PENDING"})
 _NO_NODES = frozenset({"", "None assigned", "(null)"})
 _JOULES = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?)([KMGTPE]?)|nan|inf|-[0-9]+")
@@ -82,6 +84,7 @@ class RowReader:
         self._zone = zone
         self._now = now
         self._has_end = "End" in at
+        self._has_name = "JobName" in at
         self._moment = self._written
 
     def run(self, row: Sequence[str]) -> AccountedRun:
@@ -94,7 +97,7 @@ class RowReader:
             raise DataError(f"{len(row)} fields instead of {self._width}")
         (
             raw, shown, submit, eligible, start, end, state, exit_code, user, uid, account, partition, qos,
-            limit, minutes, allocated, requested, cpus, nodes, gpus, energy, elapsed, hosts, comment,
+            limit, minutes, allocated, requested, cpus, nodes, gpus, energy, elapsed, hosts, comment, name,
         ) = self._pick([*row, ""])  # fmt: skip
         if not raw and ("_" in shown or "+" in shown):
             what = "a task of an array" if "_" in shown else "a component of a heterogeneous job"
@@ -124,6 +127,7 @@ class RowReader:
             _tag(comment),
             task,
             "" if hosts in _NO_NODES else hosts,
+            read_name(name) if self._has_name else None,
         )
         self._check(run, elapsed)
         return run
@@ -169,6 +173,16 @@ class RowReader:
                 raise DataError(f'expected a time as an epoch or with its zone, got "{text[:40]}"')
             moment = moment.replace(tzinfo=self._zone)
         return moment.astimezone(UTC)
+
+
+def read_name(text: str) -> str:
+    """Return a job's name as a database can hold it: no NUL, no lone surrogate, and no novel."""
+    if text.isprintable():
+        return text[:LONGEST_NAME]
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if char == "\0" or "\ud800" <= char <= "\udfff" else char
+        for char in text[:LONGEST_NAME]
+    )
 
 
 def _runaway(run: AccountedRun, length: timedelta) -> str:

@@ -79,6 +79,7 @@ def run_columns(run: AccountedRun) -> Columns:
         "energy_joules": run.energy_joules,
         "tag": tag_text(run.tag),
         "node_list": run.node_list or None,
+        "job_name": run.name,
     }
 
 
@@ -102,6 +103,7 @@ def read_run(row: RowMapping | Mapping[str, Any]) -> AccountedRun:
         tag=read_tag(row["tag"]),
         array_task=row["array_task"],
         node_list=row["node_list"] or "",
+        name=row["job_name"],
     )
 
 

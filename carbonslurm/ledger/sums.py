@@ -46,6 +46,7 @@ _COLUMNS: Mapping[Dimension, ColumnElement[Any]] = {
     Dimension.ACCOUNT: RUN.c.account,
     Dimension.PARTITION: RUN.c.partition,
     Dimension.QOS: RUN.c.qos,
+    Dimension.NAME: RUN.c.job_name,
     Dimension.STATE: RUN.c.state,
     Dimension.METHOD: FIGURE.c.energy_method,
     Dimension.QUALITY: FIGURE.c.energy_quality,

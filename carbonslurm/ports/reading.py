@@ -26,6 +26,7 @@ class RunFilter:
         started: runs that started within it.
         states: as sacct -s: runs that were pending, running or suspended at any time within the window, or
             that came to their end in one of the other states within it; in Slurm's whole words.
+        names: what people called their jobs.
         as_of: with the figures that counted at this moment; None for now.
     """
 
@@ -37,6 +38,7 @@ class RunFilter:
     partitions: tuple[str, ...] = ()
     qos: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     started: Interval | None = None
     as_of: datetime | None = None
 
@@ -70,6 +72,7 @@ class Dimension(StrEnum):
     ACCOUNT = "account"
     PARTITION = "partition"
     QOS = "qos"
+    NAME = "name"
     STATE = "state"
     MONTH = "month"
     ZONE = "zone"

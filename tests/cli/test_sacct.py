@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from site_books import DAY_G, DAYS, KW, NIGHT_G, fill
+from site_books import DAY_G, DAYS, HOSTILE, KW, NIGHT_G, fill
 
 from carbonslurm.cli.carbon_sacct import GROUP_NAMES, carbon_sacct
 from carbonslurm.cli.program import run as command_line
@@ -73,6 +73,7 @@ def ids(sacct: Call, *words: str) -> list[int]:
         (("-a", "-s", "R", "-S", "2026-01-06T12:30Z"), [1005, 3000]),
         (("-a", "-M", "blue", "-S", "2026-01", "-E", "2026-02"), []),
         (("-j", "3000,3001", "-s", "F"), [3000]),
+        (("-a", "--name", "sweep", "-S", "2026-01-02", "-E", "2026-01-04T00:00Z"), [2002]),
     ],
 )
 def test_runs_are_chosen_as_by_sacct(sacct: Call, words: tuple[str, ...], expected: list[int]) -> None:
@@ -157,6 +158,35 @@ def test_csv_is_read_back_and_harmless_in_a_spreadsheet(sacct: Call) -> None:
     rows = list(csv.DictReader(io.StringIO(sacct("-j", "3001", "--csv")[1])))
     assert list(rows[0]) == FOR_FILES.split(",")
     assert (rows[0]["Account"], rows[0]["User"], rows[0]["SavedG"]) == ("'=maths", "<eve&co>", "0.000")
+
+
+@pytest.mark.parametrize("words", [(), ("-P",), ("-p", "--delimiter", "|"), ("--csv",)])
+def test_a_hostile_name_of_a_job_is_one_cell_of_plain_text(sacct: Call, words: tuple[str, ...]) -> None:
+    fields = ("-j", "3000,3001", "-o", "JobIDRaw,JobName,State")
+    for options in (fields, ("-j", "3000,3001,1003", "--by", "name")):
+        _, out, _ = sacct(*options, *words)
+        assert all(char.isprintable() for line in out.split("\n") for char in line)
+        head, *lines = out.splitlines()
+        assert len(lines) == (2 if options is fields else 3)
+        if words[:1] in {("-P",), ("-p",)}:
+            assert {line.count("|") for line in lines} == {head.count("|")}
+        if words == ("--csv",):
+            assert not any(cell.startswith("=") for row in csv.reader(lines) for cell in row)
+
+
+def test_totals_by_what_people_called_their_jobs(sacct: Call) -> None:
+    report = found(sacct, *YEAR, "--by", "jobname,user")
+    groups = {(it["name"], it["user"]): it for it in report["groups"]}
+    assert set(groups) == {
+        ("train", "ada"),
+        ("sweep", "bob"),
+        (HOSTILE, "<eve&co>"),
+        ("unknown", "<eve&co>"),
+    }
+    assert sum(it["emitted_g"] for it in groups.values()) == pytest.approx(report["totals"]["emitted_g"])
+    assert sacct("-j", "1003", "--by", "name")[1].split()[0] == "JobName"
+    assert found(sacct, "-j", "3002")["runs"][0]["name"] is None
+    assert sacct("-j", "3002", "-n", "-o", "JobName")[1].strip() == "unknown"
 
 
 def test_help_explains_every_column_that_sacct_has_not(sacct: Call) -> None:

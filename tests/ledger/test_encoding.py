@@ -68,6 +68,7 @@ runs = st.builds(
     energy_joules=st.none() | st.floats(0, 1e15),
     tag=st.none() | tags,
     node_list=words,
+    name=st.none() | words,
 )
 natures = st.builds(Nature, st.sampled_from(Kind), st.sampled_from(Scope))
 grams = st.none() | st.floats(-1e12, 1e12)
