@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carbonslurm.app.report import Totals, is_late, sums_of, total
+from carbonslurm.app.so_far import SoFar, running_sums
 from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_output import View, intensity_of, number_text, percent_of
 from carbonslurm.core.equivalents import CAR_SOURCE, HOUSEHOLD_SOURCE, equivalents
 from carbonslurm.core.footprint import Baseline, Beside
 from carbonslurm.core.interval import iso
-from carbonslurm.formats.terminal import grams_text, three_digits
+from carbonslurm.core.job import RunKey
+from carbonslurm.formats.terminal import energy_text, grams_text, three_digits
+from carbonslurm.formats.times import local_text
 from carbonslurm.ports import RunRow
 
 Groups = Mapping[tuple[str, ...], Totals]
@@ -55,7 +58,7 @@ def _cells(item: Totals, *, bare: bool, prefix: str | None) -> list[str]:
 # --- in words
 
 
-def summary(rows: Sequence[RunRow]) -> str:
+def summary(rows: Sequence[RunRow], so_far: Mapping[RunKey, SoFar]) -> str:
     """Return what a reader must know of the figures: a line for each kind of intensity, and the sources."""
     parts = sums_of(rows)
     item = total(parts)
@@ -68,7 +71,18 @@ def summary(rows: Sequence[RunRow]) -> str:
         lines.append(
             f"{item.unknown} runs have no figure yet, or their intensity is unknown: they are in no sum"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *running_lines(so_far)])
+
+
+def running_lines(so_far: Mapping[RunKey, SoFar]) -> list[str]:
+    """Say what runs that still run have done so far, a line for each kind of intensity."""
+    until = max((item.until for item in so_far.values()), default=None)
+    return [
+        f"{item.runs} of these still run: {energy_text(item.energy_kwh)} and "
+        + (f"{grams_text(item.emitted_g)} of {item.nature} CO2e" if item.nature else "unknown grams")
+        + f" so far (until {local_text(until)}), in no sum"
+        for item in running_sums(so_far)
+    ]
 
 
 def _in_words(nature: str, item: Totals) -> str:
@@ -81,7 +95,9 @@ def _in_words(nature: str, item: Totals) -> str:
 
 
 def likened(item: Totals) -> list[str]:
-    """Return what totals are like, each with the source of the comparison."""
+    """Return what totals are like, each with the source of the comparison; nothing where none is known."""
+    if not item.known:
+        return []
     like = equivalents(item.emitted_g, item.energy_kwh)
     car, days = like.car_km, like.household_days
     lines = [] if car is None else [f"The emissions are those of {_count(car)} km by {CAR_SOURCE}"]
@@ -112,7 +128,39 @@ def as_json(
         found["groups"] = [
             dict(zip(names, key, strict=True)) | totals_object(item) for key, item in groups.items()
         ]
-    return json.dumps(found | {"totals": totals_object(whole)}, indent=1)
+    found |= {"totals": totals_object(whole), "running": _running(view.so_far)}
+    return json.dumps(found, indent=1)
+
+
+def _running(so_far: Mapping[RunKey, SoFar]) -> list[dict[str, Any]]:
+    """Return what runs that still run have done so far, an object for each kind of intensity."""
+    return [
+        {
+            "nature": item.nature or None,
+            "runs": item.runs,
+            "energy_kwh": item.energy_kwh,
+            "emitted_g": item.emitted_g,
+        }
+        for item in running_sums(so_far)
+    ]
+
+
+def _so_far_object(item: SoFar | None) -> dict[str, Any] | None:
+    if item is None:
+        return None
+    figure = item.figure
+    return {
+        "until": iso(item.until),
+        "energy_kwh": figure.energy_kwh,
+        "energy_method": figure.energy_method,
+        "emitted_g": figure.emitted_g,
+        "baseline_g": figure.baseline_g,
+        "saved_g": figure.saved_g,
+        "kind": figure.nature.kind if figure.nature else None,
+        "scope": figure.nature.scope if figure.nature else None,
+        "source": figure.source,
+        "estimated": figure.estimated,
+    }
 
 
 def totals_object(item: Totals) -> dict[str, Any]:
@@ -193,6 +241,7 @@ def run_object(row: RunRow, view: View) -> dict[str, Any]:
         "scope": figure.nature.scope if figure and figure.nature else None,
         "source": figure.source if figure else None,
         "estimated": figure.estimated if figure else None,
+        "so_far": _so_far_object(view.so_far.get(run.key)),
         "beside": _beside(figure.beside) if figure and figure.beside else None,
     }
 

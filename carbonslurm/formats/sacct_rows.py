@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from operator import itemgetter
 
+from carbonslurm.core.accounted import longest
 from carbonslurm.core.job import AccountedRun, RunKey, Tres
 from carbonslurm.core.tag import Tag, parse_tag
 from carbonslurm.errors import DataError
@@ -48,9 +49,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 # Above this a counter is a sentinel or has wrapped: 1 MW for a whole year, in joules.
 ABSURD_JOULES = 1e6 * 365 * 86_400
-# Slurm ends a run soon after its limit; what a suspension, OverTimeLimit and a slow node add is less.
-BEYOND_LIMIT = timedelta(days=30)
-LONGEST_UNLIMITED = timedelta(days=366)  # no node is up longer
 NOT_ENDED = frozenset(
     {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "STAGE_OUT"}
 )
@@ -149,8 +147,7 @@ class RowReader:
         if run.ended is not None and run.ended < run.started:
             raise DataError("it ends before it starts")
         length = self._so_far(run, elapsed) if run.ended is None else run.ended - run.started
-        longest = LONGEST_UNLIMITED if run.time_limit is None else run.time_limit + BEYOND_LIMIT
-        if length is not None and length > longest:
+        if length is not None and length > longest(run.time_limit):
             raise DataError(_runaway(run, length))
 
     def _so_far(self, run: AccountedRun, elapsed: str) -> timedelta | None:

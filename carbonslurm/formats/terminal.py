@@ -91,6 +91,15 @@ def energy_text(kwh: float | None, prefix: str | None = None) -> str:
     return f"{three_digits(kwh * 1000)} Wh"
 
 
+def joules_text(joules: float | None, prefix: str | None = None) -> str:
+    """Write joules as sacct's ConsumedEnergy: two digits and a letter for thousands; empty where unknown."""
+    if joules is None:
+        return ""
+    fits = [letter for letter, power in PREFIXES.items() if abs(joules) >= 10**power]
+    letter = (fits[-1] if fits else "") if prefix is None else prefix
+    return f"{joules:.0f}" if not letter else f"{joules / 10 ** PREFIXES[letter]:.2f}{letter}"
+
+
 def three_digits(number: float) -> str:
     """Write a number with three digits, and never as a power of ten where it is large."""
     return f"{number:.0f}" if abs(number) >= 99.95 else f"{number:.3g}"

@@ -55,6 +55,9 @@ def _always(wanted: RunFilter) -> Iterator[ColumnElement[bool]]:
             yield column.in_(names)
     if wanted.states:
         yield or_(*(_in_state(word, wanted.window) for word in wanted.states))
+    if wanted.running:
+        yield RUN.c.ended.is_(None)
+        yield RUN.c.started.is_not(None)
     if wanted.started is not None:
         yield RUN.c.started >= wanted.started.start
         yield RUN.c.started < wanted.started.end

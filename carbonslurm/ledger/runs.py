@@ -114,17 +114,6 @@ class RunBook(Room):
             if self._seen is not None:
                 concern_since(connection, self._seen)
 
-    def accounted_until(self, cluster: str) -> datetime | None:
-        """Return the moment up to which sacct has been read.
-
-        Raises:
-            LedgerError: it could not be read.
-        """
-        with self._database.reading() as connection:
-            return connection.execute(
-                select(READ_MARK.c.until).where(READ_MARK.c.cluster == cluster)
-            ).scalar_one_or_none()
-
     def mark_accounted(self, cluster: str, until: datetime) -> None:
         """Remember that moment.
 

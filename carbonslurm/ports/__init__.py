@@ -42,6 +42,7 @@ from carbonslurm.ports.ledger import (
     QueueBook,
     QueuePass,
     RunBook,
+    RunningReader,
     RunToFigure,
     StopLog,
 )
@@ -119,6 +120,7 @@ __all__ = [
     "RunRow",
     "RunSum",
     "RunToFigure",
+    "RunningReader",
     "Setting",
     "SiteFactors",
     "StopLog",

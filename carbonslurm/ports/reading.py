@@ -24,6 +24,7 @@ class RunFilter:
         ids: job ids; an array's id stands for all of its tasks.
         clusters: only runs of these.
         started: runs that started within it.
+        running: only runs that have started and, when last read, had not ended.
         states: as sacct -s: runs that were pending, running or suspended at any time within the window, or
             that came to their end in one of the other states within it; in Slurm's whole words.
         names: what people called their jobs.
@@ -40,6 +41,7 @@ class RunFilter:
     states: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     started: Interval | None = None
+    running: bool = False
     as_of: datetime | None = None
 
 

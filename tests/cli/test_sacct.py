@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from site_books import DAY_G, DAYS, HOSTILE, KW, NIGHT_G, fill
 
-from carbonslurm.cli.carbon_sacct import GROUP_NAMES, carbon_sacct
+from carbonslurm.cli.carbon_sacct import carbon_sacct
 from carbonslurm.cli.program import run as command_line
-from carbonslurm.cli.sacct_output import FIELDS, FOR_FILES, MEANINGS
+from carbonslurm.cli.sacct_groups import GROUP_NAMES
+from carbonslurm.cli.sacct_meanings import MEANINGS, ONLY_SACCT
+from carbonslurm.cli.sacct_output import FIELDS, FOR_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,6 +147,62 @@ def test_every_column_prints_something_for_every_run(sacct: Call) -> None:
         "yes",
     )
     assert waited["HouseholdDays"] == f"{3 * KW / (2700 / 365):.3g}"
+
+
+@pytest.mark.parametrize(
+    ("word", "column"),
+    [
+        ("jobn", "JobName"),
+        ("STAT", "State"),
+        ("elapsedraw", "ElapsedRaw"),
+        ("elap", "Elapsed"),
+        ("s%4", "State"),
+    ],
+)
+def test_a_column_s_name_may_be_cut_short_as_for_sacct(sacct: Call, word: str, column: str) -> None:
+    width = 4 if "%" in word else None
+    assert sacct("-j", "1003", "-o", word)[1].split()[0] == column[: (width or 99) - 1] + (
+        "+" if width else ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("maxrss", "MaxRSS is not in the ledger: join with sacct by Cluster, JobIDRaw and Submit"),
+        ("JobID,emited", 'no column "emited" (did you mean Emitted?): carbon-sacct --helpformat lists them'),
+        ("frobnicate", 'no column "frobnicate": carbon-sacct --helpformat lists them'),
+        (",", "-o: no column is named: carbon-sacct --helpformat lists them"),
+        ("JobID%x", 'expected a width such as JobID%20 or User%-12, got "JobID%x"'),
+    ],
+)
+def test_a_column_that_is_not_there_is_one_clear_line(sacct: Call, word: str, said: str) -> None:
+    code, out, err = sacct("-j", "1003", "-o", word)
+    assert (code, out, err.count("\n")) == (64, "", 1)
+    assert said in err
+
+
+def test_what_sacct_alone_has_is_no_column_of_ours() -> None:
+    assert not {name.lower() for name in ONLY_SACCT} & {name.lower() for name in FIELDS}
+
+
+def test_association_ids_are_refused_in_one_line(sacct: Call) -> None:
+    code, _, said = sacct("-x", "12")
+    assert (code, "no association ids: use -M, -A, -u and -r" in said) == (64, True)
+
+
+def test_times_and_nodes_are_sacct_s_own(sacct: Call) -> None:
+    fields = "CPUTime,CPUTimeRAW,TimelimitRaw,Planned,Reserved,NodeList,ConsumedEnergy"
+    out = sacct("-j", "2000", "-n", "-P", "-o", fields)[1]
+    assert out.strip("\n").split("|") == [
+        "2-00:00:00",
+        "172800",
+        "480",
+        "00:00:00",
+        "00:00:00",
+        "unknown",
+        "",
+    ]
 
 
 def test_the_format_may_come_from_the_environment(sacct: Call, monkeypatch: pytest.MonkeyPatch) -> None:
