@@ -131,7 +131,7 @@ def _write_report(config_path: Path | None, given: dict[str, object]) -> None:
     config = load_config(config_path)
     wanted = sacct_report.read_window(given, config.cluster, wiring.now())
     with _books(config) as (book, books):
-        sacct_report.write(files, sacct_report.state(book, books, wanted, wiring.now()))
+        sacct_report.write(files, sacct_report.state(config, book, books, wanted, wiring.now()))
 
 
 def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
@@ -251,13 +251,19 @@ def _print_groups(
     groups, whole = books.with_whole(wanted.runs, by)
     going = book.runs(replace(wanted.runs, running=True))
     view = replace(view, so_far=_so_far(config, book, [row.run for row in going]))
+    beside = books.reader.sums_beside(wanted.runs)
     if given["as_json"]:
-        click.echo(totals.as_json(whole, view, groups=groups, names=by))
+        click.echo(totals.as_json(whole, view, groups=groups, names=by, beside=beside))
         return
     bare = layout.divided or layout.csv
     _echo(layout.write(totals.grouped(groups, by, whole, bare=bare, prefix=view.prefix)))
     if not bare:
-        _echo("\n".join([*totals.running_lines(view.so_far), *totals.likened(whole)]), err=True)
+        _echo(
+            "\n".join(
+                [*totals.beside_lines(beside), *totals.running_lines(view.so_far), *totals.likened(whole)]
+            ),
+            err=True,
+        )
 
 
 def _print_budgets(

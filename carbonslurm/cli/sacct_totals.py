@@ -14,7 +14,7 @@ from carbonslurm.core.interval import iso
 from carbonslurm.core.job import RunKey
 from carbonslurm.formats.terminal import energy_text, grams_text, three_digits
 from carbonslurm.formats.times import local_text
-from carbonslurm.ports import RunRow
+from carbonslurm.ports import BesideSum, RunRow
 
 Groups = Mapping[tuple[str, ...], Totals]
 
@@ -36,13 +36,21 @@ def grouped(
     header = [HEADINGS.get(name, name.capitalize()) for name in names]
     header += ["Runs", "Unknown", "Late", "Stops", "GPUHours", "EnergyKWh"]
     header += [f"{name}{'G' if bare else ''}" for name in ("Emitted", "Baseline", "Saved")] + ["SavedPct"]
+    queued = bare or any(item.queued for item in groups.values())
+    header += (["QueueSavedG" if bare else "QueueSaved", "QueueSavedPct"]) if queued else []
     everything = ("total", *("" for _ in names[1:]))
     cells = [
-        [*key, *_cells(item, bare=bare, prefix=prefix)]
+        [*key, *_cells(item, bare=bare, prefix=prefix), *(_queue(item, bare, prefix) if queued else [])]
         for key, item in [*groups.items(), (everything, whole)]
     ]
     texts = frozenset(range(len(names)))
     return Table(header, cells, frozenset(range(len(names), len(header))), texts=texts)
+
+
+def _queue(item: Totals, bare: bool, prefix: str | None) -> list[str]:
+    saved = item.queue_saved_g
+    shown = number_text(saved, ".3f") if bare else grams_text(saved, prefix)
+    return [shown, number_text(item.queue_saved_percent, ".1f")]
 
 
 def _cells(item: Totals, *, bare: bool, prefix: str | None) -> list[str]:
@@ -94,6 +102,29 @@ def _in_words(nature: str, item: Totals) -> str:
     return f"{item.runs} runs: {emitted}{kind} emitted, {saved} saved{percent} against starting at once"
 
 
+def beside_lines(sums: Sequence[BesideSum]) -> list[str]:
+    """Say what the same runs emitted by intensities of another kind."""
+    return [
+        f"Beside their {it.own} grams, {it.runs} of these runs have {grams_text(it.emitted_g)} of {it.nature}"
+        " CO2e: the same runs by another kind of intensity, never to be added"
+        for it in sums
+    ]
+
+
+def beside_objects(sums: Sequence[BesideSum]) -> list[dict[str, Any]]:
+    """Return the same as objects."""
+    return [
+        {
+            "own": str(it.own),
+            "nature": str(it.nature),
+            "runs": it.runs,
+            "emitted_g": it.emitted_g,
+            "saved_g": it.saved_g,
+        }
+        for it in sums
+    ]
+
+
 def likened(item: Totals) -> list[str]:
     """Return what totals are like, each with the source of the comparison; nothing where none is known."""
     if not item.known:
@@ -118,6 +149,7 @@ def as_json(
     rows: Sequence[RunRow] | None = None,
     groups: Groups | None = None,
     names: Sequence[str] = (),
+    beside: Sequence[BesideSum] = (),
 ) -> str:
     """Return totals, and runs or groups, as one object."""
     found: dict[str, Any] = {}
@@ -128,6 +160,7 @@ def as_json(
         found["groups"] = [
             dict(zip(names, key, strict=True)) | totals_object(item) for key, item in groups.items()
         ]
+        found["beside"] = beside_objects(beside)
     found |= {"totals": totals_object(whole), "running": _running(view.so_far)}
     return json.dumps(found, indent=1)
 
@@ -180,6 +213,13 @@ def totals_object(item: Totals) -> dict[str, Any]:
         "baseline_g": item.baseline_g,
         "saved_g": item.saved_g,
         "saved_percent": item.saved_percent,
+        "queue": {
+            "runs": item.queued,
+            "emitted_g": item.queued_g if item.queued else None,
+            "baseline_g": item.queue_g if item.queued else None,
+            "saved_g": item.queue_saved_g,
+            "saved_percent": item.queue_saved_percent,
+        },
         "g_per_kwh": item.g_per_kwh,
         "natures": list(item.natures),
         "car_km": like.car_km,

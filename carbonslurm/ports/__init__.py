@@ -50,6 +50,7 @@ from carbonslurm.ports.monitoring import KnownCarbon
 from carbonslurm.ports.reading import (
     ActionRow,
     AsideRow,
+    BesideSum,
     Dimension,
     HabitReader,
     LedgerReader,
@@ -81,6 +82,7 @@ __all__ = [
     "AskedBook",
     "AskedReader",
     "Asking",
+    "BesideSum",
     "CarbonAnswer",
     "CarbonSource",
     "CycleLog",

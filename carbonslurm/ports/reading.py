@@ -101,6 +101,10 @@ class RunSum:
         energy_kwh: PUE included.
         emitted_g: grams.
         baseline_g: grams.
+        queued: how many of the known ones have the baseline of a queue without us, too; the next two are of
+            these.
+        queued_g: grams emitted.
+        queue_g: grams of that baseline.
     """
 
     by: tuple[Any, ...]
@@ -115,6 +119,39 @@ class RunSum:
     energy_kwh: float = 0.0
     emitted_g: float = 0.0
     baseline_g: float = 0.0
+    queued: int = 0
+    queued_g: float = 0.0
+    queue_g: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BesideSum:
+    """A sum over runs by the intensities of another kind, which stand beside their own and are never added.
+
+    Attributes:
+        own: nature of the runs' own grams.
+        nature: of these.
+        runs: how many have grams of both.
+        energy_kwh: of these, PUE included.
+        emitted_g: grams.
+        with_baseline: how many of them have a baseline by these intensities, too; the next are of these.
+        counted_g: grams emitted.
+        baseline_g: grams of the simple baseline.
+    """
+
+    own: Nature
+    nature: Nature
+    runs: int
+    energy_kwh: float
+    emitted_g: float
+    with_baseline: int
+    counted_g: float
+    baseline_g: float
+
+    @property
+    def saved_g(self) -> float | None:
+        """Grams saved against the simple baseline; None where no run has one."""
+        return self.baseline_g - self.counted_g if self.with_baseline else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +234,9 @@ class SumReader(Protocol):
         self, wanted: RunFilter, by: Sequence[Dimension], months: Sequence[datetime] = ()
     ) -> Sequence[RunSum]:
         """Return sums of runs by some dimensions, in no order; ``months`` are the firsts of rising months."""
+
+    def sums_beside(self, wanted: RunFilter) -> Sequence[BesideSum]:
+        """Return sums of started runs by intensities of another kind, for each pair of natures."""
 
     def span(self, wanted: RunFilter) -> Interval | None:
         """Return from the first to the last start among some runs, None where none has started."""
