@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from carbonslurm.cli.program import HELP, config_option, load_config, run, say, version_option
+from carbonslurm.cli.sacct_groups import GROUP_NAMES, GroupNames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from carbonslurm.app.report import Books
+    from carbonslurm.app.so_far import SoFar
+    from carbonslurm.cli.sacct_chosen import Column
     from carbonslurm.cli.sacct_filter import Wanted
     from carbonslurm.cli.sacct_layout import Layout
-    from carbonslurm.cli.sacct_output import Column, View
+    from carbonslurm.cli.sacct_output import View
     from carbonslurm.config import Config
+    from carbonslurm.core.job import AccountedRun, RunKey
     from carbonslurm.ledger.reading import Reading
-    from carbonslurm.ports import RunRow
 
-GROUP_NAMES: tuple[str, ...] = ("user", "account", "partition", "qos", "cluster", "state", "month", "zone")
-GROUP_NAMES += ("nature", "method", "quality", "source")
 FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
-
-
-class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer clicks only
-    """By what to sum up: several names with commas between them."""
-
-    name = "groups"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Read the names, each once."""
-        names = tuple(dict.fromkeys(str(value).lower().split(",")))
-        for name in names:
-            if name not in GROUP_NAMES:
-                self.fail(f'"{name[:40]}" is none of {", ".join(GROUP_NAMES)}', param, ctx)
-        return names
 
 
 @click.command(context_settings=HELP)
@@ -61,8 +47,10 @@ class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
 @click.option(
     "--as-of", metavar="TIME", help="The figures of that day, before later revisions.  [default: now]"
 )
+@click.option("--name", "names", metavar="NAME[,NAME]", help="Only jobs that their owners called so.")
 @click.option("-M", "--clusters", metavar="NAME[,NAME]", help="Runs of these clusters, or of all.")
 @click.option("-L", "--allclusters", is_flag=True, help="Runs of all clusters that the ledger knows.")
+@click.option("-x", "--associations", metavar="ID[,ID]", hidden=True)
 @click.option("-X", "--allocations", is_flag=True, help="Whole jobs without steps: always so here.")
 @click.option("-D", "--duplicates", is_flag=True, help="Every attempt of a requeued job: always so here.")
 @click.option(
@@ -130,9 +118,9 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
         if given["budget"]:
             _print_budgets(config, book, wanted, given, layout, view)
         elif by:
-            _print_groups(books, wanted, by, given, layout, view)
+            _print_groups(config, book, books, wanted, by, given, layout, view)
         else:
-            _print_runs(book, wanted, chosen, given, layout, view)
+            _print_runs(config, book, wanted, chosen, given, layout, view)
 
 
 def _write_report(config_path: Path | None, given: dict[str, object]) -> None:
@@ -143,11 +131,13 @@ def _write_report(config_path: Path | None, given: dict[str, object]) -> None:
     config = load_config(config_path)
     wanted = sacct_report.read_window(given, config.cluster, wiring.now())
     with _books(config) as (book, books):
-        sacct_report.write(files, sacct_report.state(book, books, wanted, wiring.now()))
+        sacct_report.write(files, sacct_report.state(config, book, books, wanted, wiring.now()))
 
 
 def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
     """Refuse words that exclude each other."""
+    if given["associations"]:
+        raise click.UsageError("-x: the ledger has no association ids: use -M, -A, -u and -r")
     ways = [name for name in ("as_json", "as_csv", "parsable", "parsable2") if given[name]]
     if (given["html"] or given["pdf"]) and (ways or by or given["fields"] or given["brief"]):
         raise click.UsageError("--html and --pdf are reports of their own: leave out other forms of output")
@@ -178,10 +168,11 @@ def _prefix(units: object) -> str | None:
 
 def _chosen(given: dict[str, object], layout: Layout) -> list[Column]:
     from carbonslurm.cli import sacct_output as output
+    from carbonslurm.cli.sacct_chosen import chosen_fields
 
     usual = output.FOR_FILES if layout.csv else output.DEFAULT
     text = output.BRIEF if given["brief"] else given["fields"] or os.environ.get(FORMAT_VARIABLE) or usual
-    return output.chosen_fields(str(text))
+    return chosen_fields(str(text), output.FIELDS)
 
 
 def _wanted(given: dict[str, object], config: Config) -> Wanted:
@@ -207,7 +198,16 @@ def _books(config: Config) -> Iterator[tuple[Reading, Books]]:
         yield book, Books(book, _zone_of(config))
 
 
+def _so_far(config: Config, book: Reading, runs: Sequence[AccountedRun]) -> Mapping[RunKey, SoFar]:
+    """Return what those among some runs that still run have done; where none does, nothing is loaded."""
+    from carbonslurm import wiring
+
+    going = [run for run in runs if run.started and not run.ended]
+    return wiring.looking(config, book).at(going) if going else {}
+
+
 def _print_runs(
+    config: Config,
     book: Reading,
     wanted: Wanted,
     chosen: Sequence[Column],
@@ -221,55 +221,49 @@ def _print_runs(
 
     rows = wanted.of(book.runs(wanted.runs))
     if given["mlflow"]:
-        _log(rows, given, view)
+        from carbonslurm.cli import sacct_mlflow
+
+        sacct_mlflow.log(rows, given, view)
         return
+    view = replace(view, so_far=_so_far(config, book, [row.run for row in rows]))
     if given["as_json"]:
         click.echo(totals.as_json(total(sums_of(rows)), view, rows=rows))
         return
     _echo(layout.write(output.listed(rows, chosen, view)))
     if rows and not (layout.divided or layout.csv):
-        click.echo(totals.summary(rows), err=True)
-
-
-def _log(rows: Sequence[RunRow], given: dict[str, object], view: View) -> None:
-    from carbonslurm.app.report import sums_of, total
-    from carbonslurm.cli import sacct_mlflow
-    from carbonslurm.cli.sacct_totals import run_object, totals_object
-    from carbonslurm.errors import RefusedError
-
-    ended = [row for row in rows if row.run.started and row.run.ended and row.figure]
-    if not ended:
-        raise RefusedError("--mlflow: none of these jobs has a figure yet")
-    server = sacct_mlflow.Tracking(str(given["mlflow"]))
-    try:
-        if given["mlflow_run"]:
-            newest = max(row.run.ended for row in ended if row.run.ended)
-            whole = totals_object(total(sums_of(ended)))
-            sacct_mlflow.log_totals(server, str(given["mlflow_run"]), whole, newest)
-            say(f"the totals of {len(ended)} runs are in run {given['mlflow_run']} of MLflow")
-            return
-        for row in ended:
-            (made,) = sacct_mlflow.log_runs(server, [run_object(row, view)])
-            say(f"job {row.run.shown_id}: run {made} of MLflow")
-    finally:
-        server.close()
+        click.echo(totals.summary(rows, view.so_far), err=True)
 
 
 def _print_groups(
-    books: Books, wanted: Wanted, by: tuple[str, ...], given: dict[str, object], layout: Layout, view: View
+    config: Config,
+    book: Reading,
+    books: Books,
+    wanted: Wanted,
+    by: tuple[str, ...],
+    given: dict[str, object],
+    layout: Layout,
+    view: View,
 ) -> None:
     from carbonslurm.cli import sacct_totals as totals
 
     if wanted.by_tasks:
         raise click.UsageError("--by sums up whole jobs: ask for 13, not for 13_4")
     groups, whole = books.with_whole(wanted.runs, by)
+    going = book.runs(replace(wanted.runs, running=True))
+    view = replace(view, so_far=_so_far(config, book, [row.run for row in going]))
+    beside = books.reader.sums_beside(wanted.runs)
     if given["as_json"]:
-        click.echo(totals.as_json(whole, view, groups=groups, names=by))
+        click.echo(totals.as_json(whole, view, groups=groups, names=by, beside=beside))
         return
     bare = layout.divided or layout.csv
     _echo(layout.write(totals.grouped(groups, by, whole, bare=bare, prefix=view.prefix)))
-    if whole.known and not bare:
-        click.echo("\n".join(totals.likened(whole)), err=True)
+    if not bare:
+        _echo(
+            "\n".join(
+                [*totals.beside_lines(beside), *totals.running_lines(view.so_far), *totals.likened(whole)]
+            ),
+            err=True,
+        )
 
 
 def _print_budgets(
@@ -294,9 +288,9 @@ def _print_budgets(
         say("no budgets are configured")
 
 
-def _echo(text: str) -> None:
+def _echo(text: str, *, err: bool = False) -> None:
     if text:
-        click.echo(text)
+        click.echo(text, err=err)
 
 
 def main() -> None:

@@ -5,17 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carbonslurm.app.report import Totals, is_late, sums_of, total
+from carbonslurm.app.so_far import SoFar, running_sums
 from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_output import View, intensity_of, number_text, percent_of
 from carbonslurm.core.equivalents import CAR_SOURCE, HOUSEHOLD_SOURCE, equivalents
 from carbonslurm.core.footprint import Baseline, Beside
 from carbonslurm.core.interval import iso
-from carbonslurm.formats.terminal import grams_text, three_digits
-from carbonslurm.ports import RunRow
+from carbonslurm.core.job import RunKey
+from carbonslurm.formats.terminal import energy_text, grams_text, three_digits
+from carbonslurm.formats.times import local_text
+from carbonslurm.ports import BesideSum, RunRow
 
 Groups = Mapping[tuple[str, ...], Totals]
 
-HEADINGS = {"qos": "QOS"}
+HEADINGS = {"qos": "QOS", "name": "JobName"}
 
 
 def grouped(
@@ -33,13 +36,21 @@ def grouped(
     header = [HEADINGS.get(name, name.capitalize()) for name in names]
     header += ["Runs", "Unknown", "Late", "Stops", "GPUHours", "EnergyKWh"]
     header += [f"{name}{'G' if bare else ''}" for name in ("Emitted", "Baseline", "Saved")] + ["SavedPct"]
+    queued = bare or any(item.queued for item in groups.values())
+    header += (["QueueSavedG" if bare else "QueueSaved", "QueueSavedPct"]) if queued else []
     everything = ("total", *("" for _ in names[1:]))
     cells = [
-        [*key, *_cells(item, bare=bare, prefix=prefix)]
+        [*key, *_cells(item, bare=bare, prefix=prefix), *(_queue(item, bare, prefix) if queued else [])]
         for key, item in [*groups.items(), (everything, whole)]
     ]
     texts = frozenset(range(len(names)))
     return Table(header, cells, frozenset(range(len(names), len(header))), texts=texts)
+
+
+def _queue(item: Totals, bare: bool, prefix: str | None) -> list[str]:
+    saved = item.queue_saved_g
+    shown = number_text(saved, ".3f") if bare else grams_text(saved, prefix)
+    return [shown, number_text(item.queue_saved_percent, ".1f")]
 
 
 def _cells(item: Totals, *, bare: bool, prefix: str | None) -> list[str]:
@@ -55,7 +66,7 @@ def _cells(item: Totals, *, bare: bool, prefix: str | None) -> list[str]:
 # --- in words
 
 
-def summary(rows: Sequence[RunRow]) -> str:
+def summary(rows: Sequence[RunRow], so_far: Mapping[RunKey, SoFar]) -> str:
     """Return what a reader must know of the figures: a line for each kind of intensity, and the sources."""
     parts = sums_of(rows)
     item = total(parts)
@@ -68,7 +79,18 @@ def summary(rows: Sequence[RunRow]) -> str:
         lines.append(
             f"{item.unknown} runs have no figure yet, or their intensity is unknown: they are in no sum"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *running_lines(so_far)])
+
+
+def running_lines(so_far: Mapping[RunKey, SoFar]) -> list[str]:
+    """Say what runs that still run have done so far, a line for each kind of intensity."""
+    until = max((item.until for item in so_far.values()), default=None)
+    return [
+        f"{item.runs} of these still run: {energy_text(item.energy_kwh)} and "
+        + (f"{grams_text(item.emitted_g)} of {item.nature} CO2e" if item.nature else "unknown grams")
+        + f" so far (until {local_text(until)}), in no sum"
+        for item in running_sums(so_far)
+    ]
 
 
 def _in_words(nature: str, item: Totals) -> str:
@@ -80,8 +102,33 @@ def _in_words(nature: str, item: Totals) -> str:
     return f"{item.runs} runs: {emitted}{kind} emitted, {saved} saved{percent} against starting at once"
 
 
+def beside_lines(sums: Sequence[BesideSum]) -> list[str]:
+    """Say what the same runs emitted by intensities of another kind."""
+    return [
+        f"Beside their {it.own} grams, {it.runs} of these runs have {grams_text(it.emitted_g)} of {it.nature}"
+        " CO2e: the same runs by another kind of intensity, never to be added"
+        for it in sums
+    ]
+
+
+def beside_objects(sums: Sequence[BesideSum]) -> list[dict[str, Any]]:
+    """Return the same as objects."""
+    return [
+        {
+            "own": str(it.own),
+            "nature": str(it.nature),
+            "runs": it.runs,
+            "emitted_g": it.emitted_g,
+            "saved_g": it.saved_g,
+        }
+        for it in sums
+    ]
+
+
 def likened(item: Totals) -> list[str]:
-    """Return what totals are like, each with the source of the comparison."""
+    """Return what totals are like, each with the source of the comparison; nothing where none is known."""
+    if not item.known:
+        return []
     like = equivalents(item.emitted_g, item.energy_kwh)
     car, days = like.car_km, like.household_days
     lines = [] if car is None else [f"The emissions are those of {_count(car)} km by {CAR_SOURCE}"]
@@ -102,6 +149,7 @@ def as_json(
     rows: Sequence[RunRow] | None = None,
     groups: Groups | None = None,
     names: Sequence[str] = (),
+    beside: Sequence[BesideSum] = (),
 ) -> str:
     """Return totals, and runs or groups, as one object."""
     found: dict[str, Any] = {}
@@ -112,7 +160,40 @@ def as_json(
         found["groups"] = [
             dict(zip(names, key, strict=True)) | totals_object(item) for key, item in groups.items()
         ]
-    return json.dumps(found | {"totals": totals_object(whole)}, indent=1)
+        found["beside"] = beside_objects(beside)
+    found |= {"totals": totals_object(whole), "running": _running(view.so_far)}
+    return json.dumps(found, indent=1)
+
+
+def _running(so_far: Mapping[RunKey, SoFar]) -> list[dict[str, Any]]:
+    """Return what runs that still run have done so far, an object for each kind of intensity."""
+    return [
+        {
+            "nature": item.nature or None,
+            "runs": item.runs,
+            "energy_kwh": item.energy_kwh,
+            "emitted_g": item.emitted_g,
+        }
+        for item in running_sums(so_far)
+    ]
+
+
+def _so_far_object(item: SoFar | None) -> dict[str, Any] | None:
+    if item is None:
+        return None
+    figure = item.figure
+    return {
+        "until": iso(item.until),
+        "energy_kwh": figure.energy_kwh,
+        "energy_method": figure.energy_method,
+        "emitted_g": figure.emitted_g,
+        "baseline_g": figure.baseline_g,
+        "saved_g": figure.saved_g,
+        "kind": figure.nature.kind if figure.nature else None,
+        "scope": figure.nature.scope if figure.nature else None,
+        "source": figure.source,
+        "estimated": figure.estimated,
+    }
 
 
 def totals_object(item: Totals) -> dict[str, Any]:
@@ -132,6 +213,13 @@ def totals_object(item: Totals) -> dict[str, Any]:
         "baseline_g": item.baseline_g,
         "saved_g": item.saved_g,
         "saved_percent": item.saved_percent,
+        "queue": {
+            "runs": item.queued,
+            "emitted_g": item.queued_g if item.queued else None,
+            "baseline_g": item.queue_g if item.queued else None,
+            "saved_g": item.queue_saved_g,
+            "saved_percent": item.queue_saved_percent,
+        },
         "g_per_kwh": item.g_per_kwh,
         "natures": list(item.natures),
         "car_km": like.car_km,
@@ -157,6 +245,7 @@ def run_object(row: RunRow, view: View) -> dict[str, Any]:
         "job_id": run.key.job_id,
         "array_job_id": run.array_job_id,
         "array_task": run.array_task,
+        "name": run.name,
         "user": run.user,
         "account": run.account,
         "partition": run.partition,
@@ -192,6 +281,7 @@ def run_object(row: RunRow, view: View) -> dict[str, Any]:
         "scope": figure.nature.scope if figure and figure.nature else None,
         "source": figure.source if figure else None,
         "estimated": figure.estimated if figure else None,
+        "so_far": _so_far_object(view.so_far.get(run.key)),
         "beside": _beside(figure.beside) if figure and figure.beside else None,
     }
 

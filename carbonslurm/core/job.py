@@ -159,6 +159,7 @@ class AccountedRun:
         array_task: its number in the array, None where it is no task, or not yet split off.
         node_list: its nodes as Slurm writes them, empty where that is not known.
         suspended: for how long of the time from start to end Slurm had it suspended.
+        name: what its owner called it, any text whatever; None where that is not known.
     """
 
     key: RunKey
@@ -179,6 +180,7 @@ class AccountedRun:
     array_task: int | None = None
     node_list: str = ""
     suspended: timedelta = timedelta()
+    name: str | None = None
 
     @property
     def shown_id(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, and_, func, or_, select, true, union_all
 
@@ -21,12 +22,13 @@ from carbonslurm.ports import RunFilter
 Conditions = Sequence[ColumnElement[bool]]
 SECOND = timedelta(seconds=1)
 
-_NAMED: Mapping[str, ColumnElement[str]] = {
+_NAMED: Mapping[str, ColumnElement[Any]] = {
     "clusters": RUN.c.cluster,
     "users": RUN.c.user_name,
     "accounts": RUN.c.account,
     "partitions": RUN.c.partition,
     "qos": RUN.c.qos,
+    "names": RUN.c.job_name,
 }
 
 
@@ -53,6 +55,9 @@ def _always(wanted: RunFilter) -> Iterator[ColumnElement[bool]]:
             yield column.in_(names)
     if wanted.states:
         yield or_(*(_in_state(word, wanted.window) for word in wanted.states))
+    if wanted.running:
+        yield RUN.c.ended.is_(None)
+        yield RUN.c.started.is_not(None)
     if wanted.started is not None:
         yield RUN.c.started >= wanted.started.start
         yield RUN.c.started < wanted.started.end

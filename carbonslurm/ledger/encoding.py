@@ -81,6 +81,7 @@ def run_columns(run: AccountedRun) -> Columns:
         "tag": tag_text(run.tag),
         "node_list": run.node_list or None,
         "suspended": run.suspended or None,
+        "job_name": run.name,
     }
 
 
@@ -105,6 +106,7 @@ def read_run(row: RowMapping | Mapping[str, Any]) -> AccountedRun:
         array_task=row["array_task"],
         node_list=row["node_list"] or "",
         suspended=row["suspended"] or timedelta(),
+        name=row["job_name"],
     )
 
 

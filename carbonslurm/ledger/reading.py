@@ -16,6 +16,7 @@ from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.plain import TableReader
 from carbonslurm.ledger.pruning import Pruning
 from carbonslurm.ledger.reports import Reports
+from carbonslurm.ledger.running import RunningReader
 from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import SwitchReader
 from carbonslurm.ledger.tables import REVISIONS
@@ -31,6 +32,7 @@ class Reading(
     AsideReader,
     Memory,
     Pruning,
+    RunningReader,
     SwitchReader,
     TableReader,
 ):

@@ -18,6 +18,7 @@ from sqlalchemy import (
     FromClause,
     Integer,
     RowMapping,
+    Select,
     and_,
     case,
     func,
@@ -27,15 +28,15 @@ from sqlalchemy import (
 )
 
 from carbonslurm.core.bound import is_late
-from carbonslurm.core.forecast import Floats
+from carbonslurm.core.forecast import Floats, Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
 from carbonslurm.ledger.chosen import chosen
 from carbonslurm.ledger.database import Room, in_batches
 from carbonslurm.ledger.encoding import read_gpus, read_nature
 from carbonslurm.ledger.figures import counting_figure
 from carbonslurm.ledger.job_facts import job_facts
-from carbonslurm.ledger.tables import FIGURE, RUN
-from carbonslurm.ports import Dimension, RunFilter, RunSum
+from carbonslurm.ledger.tables import FIGURE, FIGURE_BESIDE, RUN
+from carbonslurm.ports import BesideSum, Dimension, RunFilter, RunSum
 
 HOUR_S = 3600
 AT_ONCE = 500  # runs named in a statement, which has a number for each month, too
@@ -46,6 +47,7 @@ _COLUMNS: Mapping[Dimension, ColumnElement[Any]] = {
     Dimension.ACCOUNT: RUN.c.account,
     Dimension.PARTITION: RUN.c.partition,
     Dimension.QOS: RUN.c.qos,
+    Dimension.NAME: RUN.c.job_name,
     Dimension.STATE: RUN.c.state,
     Dimension.METHOD: FIGURE.c.energy_method,
     Dimension.QUALITY: FIGURE.c.energy_quality,
@@ -54,6 +56,7 @@ _COLUMNS: Mapping[Dimension, ColumnElement[Any]] = {
     Dimension.ESTIMATED: FIGURE.c.estimated,
 }
 _KNOWN = and_(FIGURE.c.emitted_g.is_not(None), FIGURE.c.baseline_g.is_not(None))
+_QUEUED = and_(_KNOWN, FIGURE.c.queue_g.is_not(None))
 _NATURE = (
     case((_KNOWN, FIGURE.c.kind)).label("of_kind"),
     case((_KNOWN, FIGURE.c.scope)).label("of_scope"),
@@ -81,6 +84,17 @@ class Sums(Room):
         parts = [_dimension(it, months).label(f"by{number}") for number, it in enumerate(by)]
         with self._database.reading() as connection:
             return [*_of_figures(connection, wanted, parts), *_of_jobs(connection, wanted, parts)]
+
+    def sums_beside(self, wanted: RunFilter) -> Sequence[BesideSum]:
+        """Return sums of started runs by intensities of another kind, for each pair of natures.
+
+        Raises:
+            LedgerError: it could not be read.
+        """
+        with self._database.reading() as connection:
+            if connection.execute(select(FIGURE_BESIDE.c.figure).limit(1)).first() is None:
+                return []  # few sites have any
+            return [_beside(row) for row in connection.execute(_sums_beside(wanted)).mappings()]
 
     def span(self, wanted: RunFilter) -> Interval | None:
         """Return from the first to the last start among some runs, None where none has started.
@@ -147,6 +161,9 @@ def _of_figures(connection: Connection, wanted: RunFilter, parts: Parts) -> list
             func.sum(case((_KNOWN, FIGURE.c[name]))).label(name)
             for name in ("energy_kwh", "emitted_g", "baseline_g")
         ),
+        func.sum(case((_QUEUED, 1), else_=0)).label("queued"),
+        func.sum(case((_QUEUED, FIGURE.c.emitted_g))).label("queued_g"),
+        func.sum(case((_QUEUED, FIGURE.c.queue_g))).label("queue_g"),
     ).select_from(_with_figure(wanted))
     started = statement.where(RUN.c.started.is_not(None))
     # By labels, which no column has: PostgreSQL takes an expression with parameters, written twice, for two.
@@ -164,6 +181,43 @@ def _read(row: RowMapping, parts: Parts) -> RunSum:
         gpu_hours=gpus * (row["seconds"] or 0.0) / HOUR_S,
         energy_kwh=row["energy_kwh"] or 0.0,
         emitted_g=row["emitted_g"] or 0.0,
+        baseline_g=row["baseline_g"] or 0.0,
+        queued=int(row["queued"]),
+        queued_g=row["queued_g"] or 0.0,
+        queue_g=row["queue_g"] or 0.0,
+    )
+
+
+def _sums_beside(wanted: RunFilter) -> Select[Any]:
+    other = FIGURE_BESIDE.c
+    alike = (FIGURE.c.kind, FIGURE.c.scope, other.kind.label("other_kind"), other.scope.label("other_scope"))
+    counted = other.baseline_g.is_not(None)
+    return (
+        select(
+            *alike,
+            func.count().label("runs"),
+            func.sum(FIGURE.c.energy_kwh).label("energy_kwh"),
+            func.sum(other.emitted_g).label("emitted_g"),
+            func.sum(case((counted, 1), else_=0)).label("with_baseline"),
+            func.sum(case((counted, other.emitted_g))).label("counted_g"),
+            func.sum(other.baseline_g).label("baseline_g"),
+        )
+        .select_from(_with_figure(wanted).join(FIGURE_BESIDE, other.figure == FIGURE.c.id))
+        .where(RUN.c.started.is_not(None), FIGURE.c.emitted_g.is_not(None), other.emitted_g.is_not(None))
+        .group_by(FIGURE.c.kind, FIGURE.c.scope, other.kind, other.scope)
+        .order_by(FIGURE.c.kind, FIGURE.c.scope, other.kind, other.scope)
+    )
+
+
+def _beside(row: RowMapping) -> BesideSum:
+    return BesideSum(
+        own=Nature(Kind(row["kind"]), Scope(row["scope"])),
+        nature=Nature(Kind(row["other_kind"]), Scope(row["other_scope"])),
+        runs=row["runs"],
+        energy_kwh=row["energy_kwh"],
+        emitted_g=row["emitted_g"],
+        with_baseline=int(row["with_baseline"]),
+        counted_g=row["counted_g"] or 0.0,
         baseline_g=row["baseline_g"] or 0.0,
     )
 

@@ -36,7 +36,7 @@ from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 
 METADATA = MetaData(
     naming_convention={
@@ -171,6 +171,7 @@ RUN = Table(
     Column("tag", Text, doc="as the hook wrote it, NULL: not flexible"),
     Column("node_list", Text, doc="its nodes as Slurm writes them, NULL: not known"),
     Column("suspended", Seconds, doc="for how long of its time Slurm had it suspended, NULL: never"),
+    Column("job_name", Text, doc="what its owner called it: any text whatever; NULL: not known"),
     Column("recorded_at", Moment, nullable=False, doc="when first read from sacct"),
     Column("changed_at", Moment, nullable=False, doc="when these facts last changed"),
     Column("figured_at", Moment, doc="when its figure was last worked out, NULL: never, or since news came"),

@@ -24,6 +24,7 @@ from carbonslurm.ledger.plain import TableWriter
 from carbonslurm.ledger.pruning import Pruner
 from carbonslurm.ledger.queue_book import QueueBook
 from carbonslurm.ledger.reports import Reports
+from carbonslurm.ledger.running import RunningReader
 from carbonslurm.ledger.runs import RunBook
 from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import Switch
@@ -44,6 +45,7 @@ class Ledger(
     PastReader,
     Pruner,
     RunBook,
+    RunningReader,
     QueueBook,
     MeasurementBook,
     Reports,
@@ -54,7 +56,7 @@ class Ledger(
     """An open ledger; close it, so that others can go on reading it.
 
     Implements IntensityReader, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook,
-    MeasurementBook, LedgerReader and SumReader of ``ports``.
+    MeasurementBook, RunningReader, LedgerReader and SumReader of ``ports``.
     """
 
     @classmethod

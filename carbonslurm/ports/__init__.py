@@ -42,6 +42,7 @@ from carbonslurm.ports.ledger import (
     QueueBook,
     QueuePass,
     RunBook,
+    RunningReader,
     RunToFigure,
     StopLog,
 )
@@ -49,6 +50,7 @@ from carbonslurm.ports.monitoring import KnownCarbon
 from carbonslurm.ports.reading import (
     ActionRow,
     AsideRow,
+    BesideSum,
     Dimension,
     HabitReader,
     LedgerReader,
@@ -80,6 +82,7 @@ __all__ = [
     "AskedBook",
     "AskedReader",
     "Asking",
+    "BesideSum",
     "CarbonAnswer",
     "CarbonSource",
     "CycleLog",
@@ -119,6 +122,7 @@ __all__ = [
     "RunRow",
     "RunSum",
     "RunToFigure",
+    "RunningReader",
     "Setting",
     "SiteFactors",
     "StopLog",

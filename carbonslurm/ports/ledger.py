@@ -228,6 +228,16 @@ class MeasurementBook(Protocol):
         """Keep what it said; runs of which something new is known get new figures. Return how many."""
 
 
+class RunningReader(Protocol):
+    """What is known of runs that still run, for who looks."""
+
+    def accounted_until(self, cluster: str) -> datetime | None:
+        """Return the moment up to which sacct has been read."""
+
+    def with_jobs(self, cluster: str, runs: Sequence[AccountedRun]) -> Sequence[RunToFigure]:
+        """Return runs of the ledger, in any state, with what it knows of their jobs, in the same order."""
+
+
 class RunBook(Protocol):
     """Runs from sacct, once each, and the figures worked out for them."""
 

@@ -24,8 +24,10 @@ class RunFilter:
         ids: job ids; an array's id stands for all of its tasks.
         clusters: only runs of these.
         started: runs that started within it.
+        running: only runs that have started and, when last read, had not ended.
         states: as sacct -s: runs that were pending, running or suspended at any time within the window, or
             that came to their end in one of the other states within it; in Slurm's whole words.
+        names: what people called their jobs.
         as_of: with the figures that counted at this moment; None for now.
     """
 
@@ -37,7 +39,9 @@ class RunFilter:
     partitions: tuple[str, ...] = ()
     qos: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     started: Interval | None = None
+    running: bool = False
     as_of: datetime | None = None
 
 
@@ -70,6 +74,7 @@ class Dimension(StrEnum):
     ACCOUNT = "account"
     PARTITION = "partition"
     QOS = "qos"
+    NAME = "name"
     STATE = "state"
     MONTH = "month"
     ZONE = "zone"
@@ -96,6 +101,10 @@ class RunSum:
         energy_kwh: PUE included.
         emitted_g: grams.
         baseline_g: grams.
+        queued: how many of the known ones have the baseline of a queue without us, too; the next two are of
+            these.
+        queued_g: grams emitted.
+        queue_g: grams of that baseline.
     """
 
     by: tuple[Any, ...]
@@ -110,6 +119,39 @@ class RunSum:
     energy_kwh: float = 0.0
     emitted_g: float = 0.0
     baseline_g: float = 0.0
+    queued: int = 0
+    queued_g: float = 0.0
+    queue_g: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BesideSum:
+    """A sum over runs by the intensities of another kind, which stand beside their own and are never added.
+
+    Attributes:
+        own: nature of the runs' own grams.
+        nature: of these.
+        runs: how many have grams of both.
+        energy_kwh: of these, PUE included.
+        emitted_g: grams.
+        with_baseline: how many of them have a baseline by these intensities, too; the next are of these.
+        counted_g: grams emitted.
+        baseline_g: grams of the simple baseline.
+    """
+
+    own: Nature
+    nature: Nature
+    runs: int
+    energy_kwh: float
+    emitted_g: float
+    with_baseline: int
+    counted_g: float
+    baseline_g: float
+
+    @property
+    def saved_g(self) -> float | None:
+        """Grams saved against the simple baseline; None where no run has one."""
+        return self.baseline_g - self.counted_g if self.with_baseline else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +234,9 @@ class SumReader(Protocol):
         self, wanted: RunFilter, by: Sequence[Dimension], months: Sequence[datetime] = ()
     ) -> Sequence[RunSum]:
         """Return sums of runs by some dimensions, in no order; ``months`` are the firsts of rising months."""
+
+    def sums_beside(self, wanted: RunFilter) -> Sequence[BesideSum]:
+        """Return sums of started runs by intensities of another kind, for each pair of natures."""
 
     def span(self, wanted: RunFilter) -> Interval | None:
         """Return from the first to the last start among some runs, None where none has started."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from carbonslurm.app.cycle import CycleRules
     from carbonslurm.app.figuring import FigureRules
+    from carbonslurm.app.so_far import Looking
     from carbonslurm.config import Config
     from carbonslurm.config.sections import MachinesConfig, Source
     from carbonslurm.core.allowance import Allowance
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from carbonslurm.core.power import PowerModel
     from carbonslurm.core.pue import Pue
     from carbonslurm.core.situation import PlanRules, Zones
+    from carbonslurm.ledger.reading import Reading
 
 GATE_CYCLES = 3  # a shut gate opens so many cycles after the last one that moved it on
 SHORTEST_GATE = timedelta(minutes=1)  # no reservation of Slurm's is shorter
@@ -118,6 +120,13 @@ def figure_rules(config: Config) -> FigureRules:
         pue=pue(config),
         slurm=None if slurm == "none" else Covers(slurm),
     )
+
+
+def looking(config: Config, book: Reading) -> Looking:
+    """Return what works out figures of runs that still run."""
+    from carbonslurm.app.so_far import Looking
+
+    return Looking(config.cluster, book, figure_rules(config))
 
 
 def allowances(config: Config) -> list[Allowance]:
