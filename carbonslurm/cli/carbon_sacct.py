@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from carbonslurm.cli.sacct_layout import Layout
     from carbonslurm.cli.sacct_output import Column, View
     from carbonslurm.config import Config
-    from carbonslurm.ledger.reading import Reading
+    from carbonslurm.ledger.accounts import Accounts
     from carbonslurm.ports import RunRow
 
 GROUP_NAMES: tuple[str, ...] = ("user", "account", "partition", "qos", "cluster", "state", "month", "zone")
@@ -137,12 +137,14 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
 
 def _write_report(config_path: Path | None, given: dict[str, object]) -> None:
     from carbonslurm import wiring
+    from carbonslurm.app.report import Books
     from carbonslurm.cli import sacct_report
 
     files = sacct_report.checked(given)
     config = load_config(config_path)
     wanted = sacct_report.read_window(given, config.cluster, wiring.now())
-    with _books(config) as (book, books):
+    with wiring.reading(config) as book:
+        books = Books(book, _zone_of(config))
         sacct_report.write(files, sacct_report.state(book, books, wanted, wiring.now()))
 
 
@@ -199,16 +201,16 @@ def _zone_of(config: Config) -> Callable[[str], str]:
 
 
 @contextmanager
-def _books(config: Config) -> Iterator[tuple[Reading, Books]]:
+def _books(config: Config) -> Iterator[tuple[Accounts, Books]]:
     from carbonslurm import wiring
     from carbonslurm.app.report import Books
 
-    with wiring.reading(config) as book:
+    with wiring.accounts(config) as book:
         yield book, Books(book, _zone_of(config))
 
 
 def _print_runs(
-    book: Reading,
+    book: Accounts,
     wanted: Wanted,
     chosen: Sequence[Column],
     given: dict[str, object],
@@ -273,7 +275,7 @@ def _print_groups(
 
 
 def _print_budgets(
-    config: Config, book: Reading, wanted: Wanted, given: dict[str, object], layout: Layout, view: View
+    config: Config, book: Accounts, wanted: Wanted, given: dict[str, object], layout: Layout, view: View
 ) -> None:
     import json
 

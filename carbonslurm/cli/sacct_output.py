@@ -8,8 +8,8 @@ from carbonslurm.app.report import is_late, waited
 from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.core.equivalents import CAR_SOURCE, HOUSEHOLD_SOURCE, Equivalents, equivalents
 from carbonslurm.core.footprint import Baseline, Figure, percent_saved
-from carbonslurm.core.forecast import Kind
 from carbonslurm.core.job import Tres
+from carbonslurm.core.nature import Kind
 from carbonslurm.errors import UsageError
 from carbonslurm.formats.terminal import columns, energy_text, grams_text
 from carbonslurm.formats.times import length_text, local_text

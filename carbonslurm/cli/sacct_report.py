@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from carbonslurm.app.report import Books
-    from carbonslurm.app.statement import ActualReader, Statement
+    from carbonslurm.app.statement import Statement, StatementReader
     from carbonslurm.ports import RunFilter
 
 WHOLE = (("ids", "-j"), ("states", "-s"))
@@ -65,7 +65,7 @@ def read_window(given: Mapping[str, object], cluster: str, now: datetime) -> Run
     return replace(wanted, window=None, started=Interval(read_moment(year, now), end))
 
 
-def state(book: ActualReader, books: Books, wanted: RunFilter, now: datetime) -> Statement:
+def state(book: StatementReader, books: Books, wanted: RunFilter, now: datetime) -> Statement:
     """Work out the statement.
 
     Raises:

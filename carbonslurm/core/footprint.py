@@ -13,14 +13,20 @@ says which of its grams is counted against which:
   It moves runs that we never touched, too, since ours made room for them or took it.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import StrEnum
 from math import isclose
+from typing import TYPE_CHECKING
 
-from carbonslurm.core.energy import Energy, Quality
-from carbonslurm.core.forecast import Kind, Nature, Series
-from carbonslurm.core.interval import Interval
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from carbonslurm.core.energy import Energy, Quality
+    from carbonslurm.core.forecast import Series
+    from carbonslurm.core.interval import Interval
+    from carbonslurm.core.nature import Kind, Nature
 
 
 class Baseline(StrEnum):
@@ -101,19 +107,19 @@ class Figure:
         settled = not self.estimated and (self.beside is None or not self.beside.estimated)
         return settled and None not in needed
 
-    def by(self, kind: Kind) -> "Figure | Beside | None":
+    def by(self, kind: Kind) -> Figure | Beside | None:
         """Return the grams by intensities of a kind, None where there are none."""
         if self.nature is not None and self.nature.kind is kind:
             return self
         return self.beside if self.beside is not None and self.beside.nature.kind is kind else None
 
-    def is_like(self, other: "Figure") -> bool:
+    def is_like(self, other: Figure) -> bool:
         """Whether another one says the same, but for rounding: pieces of a series add up in other orders."""
         if (self.beside is None) != (other.beside is None):
             return False
-        numbers = zip(self._numbers(), other._numbers(), strict=True)  # noqa: SLF001 - of its own kind
+        numbers = zip(self._numbers(), other._numbers(), strict=True)
         same = all(one == two or _is_close(one, two) for one, two in numbers)
-        return same and self._without_numbers() == other._without_numbers()  # noqa: SLF001
+        return same and self._without_numbers() == other._without_numbers()
 
     def _numbers(self) -> list[float | None]:
         each: list[Figure | Beside] = [self, self.beside] if self.beside else [self]
@@ -123,7 +129,7 @@ class Figure:
             *(value for it in each for value in (it.emitted_g, it.baseline_g, it.queue_g)),
         ]
 
-    def _without_numbers(self) -> "Figure":
+    def _without_numbers(self) -> Figure:
         beside = self.beside and replace(self.beside, emitted_g=None, baseline_g=None, queue_g=None)
         blank = replace(self, energy_kwh=0.0, pue=None, emitted_g=None, baseline_g=None, queue_g=None)
         return replace(blank, beside=beside)

@@ -9,43 +9,18 @@ with a ``Band`` around it where its maker says how sure it is.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from carbonslurm.core.interval import Interval, aware, from_epoch
+from carbonslurm.core.nature import Kind, Nature, Scope
 from carbonslurm.errors import DataError
 
+__all__ = ["Band", "Floats", "Issue", "Kind", "Nature", "Scope", "Series", "Step"]
+
 Floats = npt.NDArray[np.float64]
-
-
-class Kind(StrEnum):
-    """Whether a number speaks of all generation or of the next plant."""
-
-    AVERAGE = "average"
-    MARGINAL = "marginal"
-
-
-class Scope(StrEnum):
-    """What a number includes, in the provider's own terms."""
-
-    LIFECYCLE = "lifecycle"
-    DIRECT = "direct"
-    OPERATIONAL = "operational"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Nature:
-    """Kind and scope: what must be equal before two intensities may meet."""
-
-    kind: Kind
-    scope: Scope
-
-    def __str__(self) -> str:
-        return f"{self.kind}, {self.scope}"
 
 
 @dataclass(frozen=True, slots=True)

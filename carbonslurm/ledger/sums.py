@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -27,7 +26,6 @@ from sqlalchemy import (
 )
 
 from carbonslurm.core.bound import is_late
-from carbonslurm.core.forecast import Floats
 from carbonslurm.core.interval import Interval
 from carbonslurm.ledger.chosen import chosen
 from carbonslurm.ledger.database import Room, in_batches
@@ -93,43 +91,16 @@ class Sums(Room):
             first, last = connection.execute(ends).one()
         return None if first is None else Interval(first, last)
 
-    def loads(self, wanted: RunFilter) -> Floats:
-        """Return when runs took their energy, and when they would have without us.
 
-        Returns:
-            Shape (n, 6), a row for each ended run with a figure: start and end, Unix seconds, kWh; and start,
-            end and kWh of its baseline.
-
-        Raises:
-            LedgerError: it could not be read.
-        """
-        ran, baseline = (
-            _seconds(RUN.c.ended, RUN.c.started),
-            _seconds(FIGURE.c.baseline_ends_at, FIGURE.c.baseline_starts_at),
-        )
-        kwh = FIGURE.c.energy_kwh
-        statement = select(
-            type_coerce(RUN.c.started, Double),
-            type_coerce(RUN.c.ended, Double),
-            kwh,
-            type_coerce(FIGURE.c.baseline_starts_at, Double),
-            type_coerce(FIGURE.c.baseline_ends_at, Double),
-            kwh * baseline / ran,
-        ).select_from(_with_figure(wanted))
-        statement = statement.where(RUN.c.ended > RUN.c.started, kwh.is_not(None))
-        with self._database.reading() as connection:
-            rows = connection.execute(statement)
-            return np.fromiter((tuple(row) for row in rows), dtype=(float, 6))
-
-
-def _seconds(end: ColumnElement[datetime], start: ColumnElement[datetime]) -> ColumnElement[float]:
+def length_s(end: ColumnElement[datetime], start: ColumnElement[datetime]) -> ColumnElement[float]:
+    """Return the seconds between two columns."""
     return type_coerce(end, Double) - type_coerce(start, Double)
 
 
 # --- what is summed up
 
 
-def _with_figure(wanted: RunFilter) -> FromClause:
+def with_figure(wanted: RunFilter) -> FromClause:
     """Return the runs that are wanted, each with its figure that counts."""
     ids = chosen(wanted).subquery()
     counts = FIGURE.c.id == counting_figure(wanted.as_of)
@@ -142,12 +113,12 @@ def _of_figures(connection: Connection, wanted: RunFilter, parts: Parts) -> list
         *alike,
         func.count().label("runs"),
         func.sum(case((_KNOWN, 1), else_=0)).label("known"),
-        func.sum(_seconds(RUN.c.ended, RUN.c.started)).label("seconds"),
+        func.sum(length_s(RUN.c.ended, RUN.c.started)).label("seconds"),
         *(
             func.sum(case((_KNOWN, FIGURE.c[name]))).label(name)
             for name in ("energy_kwh", "emitted_g", "baseline_g")
         ),
-    ).select_from(_with_figure(wanted))
+    ).select_from(with_figure(wanted))
     started = statement.where(RUN.c.started.is_not(None))
     # By labels, which no column has: PostgreSQL takes an expression with parameters, written twice, for two.
     rows = connection.execute(started.group_by(*(literal_column(it.name) for it in alike)))
