@@ -167,5 +167,5 @@ def _idle(
     share = cluster_share(held.utilisation, group.idle_watts, group.full_watts)
     known = [it for it in book.pictures(group.zone, window) if nature in {None, str(it.nature)}]
     best = best_of_each_kind(known, window)
-    series = best[0] if best else None
+    series = best[0].picture.series(window) if best else None
     return float(kwh.sum()), idle_grams(held, kwh, series), share

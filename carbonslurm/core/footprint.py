@@ -18,15 +18,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import isclose
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from carbonslurm.core.energy import Energy, Quality
-    from carbonslurm.core.forecast import Series
     from carbonslurm.core.interval import Interval
     from carbonslurm.core.nature import Kind, Nature
+
+
+class Intensity(Protocol):
+    """What is known of a zone's intensity around a run: a Series, or a Cut of what is painted."""
+
+    @property
+    def nature(self) -> Nature:
+        """Kind and scope."""
+
+    @property
+    def source(self) -> str:
+        """Who said so."""
+
+    def mean(self, window: Interval) -> float | None:
+        """Return the mean g/kWh over a window, None where any part of it is unknown."""
+
+    def estimated_within(self, window: Interval) -> bool:
+        """Tell whether any value within a window is an estimate."""
 
 
 class Baseline(StrEnum):
@@ -148,7 +165,7 @@ def _is_close(one: float | None, two: float | None) -> bool:
     return one is not None and two is not None and isclose(one, two, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def grams(series: Series | None, window: Interval, kwh: float) -> float | None:
+def grams(series: Intensity | None, window: Interval, kwh: float) -> float | None:
     """Return the g that energy spread evenly over a window emits, None where its intensity is not known."""
     if kwh == 0:
         return 0.0
@@ -161,11 +178,12 @@ def figure(
     ran: Interval,
     baseline: Interval,
     energy: Energy,
-    series: Series | None,
+    series: Intensity | None,
     lost: timedelta,
     pue: float = 1.0,
     queue: Interval | None = None,
-    other: Series | None = None,
+    other: Intensity | None = None,
+    zone: str | None = None,
 ) -> Figure:
     """Work out one run's figure.
 
@@ -178,15 +196,16 @@ def figure(
         pue: what the room adds.
         queue: where its work would have run in a queue without us, None where that is not known.
         other: the zone's intensity of another kind, to be shown beside.
+        zone: of the grid.
     """
     kwh = energy.kwh * pue
 
-    def counted(by: Series | None, window: Interval | None) -> float | None:
+    def counted(by: Intensity | None, window: Interval | None) -> float | None:
         return None if window is None else grams(by, window, kwh * _share(window, ran))
 
-    def estimated(by: Series | None) -> bool:
+    def estimated(by: Intensity | None) -> bool:
         windows = [window for window in (ran, baseline, queue) if window is not None]
-        return by is not None and any(_estimated_within(by, window) for window in windows)
+        return by is not None and any(by.estimated_within(window) for window in windows)
 
     return Figure(
         energy_kwh=kwh,
@@ -200,6 +219,7 @@ def figure(
         estimated=estimated(series),
         queue=queue,
         queue_g=counted(series, queue),
+        zone=zone,
         quality=energy.quality,
         pue=pue,
         beside=None
@@ -218,13 +238,6 @@ def figure(
 def _share(window: Interval, ran: Interval) -> float:
     """Return how much of the run's energy its work needs without what was lost."""
     return window.length / ran.length if ran.length else 0.0
-
-
-def _estimated_within(series: Series, window: Interval) -> bool:
-    return any(
-        step.estimated and step.interval.start < window.end and window.start < step.interval.end
-        for step in series.steps()
-    )
 
 
 def percent_saved(emitted_g: float, baseline_g: float) -> float | None:

@@ -154,6 +154,12 @@ class Series:
         value = float(self.means(np.array([window.start.timestamp()]), seconds)[0])
         return None if np.isnan(value) else value
 
+    def estimated_within(self, window: Interval) -> bool:
+        """Tell whether any value within a window is an estimate."""
+        start, end = window.start.timestamp(), window.end.timestamp()
+        within = (self.edges[:-1] < end) & (start < self.edges[1:])
+        return bool(np.any(within & self.estimated & ~np.isnan(self.values)))
+
     def steps(self) -> list[Step]:
         """Return the known steps, in order."""
         return [

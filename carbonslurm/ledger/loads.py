@@ -1,11 +1,12 @@
 """When runs took their energy: for charts, as one array. In a module of its own, since it needs numpy."""
 
 import numpy as np
-from sqlalchemy import Double, select, type_coerce
+from sqlalchemy import Double, type_coerce
 
 from carbonslurm.core.forecast import Floats
+from carbonslurm.ledger.columns import length_s
 from carbonslurm.ledger.database import Room
-from carbonslurm.ledger.sums import length_s, with_figure
+from carbonslurm.ledger.figures import with_figures
 from carbonslurm.ledger.tables import FIGURE, RUN
 from carbonslurm.ports import RunFilter
 
@@ -28,15 +29,18 @@ class Loads(Room):
             length_s(FIGURE.c.baseline_ends_at, FIGURE.c.baseline_starts_at),
         )
         kwh = FIGURE.c.energy_kwh
-        statement = select(
+        columns = (
             type_coerce(RUN.c.started, Double),
             type_coerce(RUN.c.ended, Double),
             kwh,
             type_coerce(FIGURE.c.baseline_starts_at, Double),
             type_coerce(FIGURE.c.baseline_ends_at, Double),
             kwh * baseline / ran,
-        ).select_from(with_figure(wanted))
-        statement = statement.where(RUN.c.ended > RUN.c.started, kwh.is_not(None))
+        )
         with self._database.reading() as connection:
-            rows = connection.execute(statement)
-            return np.fromiter((tuple(row) for row in rows), dtype=(float, 6))
+            rows = (
+                tuple(row)
+                for statement in with_figures(wanted, columns)
+                for row in connection.execute(statement.where(RUN.c.ended > RUN.c.started, kwh.is_not(None)))
+            )
+            return np.fromiter(rows, dtype=(float, 6))
