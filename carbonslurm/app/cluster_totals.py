@@ -209,6 +209,7 @@ def _idle(
         best = best_of_each_kind(known, piece)
         if best and nature is None:
             nature = str(best[0].nature)  # grams of another one must not be added in the next piece
+        series = best[0].picture.series(piece) if best else None
         kwh += float(taken.sum())
-        grams += math.nan if (part := idle_grams(held, taken, best[0] if best else None)) is None else part
+        grams += math.nan if (part := idle_grams(held, taken, series)) is None else part
     return kwh, None if math.isnan(grams) else grams

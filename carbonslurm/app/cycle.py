@@ -33,7 +33,7 @@ from carbonslurm.core.ownership import (
     with_before,
 )
 from carbonslurm.core.planner import Plan, plan
-from carbonslurm.core.policies import JOINT
+from carbonslurm.core.policy_names import JOINT
 from carbonslurm.core.priority import AgeWeight
 from carbonslurm.core.situation import PlanRules, Situation
 from carbonslurm.core.stop import ControllerFacts, controller_settled

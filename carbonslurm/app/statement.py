@@ -16,7 +16,7 @@ from carbonslurm.app.so_far import RunningSum
 from carbonslurm.core.forecast import Nature, Series
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.core.load import HourProfile, hour_profile, known_mean
-from carbonslurm.ports import BesideSum, RunFilter, RunSum
+from carbonslurm.ports import BesideSum, LoadReader, RunFilter, RunSum
 
 SHOWN = 12  # rows of a table; what is less comes together as the rest
 REST = "all others"
@@ -25,8 +25,8 @@ PARTED = (*SHOWN_BY, "month", "zone")
 Groups = Mapping[str, Sequence[RunSum]]
 
 
-class ActualReader(Protocol):
-    """What a statement asks of the archive."""
+class StatementReader(LoadReader, Protocol):
+    """What a statement asks of the ledger besides sums."""
 
     def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
         """Return the newest measured values of a window, in g/kWh; None where there is none."""
@@ -106,7 +106,7 @@ class Stating:
     """The parts of making a statement, and its story in ``state``."""
 
     books: Books
-    archive: ActualReader
+    reader: StatementReader
 
     def state(self, wanted: RunFilter, who: str, cluster: str, now: datetime) -> Statement:
         """Work out a statement.
@@ -129,7 +129,7 @@ class Stating:
         zone = max(sorted(zones), key=lambda name: zones[name], default=None)
         series = None
         if zone is not None and main is not None:
-            series = self.archive.actual(zone, main, window)
+            series = self.reader.actual(zone, main, window)
         return Statement(
             who=who,
             cluster=cluster,
@@ -167,7 +167,7 @@ class Stating:
     ) -> HourProfile | None:
         if not partitions:
             return None
-        loads = self.books.reader.loads(replace(wanted, partitions=partitions))
+        loads = self.reader.loads(replace(wanted, partitions=partitions))
         return hour_profile(loads, series, _local_hour) if len(loads) else None
 
 

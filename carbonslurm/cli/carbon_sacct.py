@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from carbonslurm.cli.sacct_output import View
     from carbonslurm.config import Config
     from carbonslurm.core.job import AccountedRun, RunKey
-    from carbonslurm.ledger.reading import Reading
+    from carbonslurm.ledger.accounts import Accounts
 
 FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
 
@@ -50,7 +50,7 @@ FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
 @click.option("--name", "names", metavar="NAME[,NAME]", help="Only jobs that their owners called so.")
 @click.option("-M", "--clusters", metavar="NAME[,NAME]", help="Runs of these clusters, or of all.")
 @click.option("-L", "--allclusters", is_flag=True, help="Runs of all clusters that the ledger knows.")
-@click.option("-x", "--associations", metavar="ID[,ID]", hidden=True)
+@click.option("-x", "--associations", metavar="ID[,ID]", help="Refused: the ledger has no association ids.")
 @click.option("-X", "--allocations", is_flag=True, help="Whole jobs without steps: always so here.")
 @click.option("-D", "--duplicates", is_flag=True, help="Every attempt of a requeued job: always so here.")
 @click.option(
@@ -125,12 +125,14 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
 
 def _write_report(config_path: Path | None, given: dict[str, object]) -> None:
     from carbonslurm import wiring
+    from carbonslurm.app.report import Books
     from carbonslurm.cli import sacct_report
 
     files = sacct_report.checked(given)
     config = load_config(config_path)
     wanted = sacct_report.read_window(given, config.cluster, wiring.now())
-    with _books(config) as (book, books):
+    with wiring.reading(config) as book:
+        books = Books(book, _zone_of(config))
         sacct_report.write(files, sacct_report.state(config, book, books, wanted, wiring.now()))
 
 
@@ -190,25 +192,28 @@ def _zone_of(config: Config) -> Callable[[str], str]:
 
 
 @contextmanager
-def _books(config: Config) -> Iterator[tuple[Reading, Books]]:
+def _books(config: Config) -> Iterator[tuple[Accounts, Books]]:
     from carbonslurm import wiring
     from carbonslurm.app.report import Books
 
-    with wiring.reading(config) as book:
+    with wiring.accounts(config) as book:
         yield book, Books(book, _zone_of(config))
 
 
-def _so_far(config: Config, book: Reading, runs: Sequence[AccountedRun]) -> Mapping[RunKey, SoFar]:
+def _so_far(config: Config, runs: Sequence[AccountedRun]) -> Mapping[RunKey, SoFar]:
     """Return what those among some runs that still run have done; where none does, nothing is loaded."""
     from carbonslurm import wiring
 
     going = [run for run in runs if run.started and not run.ended]
-    return wiring.looking(config, book).at(going) if going else {}
+    if not going:
+        return {}
+    with wiring.reading(config) as book:
+        return wiring.looking(config, book).at(going)
 
 
 def _print_runs(
     config: Config,
-    book: Reading,
+    book: Accounts,
     wanted: Wanted,
     chosen: Sequence[Column],
     given: dict[str, object],
@@ -225,7 +230,7 @@ def _print_runs(
 
         sacct_mlflow.log(rows, given, view)
         return
-    view = replace(view, so_far=_so_far(config, book, [row.run for row in rows]))
+    view = replace(view, so_far=_so_far(config, [row.run for row in rows]))
     if given["as_json"]:
         click.echo(totals.as_json(total(sums_of(rows)), view, rows=rows))
         return
@@ -236,7 +241,7 @@ def _print_runs(
 
 def _print_groups(
     config: Config,
-    book: Reading,
+    book: Accounts,
     books: Books,
     wanted: Wanted,
     by: tuple[str, ...],
@@ -250,7 +255,7 @@ def _print_groups(
         raise click.UsageError("--by sums up whole jobs: ask for 13, not for 13_4")
     groups, whole = books.with_whole(wanted.runs, by)
     going = book.runs(replace(wanted.runs, running=True))
-    view = replace(view, so_far=_so_far(config, book, [row.run for row in going]))
+    view = replace(view, so_far=_so_far(config, [row.run for row in going]))
     beside = books.reader.sums_beside(wanted.runs)
     if given["as_json"]:
         click.echo(totals.as_json(whole, view, groups=groups, names=by, beside=beside))
@@ -267,7 +272,7 @@ def _print_groups(
 
 
 def _print_budgets(
-    config: Config, book: Reading, wanted: Wanted, given: dict[str, object], layout: Layout, view: View
+    config: Config, book: Accounts, wanted: Wanted, given: dict[str, object], layout: Layout, view: View
 ) -> None:
     import json
 

@@ -11,8 +11,8 @@ from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_meanings import MEANINGS
 from carbonslurm.core.equivalents import Equivalents, equivalents
 from carbonslurm.core.footprint import Baseline, Figure, percent_saved
-from carbonslurm.core.forecast import Kind
 from carbonslurm.core.job import RunKey, Tres
+from carbonslurm.core.nature import Kind
 from carbonslurm.formats.terminal import columns, energy_text, grams_text, joules_text
 from carbonslurm.formats.times import length_text, local_text
 from carbonslurm.ports import RunRow

@@ -9,43 +9,18 @@ with a ``Band`` around it where its maker says how sure it is.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from carbonslurm.core.interval import Interval, aware, from_epoch
+from carbonslurm.core.nature import Kind, Nature, Scope
 from carbonslurm.errors import DataError
 
+__all__ = ["Band", "Floats", "Issue", "Kind", "Nature", "Scope", "Series", "Step"]
+
 Floats = npt.NDArray[np.float64]
-
-
-class Kind(StrEnum):
-    """Whether a number speaks of all generation or of the next plant."""
-
-    AVERAGE = "average"
-    MARGINAL = "marginal"
-
-
-class Scope(StrEnum):
-    """What a number includes, in the provider's own terms."""
-
-    LIFECYCLE = "lifecycle"
-    DIRECT = "direct"
-    OPERATIONAL = "operational"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Nature:
-    """Kind and scope: what must be equal before two intensities may meet."""
-
-    kind: Kind
-    scope: Scope
-
-    def __str__(self) -> str:
-        return f"{self.kind}, {self.scope}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +153,12 @@ class Series:
             return self.at(window.start)
         value = float(self.means(np.array([window.start.timestamp()]), seconds)[0])
         return None if np.isnan(value) else value
+
+    def estimated_within(self, window: Interval) -> bool:
+        """Tell whether any value within a window is an estimate."""
+        start, end = window.start.timestamp(), window.end.timestamp()
+        within = (self.edges[:-1] < end) & (start < self.edges[1:])
+        return bool(np.any(within & self.estimated & ~np.isnan(self.values)))
 
     def steps(self) -> list[Step]:
         """Return the known steps, in order."""

@@ -18,7 +18,7 @@ def aware(moment: datetime) -> datetime:
     """
     if moment.tzinfo is None:
         raise DataError(f"time without a zone: {moment.isoformat()}")
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def from_epoch(seconds: float) -> datetime:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.bound import latest_by_deadlines
 from carbonslurm.core.placing import Placed, placed_together
-from carbonslurm.core.policies import JOINT, POLICIES
+from carbonslurm.core.policies import POLICIES
+from carbonslurm.core.policy_names import JOINT
 from carbonslurm.core.running import Running
 from carbonslurm.core.situation import Found, PlanRules, Situation
 from carbonslurm.core.waiting import GREENEST, Prospect, Waiting, gate_shut

@@ -34,16 +34,18 @@ _NAMED: Mapping[str, ColumnElement[Any]] = {
 
 def chosen(wanted: RunFilter) -> CompoundSelect[tuple[int]]:
     """Return a statement that gives the number of each of these runs, once."""
-    always = list(_always(wanted))
-    parts = product(_in_time(wanted), _by_id(wanted))
-    return union_all(*(select(RUN.c.id).where(*always, *time, *ids) for time, ids in parts))
+    return union_all(*(select(RUN.c.id).where(*part) for part in parts(wanted)))
+
+
+def parts(wanted: RunFilter) -> Sequence[Conditions]:
+    """Return the conditions of each part; a run that is wanted is in exactly one."""
+    always = tuple(_always(wanted))
+    return [(*always, *time, *ids) for time, ids in product(_in_time(wanted), _by_id(wanted))]
 
 
 def matches(wanted: RunFilter) -> ColumnElement[bool]:
     """Return the same as one condition on runs that are found otherwise; their cluster aside."""
-    always = _always(replace(wanted, clusters=()))
-    parts = product(_in_time(wanted), _by_id(wanted))
-    return and_(true(), *always, or_(*(and_(true(), *time, *ids) for time, ids in parts)))
+    return or_(*(and_(true(), *part) for part in parts(replace(wanted, clusters=()))))
 
 
 # --- what holds in each part

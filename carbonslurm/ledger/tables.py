@@ -28,8 +28,8 @@ from sqlalchemy import (
 
 from carbonslurm.core.action import Verb
 from carbonslurm.core.energy import Covers
-from carbonslurm.core.forecast import Kind, Scope
 from carbonslurm.core.means import Means
+from carbonslurm.core.nature import Kind, Scope
 from carbonslurm.core.stop import Phase
 from carbonslurm.ledger.columns import Moment, Number, Seconds
 from carbonslurm.ports import OutcomeState

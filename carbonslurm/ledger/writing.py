@@ -15,6 +15,7 @@ from carbonslurm.ledger.aside import AsideBook
 from carbonslurm.ledger.asked import AskedBook
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.jobs import JobBook
+from carbonslurm.ledger.loads import Loads
 from carbonslurm.ledger.measurements import MeasurementBook
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.migrating import migrate
@@ -50,13 +51,14 @@ class Ledger(
     MeasurementBook,
     Reports,
     Sums,
+    Loads,
     Switch,
     TableWriter,
 ):
     """An open ledger; close it, so that others can go on reading it.
 
     Implements IntensityReader, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook,
-    MeasurementBook, RunningReader, LedgerReader and SumReader of ``ports``.
+    MeasurementBook, RunningReader, LedgerReader, SumReader and LoadReader of ``ports``.
     """
 
     @classmethod

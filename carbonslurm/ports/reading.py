@@ -1,18 +1,23 @@
 """What reports and commands read of the ledger: any user may, whether the daemon runs or not."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from carbonslurm.core.accounted import SetAside
-from carbonslurm.core.footprint import Figure
-from carbonslurm.core.forecast import Floats, Nature
-from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun, JobKey
 from carbonslurm.core.means import Means
-from carbonslurm.core.past import EndedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from carbonslurm.core.accounted import SetAside
+    from carbonslurm.core.footprint import Figure
+    from carbonslurm.core.forecast import Floats, Nature
+    from carbonslurm.core.interval import Interval
+    from carbonslurm.core.job import AccountedRun, JobKey
+    from carbonslurm.core.past import EndedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +245,10 @@ class SumReader(Protocol):
 
     def span(self, wanted: RunFilter) -> Interval | None:
         """Return from the first to the last start among some runs, None where none has started."""
+
+
+class LoadReader(Protocol):
+    """When energy was taken, run by run."""
 
     def loads(self, wanted: RunFilter) -> Floats:
         """Return when runs took their energy, and when they would have without us.

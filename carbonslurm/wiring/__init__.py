@@ -15,6 +15,7 @@ from carbonslurm.wiring.acting import (
     telling,
 )
 from carbonslurm.wiring.books import (
+    accounts,
     lease,
     ledger,
     machine_groups,
@@ -81,6 +82,7 @@ from carbonslurm.wiring.slurm import (
 
 __all__ = [
     "account_uid",
+    "accounts",
     "actuators",
     "allowances",
     "asking",

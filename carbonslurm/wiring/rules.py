@@ -179,7 +179,7 @@ def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
 
 def learns(config: Config) -> bool:
     """Tell whether past runs say how long jobs run."""
-    from carbonslurm.core.policies import JOINT
+    from carbonslurm.core.policy_names import JOINT
 
     return config.policy.length == "past" or config.policy.name == JOINT
 
