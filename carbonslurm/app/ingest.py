@@ -1,7 +1,10 @@
 """From sacct to the ledger: every run once, then energy, emissions and baselines of those that ended.
 
 Reading overlaps with what was read before, since slurmdbd hears of some ends late; a run that is read twice
-changes nothing. Figures are added, never overwritten: when intensities are revised, a new figure counts.
+changes nothing. Up to when sacct was read is the newest moment that it showed, and not what our clock said:
+that may be days ahead of Slurm's for a while, and all that ended meanwhile would lie before the next window.
+
+Figures are added, never overwritten: when intensities are revised, a new figure counts.
 """
 
 from collections.abc import Callable
@@ -67,17 +70,23 @@ class Ingest:
 
     def _read(self, now: datetime) -> int:
         until = self.runs.accounted_until(self.cluster)
-        since = now - FIRST_READ if until is None else until - OVERLAP
+        since = now - FIRST_READ if until is None else min(until, now) - OVERLAP
         found = self.accounting.accounted(Interval(since, now + AHEAD), now)
         kept = self._keep(found, now)
         for keys in self.vanished.among(self.runs.without_end(self.cluster), found):
             window = Interval(min(key.submitted for key in keys), now + AHEAD)
             jobs = sorted({key.job_id for key in keys})
             kept += self._keep(self.accounting.accounted(window, now, jobs), now)
-        self.runs.mark_accounted(self.cluster, now)
+        self.runs.mark_accounted(self.cluster, _newest(found, now) or since + OVERLAP)
         return kept
 
     def _keep(self, found: Accounted, now: datetime) -> int:
         kept = self.runs.keep_runs(found.runs, now)
         self.runs.set_aside(found.aside, now)
         return kept
+
+
+def _newest(found: Accounted, now: datetime) -> datetime | None:
+    """Return the last moment at which anything happened that sacct shows, None where it shows nothing."""
+    moments = (moment for run in found.runs for moment in (run.key.submitted, run.started, run.ended))
+    return max((moment for moment in moments if moment is not None and moment <= now), default=None)

@@ -187,9 +187,9 @@ class Reading:
             else:
                 owner = len(read)
                 read.append((run, row))
-        for index, joules in steps.joules():
+        for index, joules in steps.joules(lambda index: read[index][0].energy_joules):
             run, row = read[index]
-            read[index] = replace(run, energy_joules=run.energy_joules or joules), row
+            read[index] = replace(run, energy_joules=joules), row
         runs, twice = one_each(read)
         return Accounted(tuple(runs), steps.count, (*aside, *twice))
 

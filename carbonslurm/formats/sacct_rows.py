@@ -84,6 +84,7 @@ class RowReader:
         self._now = now
         self._has_end = "End" in at
         self._has_name = "JobName" in at
+        self._has_tres = "AllocTRES" in at
 
     def run(self, row: Sequence[str]) -> AccountedRun:
         """Return the run of a row that is none of a step.
@@ -106,6 +107,11 @@ class RowReader:
         submitted, eligible_at, started, ended = self._moments(times, elapsed)
         if submitted is None:
             raise DataError("no submit time")
+        suspended = _suspended(started, ended, elapsed)
+        if started is not None and self._never_held(started, ended, allocated):
+            started = None
+        if started is not None and started < submitted:
+            started = submitted  # a resized job: each of its rows begins, for Slurm, when the first one did
         run = AccountedRun(
             RunKey(self._cluster, read_number(raw or shown), submitted),
             array,
@@ -124,11 +130,15 @@ class RowReader:
             _tag(comment),
             task,
             "" if hosts in _NO_NODES else hosts,
-            _suspended(started, ended, elapsed),
+            suspended,
             read_name(name) if self._has_name else None,
         )
         self._check(run, elapsed)
         return run
+
+    def _never_held(self, started: datetime, ended: datetime | None, allocated: str) -> bool:
+        """Tell whether a run held nothing for no time: so Slurm shows one cancelled while it waited."""
+        return self._has_tres and started == ended and not allocated
 
     def submitted(self, row: Sequence[str]) -> datetime | None:
         """Return the submit time of a row that may be broken, None where it has none."""

@@ -5,10 +5,14 @@ extern step, which lasts as long as the job on all of its nodes, says it alone. 
 the batch step's, which is the first node's from start to end, and the sum of the numbered steps, which are
 all nodes' while something was launched on them. Numbered steps side by side would count nodes twice: then
 nothing is said. A step whose counter is a sentinel makes the sum unknown, too.
+
+The job's own row says the extern step's energy where there is one (PrologFlags=Contain). Else slurmctld adds
+up all steps, the batch step and those within it, so a job of several steps has up to twice what its nodes
+took (step_mgr.c, _internal_step_complete): then its steps count and not its row.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from carbonslurm.errors import DataError
@@ -46,12 +50,14 @@ class Steps:
         name = row[self._id].partition(".")[2]
         self._found[run][name] = (times[0], times[1], _joules(row[self._energy]))
 
-    def joules(self) -> Iterator[tuple[int, float]]:
-        """Return the energy of each run whose steps say it."""
+    def joules(self, own: Callable[[int], float | None]) -> Iterator[tuple[int, float | None]]:
+        """Return the energy of each run that has steps, None where they do not let it be told.
+
+        Args:
+            own: what the row of a run itself says.
+        """
         for run, steps in self._found.items():
-            joules = _energy(steps)
-            if joules:
-                yield run, joules
+            yield run, _energy(steps, own(run))
 
 
 def _joules(text: str) -> float | None:
@@ -61,13 +67,13 @@ def _joules(text: str) -> float | None:
         return None
 
 
-def _energy(steps: dict[str, tuple[str, str, float | None]]) -> float | None:
+def _energy(steps: dict[str, tuple[str, str, float | None]], own: float | None) -> float | None:
     whole = {name: step[2] for name, step in steps.items()}
-    if whole.get("extern"):
-        return whole["extern"]
     numbered = sorted(step for name, step in steps.items() if name.isdigit())
+    if whole.get("extern") or not numbered or not any(whole.values()):
+        return own or whole.get("extern") or whole.get("batch")
     if any(earlier[1] > later[0] or not later[0] for earlier, later in pairwise(numbered)):
         return None
     if any(joules is None for *_, joules in numbered):
-        return whole.get("batch") if not numbered else None
-    return max(whole.get("batch") or 0.0, sum(joules or 0.0 for *_, joules in numbered))
+        return None
+    return max(whole.get("batch") or 0.0, sum(joules or 0.0 for *_, joules in numbered)) or None

@@ -157,7 +157,8 @@ def _change(connection: Connection, row: Row[Any], run: AccountedRun, at: dateti
     older = row.ended is not None and run.ended is None
     if older or all(row._mapping[name] == value for name, value in facts.items()):  # noqa: SLF001  # public API
         return False
-    news = {**facts, "changed_at": at, "settled": _has_nothing_to_figure(run)}
+    # Due by figured_at: a clock that was ahead would make what changed now look older than its figure.
+    news = {**facts, "changed_at": at, "figured_at": None, "settled": _has_nothing_to_figure(run)}
     connection.execute(update(RUN).where(RUN.c.id == row.id).values(news))
     return True
 

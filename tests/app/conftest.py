@@ -265,7 +265,7 @@ class World:
             rules=self.figures or self.figure_rules(),
             without_us=WithoutUs("toy", machines, self.ledger, timedelta(), lambda: self.now),
             measuring=Measuring("toy", self.meters, self.ledger, lambda: self.now, self.complaints.append),
-            clock=lambda: self.now,
+            clock=self.clock,
             vanished=self.vanished,
         ).run()
 

@@ -1,12 +1,15 @@
-"""Our daemon's clock is not slurmctld's: plans are wrong by as much, and bounds hold.
+"""Our daemon's clock is not slurmctld's: plans are wrong by as much, bounds hold, and no run is missed.
 
 But for a job that waited for others: from when on its wait counts, only our clock says.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
+from carbonslurm.core.accounted import Accounted
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -46,3 +49,39 @@ def test_a_clock_that_jumps_makes_no_job_late(world: Any, off: timedelta) -> Non
     world.live(10 * HOUR)
     for job, latest in jobs.items():
         assert world.job(job).started <= latest + WINDOW, (job, world.verbs(job))
+
+
+@pytest.mark.parametrize("off", [*WRONG, timedelta(days=10), timedelta(days=-10)], ids=str)
+def test_what_ran_while_the_clock_was_wrong_is_read_once_it_is_right(world: Any, off: timedelta) -> None:
+    """Short runs that no reading saw while they ran, and an hour between two readings."""
+    world.measured(*[300.0] * 60)
+    world.reconcile()
+    jobs = []
+    for jump in (timedelta(), off, off, timedelta(), timedelta()):
+        world.off = jump
+        jobs.append(world.submit(5 * MINUTE, flex=None))
+        world.without_us(8 * HOUR)
+        world.reconcile()
+    world.reconcile()
+    rows = world.rows()
+    assert {row.run.key.job_id for row in rows} == set(jobs)
+    assert all(row.figure is not None and row.figure.emitted_g is not None for row in rows)
+
+
+def test_facts_that_change_after_a_clock_was_ahead_make_a_new_figure(world: Any) -> None:
+    world.measured(300.0, 300.0)
+    world.reconcile()
+    world.submit(flex=None)
+    world.without_us(2 * HOUR)
+    world.off = timedelta(hours=10)
+    world.reconcile()
+    assert world.rows()[0].figure.emitted_g == pytest.approx(300)
+    world.off = timedelta()
+
+    class Mended:
+        def accounted(self, window: Any, now: datetime, _jobs: Any = ()) -> Accounted:
+            found = world.owner.accounted(window, now)
+            return Accounted(tuple(replace(run, ended=run.started + HOUR / 2) for run in found.runs))
+
+    world.reconcile(Mended())
+    assert world.rows()[0].figure.emitted_g == pytest.approx(150)

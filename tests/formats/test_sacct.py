@@ -91,6 +91,22 @@ def test_what_elapsed_lacks_is_how_long_it_was_suspended(elapsed: str, minutes: 
     assert one(ElapsedRaw=elapsed, State="RUNNING", End="Unknown").suspended == timedelta()
 
 
+def test_one_cancelled_while_it_waited_has_no_start() -> None:
+    """Slurm shows the moment of the cancellation as its start, too."""
+    words = {"State": "CANCELLED by 5", "Start": DONE["End"], "AllocTRES": "", "ElapsedRaw": "0"}
+    run = one(**words, NodeList="None assigned")
+    assert (run.started, run.ended) == (None, NOW)
+    assert one(**words | {"AllocTRES": DONE["AllocTRES"]}).started == NOW
+
+
+def test_what_was_resized_begins_where_the_size_before_ended() -> None:
+    """Slurm writes the start of the whole job into each of its rows: its beginning would count twice."""
+    submit = NOW - timedelta(minutes=20)
+    run = one(Submit=str(int(submit.timestamp())))
+    assert (run.key.submitted, run.started, run.ended) == (submit, submit, NOW)
+    assert run.suspended == timedelta()
+
+
 def test_nothing_printed_is_no_run() -> None:
     assert read_runs("", MARK, "toy") == ([], [])
 
@@ -316,24 +332,26 @@ def with_steps(own: str, *steps: tuple[str, int, int, str]) -> Accounted:
 
 
 @pytest.mark.parametrize(
-    ("steps", "joules"),
+    ("steps", "joules", "beside_own"),
     [
-        ((), None),
-        ((("batch", 0, 60, "500"),), 500.0),
-        ((("batch", 0, 60, "500"), ("0", 0, 20, "300"), ("1", 20, 60, "400")), 700.0),
-        ((("batch", 0, 60, "900"), ("0", 0, 20, "300"), ("1", 20, 60, "400")), 900.0),
-        ((("batch", 0, 60, "500"), ("extern", 0, 60, "800"), ("0", 0, 20, "300")), 800.0),
-        ((("batch", 0, 60, "500"), ("0", 0, 30, "300"), ("1", 20, 60, "400")), None),
-        ((("batch", 0, 60, "500"), ("0", 0, 20, "18446744073709551614")), None),
+        ((), None, 77.0),
+        ((("batch", 0, 60, "500"),), 500.0, 77.0),
+        ((("batch", 0, 60, "0"), ("0", 0, 20, "0")), None, 77.0),
+        ((("batch", 0, 60, "500"), ("0", 0, 20, "300"), ("1", 20, 60, "400")), 700.0, 700.0),
+        ((("batch", 0, 60, "900"), ("0", 0, 20, "300"), ("1", 20, 60, "400")), 900.0, 900.0),
+        ((("batch", 0, 60, "500"), ("extern", 0, 60, "800"), ("0", 0, 20, "300")), 800.0, 77.0),
+        ((("batch", 0, 60, "500"), ("0", 0, 30, "300"), ("1", 20, 60, "400")), None, None),
+        ((("batch", 0, 60, "500"), ("0", 0, 20, "18446744073709551614")), None, None),
     ],
 )
-def test_the_energy_of_steps_counts_where_the_job_has_none(
-    steps: tuple[tuple[str, int, int, str], ...], joules: float | None
+def test_the_energy_of_steps_counts_where_the_job_has_none_or_adds_them_all_up(
+    steps: tuple[tuple[str, int, int, str], ...], joules: float | None, beside_own: float | None
 ) -> None:
+    """Without an extern step slurmctld counts the batch step and the steps within it: 77 is such a sum."""
     accounted = with_steps("", *steps)
     assert [run.energy_joules for run in accounted.runs] == [joules]
     assert (accounted.steps, accounted.rows) == (len(steps), 1 + len(steps))
-    assert with_steps("77", *steps).runs[0].energy_joules == 77.0
+    assert with_steps("77", *steps).runs[0].energy_joules == beside_own
 
 
 def test_steps_of_a_job_that_is_set_aside_are_nobody_elses() -> None:

@@ -36,7 +36,7 @@ EVERY_KIND = f"""\
 33|33|1000|1000|None|1200|CANCELLED by 1|0:0|ada|1|physics|gpu|normal|02:00:00||cpu=4,node=1|
 34|34|1000|1000|1100|8310|TIMEOUT|0:0|ada|1|physics|gpu|normal|02:00:00|{TRES}|18446744073709551614
 35|35|1000|1000|1100|1300|RESIZING|0:0|ada|1|physics|gpu|normal|02:00:00|cpu=8,node=2|cpu=8,node=2|
-35|35|1300|1000|1300|1500|COMPLETED|0:0|ada|1|physics|gpu|normal|02:00:00|cpu=4,node=1|cpu=8,node=2|
+35|35|1300|1300|1100|1500|COMPLETED|0:0|ada|1|physics|gpu|normal|02:00:00|cpu=4,node=1|cpu=8,node=2|
 36|36|{{now}}|{{now}}|{{now}}|Unknown|RUNNING|0:0|ada|1|physics|gpu|normal|02:00:00|{TRES}|
 37|37|1000|1000|1100|2100|COMPLETED|0:0||65533||gpu|normal|02:00:00|{TRES}|
 7|7|900000|900000|900100|900200|COMPLETED|0:0|eve|2|maths|cpu|normal|UNLIMITED|cpu=1,node=1||18.45E
@@ -96,6 +96,7 @@ def test_every_kind_of_row_is_a_run_a_step_or_set_aside(dump: Path, path: Path) 
     assert [found[32, 1000].state, found[33, 1000].started] == ["CANCELLED", None]
     assert found[34, 1000].energy_joules is None
     assert [found[35, at].tres.nodes for at in (1000, 1300)] == [2, 1]
+    assert found[35, 1300].started == found[35, 1000].ended
     (running,) = (run for (number, _), run in found.items() if number == 36)
     assert (running.ended, running.state) == (None, "RUNNING")
     assert found[37, 1000].user == "65533"
