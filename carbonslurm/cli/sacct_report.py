@@ -79,7 +79,7 @@ def state(config: Config, book: Reading, books: Books, wanted: RunFilter, now: d
     """
     cluster = ", ".join(wanted.clusters) or "all clusters"
     found = Stating(books, book).state(wanted, whose(wanted), cluster, now)
-    going = [row.run for row in book.runs(replace(wanted, running=True))]
+    going = [] if wanted.as_of else [row.run for row in book.runs(replace(wanted, running=True))]
     so_far = wiring.looking(config, book).at(going) if going else {}
     return replace(found, running=running_sums(so_far), machines=_machines(config, book, wanted))
 
