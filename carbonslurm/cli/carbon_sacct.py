@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from carbonslurm.app.report import Books
-    from carbonslurm.app.so_far import SoFar
     from carbonslurm.cli.sacct_chosen import Column
     from carbonslurm.cli.sacct_filter import Wanted
     from carbonslurm.cli.sacct_layout import Layout
     from carbonslurm.cli.sacct_output import View
     from carbonslurm.config import Config
+    from carbonslurm.core.going import SoFar
     from carbonslurm.core.job import RunKey
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ports import RunFilter, RunRow

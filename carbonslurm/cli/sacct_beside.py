@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from carbonslurm.app.so_far import SoFar, running_sums
+from carbonslurm.core.going import SoFar, running_sums
 from carbonslurm.core.interval import iso
 from carbonslurm.core.job import RunKey
 from carbonslurm.formats.terminal import energy_text, grams_text

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm.app.report import is_late, waited
-from carbonslurm.app.so_far import SoFar
 from carbonslurm.cli.sacct_chosen import Column
 from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_meanings import MEANINGS
 from carbonslurm.core.equivalents import Equivalents, equivalents
 from carbonslurm.core.footprint import Baseline, Figure, percent_saved
 from carbonslurm.core.forecast import Kind
+from carbonslurm.core.going import SoFar
 from carbonslurm.core.job import RunKey, Tres
 from carbonslurm.formats.terminal import columns, energy_text, grams_text, joules_text
 from carbonslurm.formats.times import length_text, local_text

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from carbonslurm import wiring
 from carbonslurm.app.cluster_totals import cluster_totals
-from carbonslurm.app.so_far import running_sums
 from carbonslurm.app.statement import Stating
 from carbonslurm.cli.program import say
 from carbonslurm.cli.sacct_filter import read_filter
+from carbonslurm.core.going import running_sums
 from carbonslurm.core.interval import Interval
 from carbonslurm.errors import RefusedError, UnavailableError, UsageError
 from carbonslurm.formats.times import read_moment

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carbonslurm.app.report import Totals, is_late, sums_of, total
-from carbonslurm.app.so_far import SoFar
 from carbonslurm.cli.sacct_beside import beside_objects, running_lines, running_objects, so_far_object
 from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_output import View, intensity_of, number_text, percent_of
 from carbonslurm.core.equivalents import CAR_SOURCE, HOUSEHOLD_SOURCE, equivalents
 from carbonslurm.core.footprint import Baseline, Beside
+from carbonslurm.core.going import SoFar
 from carbonslurm.core.interval import iso
 from carbonslurm.core.job import RunKey
 from carbonslurm.formats.terminal import grams_text, three_digits
