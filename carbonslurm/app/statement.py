@@ -12,8 +12,8 @@ from typing import Protocol
 
 from carbonslurm.app.cluster_totals import GroupTotals
 from carbonslurm.app.report import Books, Totals, month_starts, month_text, total
-from carbonslurm.app.so_far import RunningSum
 from carbonslurm.core.forecast import Nature, Series
+from carbonslurm.core.going import RunningSum
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.core.load import HourProfile, hour_profile, known_mean
 from carbonslurm.ports import BesideSum, LoadReader, RunFilter, RunSum

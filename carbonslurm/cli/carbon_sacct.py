@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from carbonslurm.app.report import Books
-    from carbonslurm.app.so_far import SoFar
     from carbonslurm.cli.sacct_chosen import Column
     from carbonslurm.cli.sacct_filter import Wanted
     from carbonslurm.cli.sacct_layout import Layout
     from carbonslurm.cli.sacct_output import View
     from carbonslurm.config import Config
-    from carbonslurm.core.job import AccountedRun, RunKey
+    from carbonslurm.core.going import SoFar
+    from carbonslurm.core.job import RunKey
     from carbonslurm.ledger.accounts import Accounts
+    from carbonslurm.ports import RunFilter, RunRow
 
 FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
 
@@ -95,6 +96,7 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
     """
     from carbonslurm.cli import sacct_output as output
     from carbonslurm.cli.sacct_layout import Layout
+    from carbonslurm.cli.sacct_view import view_of
 
     if helpformat:
         click.echo(output.field_help())
@@ -113,7 +115,7 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
     chosen = _chosen(given, layout)
     config = load_config(config_path)
     wanted = _wanted(given, config)
-    view = output.View(_zone_of(config), "" if given["noconvert"] else _prefix(given["units"]))
+    view = view_of(given, _zone_of(config))
     with _books(config) as (book, books):
         if given["budget"]:
             _print_budgets(config, book, wanted, given, layout, view)
@@ -157,17 +159,6 @@ def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
         raise click.UsageError("--delimiter: expected a text, got an empty one")
 
 
-def _prefix(units: object) -> str | None:
-    from carbonslurm.formats.terminal import PREFIXES
-
-    if units is None:
-        return None
-    word = str(units)
-    if not word or word.upper() not in PREFIXES:
-        raise click.UsageError(f'--units: expected one of K, M, G, T and P, got "{word[:40]}"')
-    return word.upper()
-
-
 def _chosen(given: dict[str, object], layout: Layout) -> list[Column]:
     from carbonslurm.cli import sacct_output as output
     from carbonslurm.cli.sacct_chosen import chosen_fields
@@ -200,12 +191,15 @@ def _books(config: Config) -> Iterator[tuple[Accounts, Books]]:
         yield book, Books(book, _zone_of(config))
 
 
-def _so_far(config: Config, runs: Sequence[AccountedRun]) -> Mapping[RunKey, SoFar]:
-    """Return what those among some runs that still run have done; where none does, nothing is loaded."""
+def _so_far(config: Config, wanted: RunFilter, rows: Sequence[RunRow]) -> Mapping[RunKey, SoFar]:
+    """Return what those among some runs that still run have done; none had, with the figures of a past day.
+
+    Where none runs, nothing is loaded for it.
+    """
     from carbonslurm import wiring
 
-    going = [run for run in runs if run.started and not run.ended]
-    if not going:
+    going = [row.run for row in rows if row.run.started and not row.run.ended]
+    if not going or wanted.as_of is not None:
         return {}
     with wiring.reading(config) as book:
         return wiring.looking(config, book).at(going)
@@ -230,7 +224,7 @@ def _print_runs(
 
         sacct_mlflow.log(rows, given, view)
         return
-    view = replace(view, so_far=_so_far(config, [row.run for row in rows]))
+    view = replace(view, so_far=_so_far(config, wanted.runs, rows))
     if given["as_json"]:
         click.echo(totals.as_json(total(sums_of(rows)), view, rows=rows))
         return
@@ -250,23 +244,22 @@ def _print_groups(
     view: View,
 ) -> None:
     from carbonslurm.cli import sacct_totals as totals
+    from carbonslurm.cli.sacct_beside import beside_lines, running_lines
 
     if wanted.by_tasks:
         raise click.UsageError("--by sums up whole jobs: ask for 13, not for 13_4")
     groups, whole = books.with_whole(wanted.runs, by)
     going = book.runs(replace(wanted.runs, running=True))
-    view = replace(view, so_far=_so_far(config, [row.run for row in going]))
-    beside = books.reader.sums_beside(wanted.runs)
+    view = replace(view, so_far=_so_far(config, wanted.runs, going))
+    sums = books.reader.sums_beside(wanted.runs)
     if given["as_json"]:
-        click.echo(totals.as_json(whole, view, groups=groups, names=by, beside=beside))
+        click.echo(totals.as_json(whole, view, groups=groups, names=by, beside=sums))
         return
     bare = layout.divided or layout.csv
     _echo(layout.write(totals.grouped(groups, by, whole, bare=bare, prefix=view.prefix)))
     if not bare:
         _echo(
-            "\n".join(
-                [*totals.beside_lines(beside), *totals.running_lines(view.so_far), *totals.likened(whole)]
-            ),
+            "\n".join([*beside_lines(sums), *running_lines(view.so_far), *totals.likened(whole)]),
             err=True,
         )
 

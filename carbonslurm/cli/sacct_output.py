@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from carbonslurm.app.report import is_late, waited
-from carbonslurm.app.so_far import SoFar
 from carbonslurm.cli.sacct_chosen import Column
 from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_meanings import MEANINGS
 from carbonslurm.core.equivalents import Equivalents, equivalents
 from carbonslurm.core.footprint import Baseline, Figure, percent_saved
+from carbonslurm.core.going import SoFar
 from carbonslurm.core.job import RunKey, Tres
 from carbonslurm.core.nature import Kind
 from carbonslurm.formats.terminal import columns, energy_text, grams_text, joules_text
@@ -28,11 +28,19 @@ class View:
         zone_of: the grid zone of a partition, as the configuration has it.
         prefix: of --units, None for units that fit.
         so_far: what runs that still run have done.
+        time_format: of moments, as strftime has it; None for sacct's own.
     """
 
     zone_of: Callable[[str], str] = field(default=str)
     prefix: str | None = None
     so_far: Mapping[RunKey, SoFar] = field(default_factory=dict)
+    time_format: str | None = None
+
+    def time(self, moment: datetime | None) -> str:
+        """Write a moment by the machine's clocks; Unknown where there is none."""
+        if moment is None or self.time_format is None:
+            return local_text(moment)
+        return moment.astimezone().strftime(self.time_format)
 
     def zone(self, row: RunRow) -> str:
         """Return the grid zone that a run's figure is of; without one, that of its partition."""
@@ -159,12 +167,12 @@ FIELDS: Mapping[str, Cell] = {
     "QOS": lambda row, _: row.run.qos,
     "State": lambda row, _: row.run.state,
     "ExitCode": lambda row, _: row.run.exit_code,
-    "Submit": lambda row, _: local_text(row.run.key.submitted),
-    "Eligible": lambda row, _: local_text(row.run.eligible),
-    "FirstEligible": lambda row, _: local_text(row.first_eligible or row.run.eligible),
-    "Start": lambda row, _: local_text(row.run.started),
-    "End": lambda row, _: local_text(row.run.ended),
-    "Bound": lambda row, _: local_text(row.bound) if row.bound else "",
+    "Submit": lambda row, view: view.time(row.run.key.submitted),
+    "Eligible": lambda row, view: view.time(row.run.eligible),
+    "FirstEligible": lambda row, view: view.time(row.first_eligible or row.run.eligible),
+    "Start": lambda row, view: view.time(row.run.started),
+    "End": lambda row, view: view.time(row.run.ended),
+    "Bound": lambda row, view: view.time(row.bound) if row.bound else "",
     "Elapsed": lambda row, view: length_text(_elapsed(row, view)),
     "ElapsedRaw": lambda row, view: _seconds(_elapsed(row, view)),
     "CPUTime": lambda row, view: length_text(_cpu_time(row, view)),
@@ -206,18 +214,18 @@ FIELDS: Mapping[str, Cell] = {
     "EmittedG": lambda row, _: number_text(_emitted(row), ".3f"),
     "BaselineG": lambda row, _: number_text(_baseline(row), ".3f"),
     "SavedG": lambda row, _: number_text(_saved(row), ".3f"),
-    "SoFarUntil": lambda row, view: local_text(it.until) if (it := view.so_far.get(row.run.key)) else "",
+    "SoFarUntil": lambda row, view: view.time(it.until) if (it := view.so_far.get(row.run.key)) else "",
     "SoFarKWh": lambda row, view: number_text(_so_far(row, view, "energy_kwh"), ".4g"),
     "SoFarG": lambda row, view: number_text(_so_far(row, view, "emitted_g"), ".3f"),
     "QueueBaseline": lambda row, view: grams_text(_queue_g(row), view.prefix),
     "QueueSaved": lambda row, view: grams_text(
         row.figure.saved(Baseline.QUEUE) if row.figure else None, view.prefix
     ),
-    "QueueStart": lambda row, _: local_text(
+    "QueueStart": lambda row, view: view.time(
         row.figure.queue.start if row.figure and row.figure.queue else None
     ),
-    "BaselineStart": lambda row, _: local_text(row.figure.baseline.start) if row.figure else "Unknown",
-    "BaselineEnd": lambda row, _: local_text(row.figure.baseline.end) if row.figure else "Unknown",
+    "BaselineStart": lambda row, view: view.time(row.figure.baseline.start) if row.figure else "Unknown",
+    "BaselineEnd": lambda row, view: view.time(row.figure.baseline.end) if row.figure else "Unknown",
     "Kind": lambda row, _: row.figure.nature.kind if row.figure and row.figure.nature else "",
     "Scope": lambda row, _: row.figure.nature.scope if row.figure and row.figure.nature else "",
     "Source": lambda row, _: (row.figure.source or "") if row.figure else "",

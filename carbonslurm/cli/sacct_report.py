@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from carbonslurm import wiring
 from carbonslurm.app.cluster_totals import cluster_totals
-from carbonslurm.app.so_far import running_sums
 from carbonslurm.app.statement import Stating
 from carbonslurm.cli.program import say
 from carbonslurm.cli.sacct_filter import read_filter
+from carbonslurm.core.going import running_sums
 from carbonslurm.core.interval import Interval
 from carbonslurm.errors import RefusedError, UnavailableError, UsageError
 from carbonslurm.formats.times import read_moment
@@ -79,7 +79,7 @@ def state(config: Config, book: Reading, books: Books, wanted: RunFilter, now: d
     """
     cluster = ", ".join(wanted.clusters) or "all clusters"
     found = Stating(books, book).state(wanted, whose(wanted), cluster, now)
-    going = [row.run for row in book.runs(replace(wanted, running=True))]
+    going = [] if wanted.as_of else [row.run for row in book.runs(replace(wanted, running=True))]
     so_far = wiring.looking(config, book).at(going) if going else {}
     return replace(found, running=running_sums(so_far), machines=_machines(config, book, wanted))
 

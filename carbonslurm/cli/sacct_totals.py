@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carbonslurm.app.report import Totals, is_late, sums_of, total
-from carbonslurm.app.so_far import SoFar, running_sums
+from carbonslurm.cli.sacct_beside import beside_objects, running_lines, running_objects, so_far_object
 from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_output import View, intensity_of, number_text, percent_of
 from carbonslurm.core.equivalents import CAR_SOURCE, HOUSEHOLD_SOURCE, equivalents
 from carbonslurm.core.footprint import Baseline, Beside
+from carbonslurm.core.going import SoFar
 from carbonslurm.core.interval import iso
 from carbonslurm.core.job import RunKey
-from carbonslurm.formats.terminal import energy_text, grams_text, three_digits
-from carbonslurm.formats.times import local_text
+from carbonslurm.formats.terminal import grams_text, three_digits
 from carbonslurm.ports import BesideSum, RunRow
 
 Groups = Mapping[tuple[str, ...], Totals]
@@ -82,47 +82,17 @@ def summary(rows: Sequence[RunRow], so_far: Mapping[RunKey, SoFar]) -> str:
     return "\n".join([*lines, *running_lines(so_far)])
 
 
-def running_lines(so_far: Mapping[RunKey, SoFar]) -> list[str]:
-    """Say what runs that still run have done so far, a line for each kind of intensity."""
-    until = max((item.until for item in so_far.values()), default=None)
-    return [
-        f"{item.runs} of these still run: {energy_text(item.energy_kwh)} and "
-        + (f"{grams_text(item.emitted_g)} of {item.nature} CO2e" if item.nature else "unknown grams")
-        + f" so far (until {local_text(until)}), in no sum"
-        for item in running_sums(so_far)
-    ]
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def _in_words(nature: str, item: Totals) -> str:
     if item.runs == item.unknown:
-        return f"{item.runs} runs, none with a figure yet"
+        return f"{_runs(item.runs)}, none with a figure yet"
     percent = "" if item.saved_percent is None else f" ({item.saved_percent:.1f} %)"
     kind = f" of {nature} CO2e" if nature else ""
     emitted, saved = grams_text(item.emitted_g), grams_text(item.saved_g)
-    return f"{item.runs} runs: {emitted}{kind} emitted, {saved} saved{percent} against starting at once"
-
-
-def beside_lines(sums: Sequence[BesideSum]) -> list[str]:
-    """Say what the same runs emitted by intensities of another kind."""
-    return [
-        f"Beside their {it.own} grams, {it.runs} of these runs have {grams_text(it.emitted_g)} of {it.nature}"
-        " CO2e: the same runs by another kind of intensity, never to be added"
-        for it in sums
-    ]
-
-
-def beside_objects(sums: Sequence[BesideSum]) -> list[dict[str, Any]]:
-    """Return the same as objects."""
-    return [
-        {
-            "own": str(it.own),
-            "nature": str(it.nature),
-            "runs": it.runs,
-            "emitted_g": it.emitted_g,
-            "saved_g": it.saved_g,
-        }
-        for it in sums
-    ]
+    return f"{_runs(item.runs)}: {emitted}{kind} emitted, {saved} saved{percent} against starting at once"
 
 
 def likened(item: Totals) -> list[str]:
@@ -161,39 +131,8 @@ def as_json(
             dict(zip(names, key, strict=True)) | totals_object(item) for key, item in groups.items()
         ]
         found["beside"] = beside_objects(beside)
-    found |= {"totals": totals_object(whole), "running": _running(view.so_far)}
+    found |= {"totals": totals_object(whole), "running": running_objects(view.so_far)}
     return json.dumps(found, indent=1)
-
-
-def _running(so_far: Mapping[RunKey, SoFar]) -> list[dict[str, Any]]:
-    """Return what runs that still run have done so far, an object for each kind of intensity."""
-    return [
-        {
-            "nature": item.nature or None,
-            "runs": item.runs,
-            "energy_kwh": item.energy_kwh,
-            "emitted_g": item.emitted_g,
-        }
-        for item in running_sums(so_far)
-    ]
-
-
-def _so_far_object(item: SoFar | None) -> dict[str, Any] | None:
-    if item is None:
-        return None
-    figure = item.figure
-    return {
-        "until": iso(item.until),
-        "energy_kwh": figure.energy_kwh,
-        "energy_method": figure.energy_method,
-        "emitted_g": figure.emitted_g,
-        "baseline_g": figure.baseline_g,
-        "saved_g": figure.saved_g,
-        "kind": figure.nature.kind if figure.nature else None,
-        "scope": figure.nature.scope if figure.nature else None,
-        "source": figure.source,
-        "estimated": figure.estimated,
-    }
 
 
 def totals_object(item: Totals) -> dict[str, Any]:
@@ -281,7 +220,7 @@ def run_object(row: RunRow, view: View) -> dict[str, Any]:
         "scope": figure.nature.scope if figure and figure.nature else None,
         "source": figure.source if figure else None,
         "estimated": figure.estimated if figure else None,
-        "so_far": _so_far_object(view.so_far.get(run.key)),
+        "so_far": so_far_object(view.so_far.get(run.key)),
         "beside": _beside(figure.beside) if figure and figure.beside else None,
     }
 

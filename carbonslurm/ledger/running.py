@@ -7,7 +7,6 @@ from sqlalchemy import select
 
 from carbonslurm.core.job import AccountedRun
 from carbonslurm.ledger.database import Room
-from carbonslurm.ledger.runs import to_figure
 from carbonslurm.ledger.tables import READ_MARK
 from carbonslurm.ports import RunToFigure
 
@@ -32,5 +31,7 @@ class RunningReader(Room):
         Raises:
             LedgerError: it could not be read.
         """
+        from carbonslurm.ledger.runs import to_figure  # noqa: PLC0415 - only who looks at running ones pays
+
         with self._database.reading() as connection:
             return to_figure(connection, cluster, runs)

@@ -228,6 +228,9 @@ class HabitReader(Protocol):
     def own_runs(self, cluster: str, user: str, since: datetime) -> Sequence[EndedRun]:
         """Return the newest runs of a user that came to an end of their own, or at their limit."""
 
+    def past_savings(self, cluster: str, user: str, since: datetime) -> Sequence[tuple[float, float]]:
+        """Return what the newest runs of a user's that waited were expected to save, and did, in grams."""
+
     def past_delays(self, cluster: str, partition: str, since: datetime) -> Sequence[timedelta]:
         """Return how much later than planned jobs that waited started, the newest; any partition's for ''."""
 

@@ -205,6 +205,20 @@ def test_times_and_nodes_are_sacct_s_own(sacct: Call) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [("%s", "1767787200"), ("%Y", "2026"), ("standard", None), ("relative", None), ("", None)],
+)
+def test_times_are_in_the_form_that_sacct_is_told(
+    sacct: Call, monkeypatch: pytest.MonkeyPatch, word: str, shown: str | None
+) -> None:
+    """So that the columns join with what sacct prints; of 7 January, noon in UTC."""
+    words = ("-j", "3001", "-n", "-P", "-o", "Start")
+    usual = sacct(*words)[1].strip()
+    monkeypatch.setenv("SLURM_TIME_FORMAT", word)
+    assert sacct(*words)[1].strip() == (usual if shown is None else shown)
+
+
 def test_the_format_may_come_from_the_environment(sacct: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARBON_SACCT_FORMAT", "JobID,User%20")
     assert sacct("-j", "1003", "-n")[1].split() == ["1003", "ada"]

@@ -126,3 +126,8 @@ def test_nothing_is_known_of_runs_of_another_cluster(config: Path, sacct: Call, 
     other.write_text(config.read_text().replace("cluster: green", "cluster: blue"))
     out = sacct("--config", str(other), "-M", "green", "-j", "2", "-n", "-P", "-o", "JobID,Emitted")
     assert out == "2|unknown\n"
+
+
+def test_the_figures_of_a_past_day_have_none_of_it(sacct: Call) -> None:
+    out = sacct("-j", "2", "-n", "-P", "-o", "Emitted,SoFarG", "--as-of", "2026-01-01T11:00Z")
+    assert out == "unknown|unknown\n"
