@@ -13,6 +13,7 @@ sevenths of the compute, and no data sheet says how they share the power.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 GPU_WATTS: Mapping[str, float] = MappingProxyType(
@@ -123,6 +124,7 @@ _SLICE = re.compile(r"(?:^|-)([1-7])g\.[0-9]+gb.*$")
 _MAKERS = ("nvidia-", "tesla-", "geforce-", "quadro-", "amd-", "radeon-", "instinct-", "intel-")
 
 
+@lru_cache(maxsize=256)
 def gpu_watts(kind: str) -> float | None:
     """Return the W of one GPU at full load by Slurm's type of it, None where the table has none like it.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.bound import latest_by_deadlines
+from carbonslurm.core.means import Means
 from carbonslurm.core.placing import Placed, placed_together
 from carbonslurm.core.policies import JOINT, POLICIES
 from carbonslurm.core.running import Running
@@ -43,7 +44,7 @@ def plan(situation: Situation, rules: PlanRules) -> Plan:
     wishes = [waiting.prospect(job) for job in situation.queue.pending()]
     placed = _answers(situation, rules, wishes, running)
     prospects = [_answered(waiting, wish, placed) for wish in wishes]
-    asked = [prospect for prospect in prospects if isinstance(prospect, Prospect)]
+    asked = [wish for wish in prospects if isinstance(wish, Prospect) and wish.means is Means.GATE]
     shut = gate_shut([prospect for prospect in asked if prospect.job.key not in situation.watched])
     # Those that are only watched have no say; for them is written what the gate would do, had they one.
     would = bool(shut or gate_shut(asked))

@@ -7,14 +7,14 @@ other stands, so that it cannot slip through between them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.allowance import AtEnd, is_free
 from carbonslurm.core.bound import bound_of
-from carbonslurm.core.interval import Interval, whole_second
+from carbonslurm.core.interval import whole_second
 from carbonslurm.core.job import QueuedJob
 from carbonslurm.core.length import predicted_length
 from carbonslurm.core.means import Means
@@ -38,6 +38,8 @@ from carbonslurm.core.units import kwh_from_watts
 EARLY_CYCLES = 2
 PAUSED = "paused by an admin"
 WITHIN_BUDGET = "flexible by a budget only, and that is not used up"
+NO_FORECAST = "no usable forecast"
+BOUND_REACHED = "its bound is reached"
 GREENEST = "lowest-window"  # the policy for those whose budget says to wait for green hours
 GATE_OPEN = "the gate is open: most of those behind it may start"
 NOT_ITS_DUE = "the priority that it was given for waiting is not its due any more"
@@ -131,35 +133,42 @@ class Waiting:
     def _wish(self, job: QueuedJob, known: Known) -> Prospect:
         now, means = self.situation.now, self.rules.means.of(job)
         own = job.tag.begin if job.tag else None
-        earliest = whole_second(max(now, own or now), up=True)
+        earliest = whole_second(now if own is None else max(now, own), up=True)
         last = bound(job, known, self.latest, self.situation, self.rules)
-        go = Prospect(job, known, means, earliest, last, start=None, reason="no usable forecast")
-        if self.situation.paused:
-            return replace(go, reason=PAUSED)
+        question = self._question(job, means, earliest, last)
+        if isinstance(question, str):
+            return Prospect(job, known, means, earliest, last, None, question)
         budget = self.situation.used_up.get(job.key)
-        if is_free(job, budget):
-            return replace(go, reason=WITHIN_BUDGET)
+        green = budget is not None and budget.at_end is AtEnd.GREEN
+        return Prospect(job, known, means, earliest, last, None, NO_FORECAST, question, green=green)
+
+    def _question(self, job: QueuedJob, means: Means, earliest: datetime, last: datetime) -> Question | str:
+        """Return what the policy is to be asked; the reason where it is not, and the job may go."""
+        if self.situation.paused:
+            return PAUSED
+        if is_free(job, self.situation.used_up.get(job.key)):
+            return WITHIN_BUDGET
         series = self.situation.forecasts.get(self.rules.zones.of(job))
         if series is None or series.at(earliest) is None:
-            return go
-        early = timedelta() if means is Means.BEGIN else EARLY_CYCLES * self.rules.lead
-        if last - early <= earliest:
-            return replace(go, reason="its bound is reached")
+            return NO_FORECAST
+        latest = last if means is Means.BEGIN else last - EARLY_CYCLES * self.rules.lead
+        if latest <= earliest:
+            return BOUND_REACHED
         length = predicted_length(job, self.rules.assumed_length, self.situation.past)
-        question = Question(earliest, last - early, length, series, self.rules.threshold)
-        return replace(go, question=question, green=budget is not None and budget.at_end is AtEnd.GREEN)
+        return Question(earliest, latest, length, series, self.rules.threshold)
 
     def answered(self, prospect: Prospect, choice: Choice, *, together: bool = False) -> Prospect:
         """Return the prospect with what its policy chose."""
-        budget = self.situation.used_up.get(prospect.job.key)
+        it, reason = prospect, choice.reason
+        budget = self.situation.used_up.get(it.job.key)
         if budget is not None:
-            choice = replace(choice, reason=f"{choice.reason}; the budget of {budget.owner} is used up")
-        soon = prospect.earliest
-        if prospect.means is not Means.BEGIN:
-            soon += self.rules.lead
-        if choice.start <= soon:
-            return replace(prospect, reason=choice.reason, question=None)
-        return replace(prospect, start=choice.start, reason=choice.reason, together=together)
+            reason = f"{reason}; the budget of {budget.owner} is used up"
+        soon = it.earliest if it.means is Means.BEGIN else it.earliest + self.rules.lead
+        start, question = (None, None) if choice.start <= soon else (choice.start, it.question)
+        together = together and start is not None
+        return Prospect(  # for each of a hundred thousand: ``replace`` would take four times as long
+            it.job, it.known, it.means, it.earliest, it.bound, start, reason, question, together, it.green
+        )
 
     def _taken_over(self, job: QueuedJob, known: Known) -> Action | None:
         """Record that somebody else holds a job that we made wait: it is theirs, once they release it, too.
@@ -303,16 +312,16 @@ class Waiting:
         first = self.situation.now + (EARLY_CYCLES * self.rules.lead if prospect.together else timedelta())
         if not first < claim.set_to <= question.bound:
             return False
-        old, new = _mean(question, claim.set_to), _mean(question, start)
+        old, new = _means(question, claim.set_to, start)
         if old is None or new is None:
             return False
         return (old - new) < self.rules.min_gain * old
 
     def _withhold(self, prospect: Prospect, start: datetime) -> Action:
         question = prospect.question
-        now_g = _mean(question, question.earliest) if question else None
-        then_g = _mean(question, start) if question else None
-        saving = None
+        now_g = then_g = saving = None
+        if question is not None:
+            now_g, then_g = _means(question, question.earliest, start)
         if question is not None and now_g is not None and then_g is not None:
             energy = kwh_from_watts(self.rules.power.watts(prospect.job.tres), question.length)
             saving = energy * (now_g - then_g)
@@ -350,6 +359,7 @@ class Waiting:
         return earned(job, known, self.situation.age, self.situation.now)
 
 
-def _mean(question: Question, start: datetime) -> float | None:
-    """The mean g/kWh of the run from a start, over as much of it as the policy compared."""
-    return question.series.mean(Interval(start, start + judged_length(question)))
+def _means(question: Question, *starts: datetime) -> list[float | None]:
+    """The mean g/kWh of the run from each start, over as much of it as the policy compared."""
+    seconds = judged_length(question).total_seconds()
+    return [question.series.mean_of(start.timestamp(), seconds) for start in starts]
