@@ -42,11 +42,11 @@ from carbonslurm.ports import (
     ActionLog,
     CycleLog,
     CycleReport,
-    ForecastReader,
     JobBook,
     Outcome,
     OutcomeState,
     PastReader,
+    PlanningArchive,
     QueueReader,
 )
 
@@ -91,7 +91,7 @@ class Cycle:
 
     queue: QueueReader
     telling: Telling
-    archive: ForecastReader
+    archive: PlanningArchive
     actions: ActionLog
     jobs: JobBook
     cycles: CycleLog
@@ -200,6 +200,9 @@ class Cycle:
     def _plan(self, queue: Queue, known: Mapping[JobKey, Known]) -> Plan:
         zones = self.rules.plan.zones.all()
         states = usable_forecasts(self.archive, zones, queue.taken_at, self.rules.forecasts)
+        if self.rules.plan.policy == JOINT and _has_flexible(queue):
+            judging = self.memory.judging
+            states = {zone: judging.judged(it, self.archive, queue.taken_at) for zone, it in states.items()}
         self._tell_changes(states)
         may_stop = self._may_stop(queue)
         situation = Situation(
