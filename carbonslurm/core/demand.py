@@ -66,7 +66,8 @@ def market_of(scene: Scene, pool: int, known: Ahead, jobs: Jobs, terms: Joint) -
     inflow = np.zeros((kinds, 2, shape.slack + 1, shape.rest + 1))
     if arrivals is not None and np.isfinite(room):
         inflow = _expected(arrivals, pool, terms, room).poured(kinds, shape)
-    return Market(known.intensity, known.first, stops, shape, room, crowd, inflow)
+    beyond = float(known.intensity.mean())
+    return Market(known.intensity, known.first, stops, shape, room, crowd, inflow, beyond)
 
 
 def _expected(arrivals: Arrivals, pool: int, terms: Joint, room: float) -> Crowd:

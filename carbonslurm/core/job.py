@@ -21,6 +21,10 @@ class JobKey:
     cluster: str
     job_id: int
 
+    def __hash__(self) -> int:
+        # A plan looks each job up some ten times, and ids differ within a cluster.
+        return self.job_id
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class RunKey:

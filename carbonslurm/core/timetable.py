@@ -150,7 +150,7 @@ class _Pool:
         stoppable = (jobs.runs == 1) & jobs.free
         if not self.known.certain and bool(stoppable.any()):
             shifted = np.concatenate((self.known.low[:1], self.known.high[1:]))
-            firm = replace(market, intensity=shifted).table(scarcity)
+            firm = replace(market, intensity=shifted, beyond=float(shifted.mean())).table(scarcity)
             gain = np.where(stoppable, np.maximum(gain, _advantage(jobs, firm, scarcity, market.crowd)), gain)
         keep = self.rules.keep * float(self.known.intensity.mean())
         told_to_go = np.isfinite(jobs.planned) & (jobs.planned <= self.scene.now)

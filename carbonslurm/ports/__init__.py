@@ -19,10 +19,12 @@ from carbonslurm.ports.carbon import (
     HistoryArchive,
     HistorySource,
     IntensityReader,
+    JudgingReader,
     MixSource,
     Offer,
     OwnArchive,
     PastIntensities,
+    PlanningArchive,
     Revision,
 )
 from carbonslurm.ports.energy import EnergySource
@@ -100,6 +102,7 @@ __all__ = [
     "IntensityReader",
     "JobBook",
     "JobMemory",
+    "JudgingReader",
     "KnownCarbon",
     "Lease",
     "LedgerReader",
@@ -114,6 +117,7 @@ __all__ = [
     "PastReader",
     "Pause",
     "PlanRow",
+    "PlanningArchive",
     "QueueBook",
     "QueuePass",
     "QueueReader",

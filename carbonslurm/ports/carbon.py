@@ -164,6 +164,20 @@ class ForecastReader(Protocol):
         """
 
 
+class JudgingReader(Protocol):
+    """What judging a forecast by its past asks of the archive."""
+
+    def issues(self, zone: str, window: Interval, source: str | None = None) -> Sequence[Issue]:
+        """Return the forecasts published within a window, the earliest first; of one source or of all."""
+
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
+        """Return the newest measured values of a window, of one source or of all."""
+
+
+class PlanningArchive(ForecastReader, JudgingReader, Protocol):
+    """What a cycle asks of the archive."""
+
+
 class ArchiveReader(ForecastReader, Protocol):
     """What reports and scores ask of the archive."""
 

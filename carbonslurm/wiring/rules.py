@@ -13,7 +13,7 @@ from carbonslurm.wiring.clock import now
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from carbonslurm.app.cycle import CycleRules
+    from carbonslurm.app.cycle_rules import CycleRules
     from carbonslurm.app.figuring import FigureRules
     from carbonslurm.app.so_far import Looking
     from carbonslurm.config import Config
@@ -164,7 +164,7 @@ def plan_rules(config: Config) -> PlanRules:
 
 def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
     """Return the site's choices for cycles."""
-    from carbonslurm.app.cycle import CycleRules
+    from carbonslurm.app.cycle_rules import CycleRules
 
     return CycleRules(
         plan_rules(config),
