@@ -42,6 +42,7 @@ def jobs_of(scene: Scene, pool: int, slot: float) -> Jobs:
         free=np.concatenate((wait.earliest[here] <= scene.now, run.can_stop[there])).astype(bool),
         fresh=stops == 0,
         slack=np.maximum(slack / slot - stop.again / slot * runs, 0.0),
+        early=slack / slot,
         rests=rests / slot,
         units=np.concatenate((wait.units[here], run.units[there])),
         owner=np.concatenate((wait.owner[here], run.owner[there])),
