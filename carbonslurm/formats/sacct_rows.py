@@ -50,6 +50,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 ABSURD_JOULES = 1e6 * 365 * 86_400
 # Slurm ends a run soon after its limit; what a suspension, OverTimeLimit and a slow node add is less.
 BEYOND_LIMIT = timedelta(days=30)
+MOST_DIGITS = 9  # of seconds: 31 years
 LONGEST_UNLIMITED = timedelta(days=366)  # no node is up longer
 NOT_ENDED = frozenset(
     {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "STAGE_OUT"}
@@ -161,8 +162,9 @@ class RowReader:
 
     def _so_far(self, run: AccountedRun, elapsed: str) -> timedelta | None:
         """Return for how long a run had run when it was printed, which may be years ago."""
-        if elapsed:
-            return _length(elapsed)
+        length = _length(elapsed)
+        if length is not None:
+            return length
         return None if self._now is None or run.started is None else self._now - run.started
 
     def _moments(self, times: Sequence[str], elapsed: str) -> Moments:
@@ -196,8 +198,8 @@ class RowReader:
 
 
 def _length(elapsed: str) -> timedelta | None:
-    """Read Elapsed or ElapsedRaw, None where there is none."""
-    if not elapsed:
+    """Read Elapsed or ElapsedRaw, None where there is none, or one that no clock can have counted."""
+    if not elapsed or (elapsed.isdigit() and len(elapsed) > MOST_DIGITS):
         return None
     return timedelta(seconds=int(elapsed)) if elapsed.isdigit() else read_time_limit(elapsed)
 
