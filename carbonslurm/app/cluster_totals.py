@@ -1,11 +1,14 @@
 """What a cluster's runs emitted and saved, group of machines by group, with the nodes that idled meanwhile.
 
 Runs count in the window in which they started, as whole runs; node-hours are those of the window itself. A
-sum that lacks a run says so: savings against the queue are summed over the runs that have that baseline.
+sum that lacks a run says so: savings against the queue are summed over the runs that have that baseline. A
+long window is read in pieces, so that its length costs time and no memory.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from carbonslurm.core.footprint import Baseline, Figure, percent_saved
@@ -99,6 +102,20 @@ class ClusterReader(LedgerReader, IntensityReader, Protocol):
     """What is asked of the ledger."""
 
 
+PIECE = timedelta(days=30)  # whose runs are held in memory at once
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What is known of one group, piece of the window by piece."""
+
+    group: Group
+    held: list[Held] = field(default_factory=list)
+    runs: int = 0
+    natures: set[str] = field(default_factory=set)
+    counted: dict[Baseline, Counted] = field(default_factory=dict)
+
+
 def cluster_totals(
     book: ClusterReader, cluster: str, groups: Sequence[Group], window: Interval
 ) -> list[GroupTotals]:
@@ -107,35 +124,56 @@ def cluster_totals(
     Raises:
         LedgerError: the ledger could not be read.
     """
-    rows = book.runs(RunFilter(window=window, clusters=(cluster,)))
-    return [_totals(book, group, _of(rows, group), window) for group in groups]
+    sums = [_Sums(group) for group in groups]
+    for piece in _pieces(window):
+        rows = book.runs(RunFilter(window=piece, clusters=(cluster,)))
+        for each in sums:
+            _add(each, _of(rows, each.group), piece)
+    return [_totals(book, each, window) for each in sums]
+
+
+def _pieces(window: Interval) -> Iterator[Interval]:
+    start = window.start
+    while start < window.end:
+        end = min(start + PIECE, window.end)
+        yield Interval(start, end)
+        start = end
 
 
 def _of(rows: Sequence[RunRow], group: Group) -> list[RunRow]:
     return [row for row in rows if row.run.partition in group.partitions and row.run.started is not None]
 
 
-def _totals(book: IntensityReader, group: Group, rows: Sequence[RunRow], window: Interval) -> GroupTotals:
-    held = held_nodes(
-        [(ran, group.nodes.held(row.run.tres)) for row in rows if (ran := _ran(row, window))],
-        group.nodes.count,
-        window,
-    )
-    started = [row for row in rows if row.run.started and window.start <= row.run.started < window.end]
+def _add(sums: _Sums, rows: Sequence[RunRow], piece: Interval) -> None:
+    nodes = sums.group.nodes
+    ran = [(span, nodes.held(row.run.tres)) for row in rows if (span := _ran(row, piece))]
+    sums.held.append(held_nodes(ran, nodes.count, piece))
+    started = [row for row in rows if row.run.started and piece.start <= row.run.started < piece.end]
     figures = [row.figure for row in started if row.figure is not None and row.figure.emitted_g is not None]
-    natures = {str(figure.nature) for figure in figures if figure.nature is not None}
-    nature = natures.pop() if len(natures) == 1 else None
-    kwh, grams, share = _idle(book, group, held, window, nature)
+    sums.runs += len(started)
+    sums.natures |= {str(figure.nature) for figure in figures if figure.nature is not None}
+    for baseline in Baseline:
+        new, old = _counted(figures, baseline), sums.counted.get(baseline, Counted(baseline, 0, 0.0, 0.0))
+        sums.counted[baseline] = Counted(
+            baseline, old.runs + new.runs, old.emitted_g + new.emitted_g, old.baseline_g + new.baseline_g
+        )
+
+
+def _totals(book: IntensityReader, sums: _Sums, window: Interval) -> GroupTotals:
+    nature = next(iter(sums.natures)) if len(sums.natures) == 1 else None
+    kwh, grams = _idle(book, sums, window, nature)
+    held, idle = sum(it.node_hours for it in sums.held), sum(it.idle_node_hours for it in sums.held)
+    used, group = held / (held + idle), sums.group
     return GroupTotals(
         group=group,
         nature=nature,
-        runs=len(started),
-        counted=tuple(_counted(figures, baseline) for baseline in Baseline) if nature else (),
-        utilisation=held.utilisation,
-        idle_node_hours=held.idle_node_hours,
+        runs=sums.runs,
+        counted=tuple(sums.counted.values()) if nature else (),
+        utilisation=used,
+        idle_node_hours=idle,
         idle_kwh=kwh,
         idle_g=grams,
-        share=share,
+        share=None if group.idle_watts is None else cluster_share(used, group.idle_watts, group.full_watts),
     )
 
 
@@ -158,14 +196,20 @@ def _counted(figures: Sequence[Figure], baseline: Baseline) -> Counted:
 
 
 def _idle(
-    book: IntensityReader, group: Group, held: Held, window: Interval, nature: str | None
-) -> tuple[float | None, float | None, float | None]:
-    """Return kWh and g of the idle nodes, and the share of the saving that is the cluster's."""
+    book: IntensityReader, sums: _Sums, window: Interval, nature: str | None
+) -> tuple[float | None, float | None]:
+    """Return kWh and g of the idle nodes."""
+    group = sums.group
     if group.idle_watts is None:
-        return None, None, None
-    kwh = idle_energy(held, group.idle_watts * group.pue(window))
-    share = cluster_share(held.utilisation, group.idle_watts, group.full_watts)
-    known = [it for it in book.pictures(group.zone, window) if nature in {None, str(it.nature)}]
-    best = best_of_each_kind(known, window)
-    series = best[0] if best else None
-    return float(kwh.sum()), idle_grams(held, kwh, series), share
+        return None, None
+    kwh, grams = 0.0, 0.0
+    for held, piece in zip(sums.held, _pieces(window), strict=True):
+        taken = idle_energy(held, group.idle_watts * group.pue(piece))
+        known = [it for it in book.pictures(group.zone, piece) if nature in {None, str(it.nature)}]
+        best = best_of_each_kind(known, piece)
+        if best and nature is None:
+            nature = str(best[0].nature)  # grams of another one must not be added in the next piece
+        series = best[0].picture.series(piece) if best else None
+        kwh += float(taken.sum())
+        grams += math.nan if (part := idle_grams(held, taken, series)) is None else part
+    return kwh, None if math.isnan(grams) else grams

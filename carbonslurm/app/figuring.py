@@ -6,7 +6,7 @@ is known of the zone's intensity is read once for all of them, and never for yea
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from carbonslurm.app.attempts import attempts_of
@@ -112,7 +112,7 @@ def _by_weeks(runs: Sequence[_Prepared]) -> Iterator[Sequence[_Prepared]]:
 
 def _figure(ready: _Prepared, rules: FigureRules, known: Sequence[Painted]) -> Figure:
     best = best_of_each_kind(known, ready.window)
-    made = figure(
+    return figure(
         ran=ready.ran,
         baseline=ready.baseline,
         energy=rules.energy(ready.item, ready.ran.length - ready.item.run.suspended),
@@ -121,5 +121,5 @@ def _figure(ready: _Prepared, rules: FigureRules, known: Sequence[Painted]) -> F
         lost=ready.lost,
         queue=ready.queue,
         other=best[1] if len(best) > 1 else None,
+        zone=ready.zone,
     )
-    return replace(made, zone=ready.zone)

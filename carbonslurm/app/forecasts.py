@@ -34,6 +34,8 @@ class ForecastState:
         reason: why there is no series, in one line; None where there is one.
         band: how sure the series is; None where its source does not say.
         passed_over: the sources before this one in the site's order, each with the reason why it is not used.
+        issue: the one that counts, as issued; None where there is none.
+        judged: whether the series is what is believed of it, and not what it says (``app.judging``).
     """
 
     zone: str
@@ -44,11 +46,14 @@ class ForecastState:
     passed_over: tuple[str, ...] = ()
     data_age: timedelta | None = None
     band: Band | None = None
+    issue: Issue | None = None
+    judged: bool = False
 
     def __str__(self) -> str:
         if self.series is None or self.age is None:
             return f"zone {self.zone}: {self.reason}"
-        used = f"zone {self.zone}: forecast of {self.source}, {self.age_text}, {self.series.nature}"
+        believed = ", believed as far as earlier ones were right" if self.judged else ""
+        used = f"zone {self.zone}: forecast of {self.source}, {self.age_text}, {self.series.nature}{believed}"
         return "; ".join((used, *(f"not of {said}" for said in self.passed_over)))
 
     @property
@@ -96,6 +101,7 @@ def _state(archive: ForecastReader, zone: str, now: datetime, rules: ForecastRul
         passed_over=chosen.passed_over,
         data_age=None if known is None else now - known,
         band=issue.band,
+        issue=chosen.issue,
     )
 
 

@@ -12,7 +12,7 @@ from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob, Tres
 from carbonslurm.core.length import Past, predicted_length
 from carbonslurm.core.ownership import Known
 from carbonslurm.core.planner import plan
-from carbonslurm.core.policies import JOINT
+from carbonslurm.core.policy_names import JOINT
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.situation import PlanRules, Situation
 from carbonslurm.core.tag import Declaration, FlexibleBy, Tag

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.core.past import Habit, Punctuality, habit, punctuality
+from carbonslurm.core.past import Habit, Kept, Punctuality, habit, kept, punctuality
 from carbonslurm.ports import HabitReader
 
 REMEMBERED = timedelta(days=90)
@@ -15,6 +15,7 @@ class Prospects:
 
     habit: Habit | None
     punctuality: Punctuality | None
+    kept: Kept | None
 
 
 def prospects(
@@ -37,4 +38,5 @@ def prospects(
     return Prospects(
         habit(reader.own_runs(cluster, user, since), limit),
         punctuality(reader.past_delays(cluster, partition, since)),
+        kept(reader.past_savings(cluster, user, since)),
     )

@@ -33,6 +33,9 @@ class Totals:
         emitted_g: of the same, None where their natures differ.
         baseline_g: likewise.
         natures: kind and scope of the grams, in words.
+        queued: how many of the known runs have the baseline of a queue without us, too.
+        queued_g: what these emitted, None where their natures differ.
+        queue_g: that baseline of these, likewise.
     """
 
     runs: int
@@ -46,6 +49,9 @@ class Totals:
     emitted_g: float | None
     baseline_g: float | None
     natures: tuple[str, ...]
+    queued: int
+    queued_g: float | None
+    queue_g: float | None
 
     @property
     def known(self) -> int:
@@ -67,6 +73,20 @@ class Totals:
         return percent_saved(self.emitted_g, self.baseline_g)
 
     @property
+    def queue_saved_g(self) -> float | None:
+        """Grams saved against the queue without us, over the runs with that baseline; None where none has."""
+        if self.queued_g is None or self.queue_g is None or not self.queued:
+            return None
+        return self.queue_g - self.queued_g
+
+    @property
+    def queue_saved_percent(self) -> float | None:
+        """In percent of that baseline, None where there is none."""
+        if self.queued_g is None or self.queue_g is None or not self.queued:
+            return None
+        return percent_saved(self.queued_g, self.queue_g)
+
+    @property
     def g_per_kwh(self) -> float | None:
         """Mean intensity of the energy, None where there was none."""
         return None if self.emitted_g is None or not self.energy_kwh else self.emitted_g / self.energy_kwh
@@ -83,6 +103,7 @@ GROUPS: Mapping[str, Sequence[Dimension]] = {
     "account": (Dimension.ACCOUNT,),
     "partition": (Dimension.PARTITION,),
     "qos": (Dimension.QOS,),
+    "name": (Dimension.NAME,),
     "cluster": (Dimension.CLUSTER,),
     "state": (Dimension.STATE,),
     "month": (Dimension.MONTH,),
@@ -216,6 +237,9 @@ def total(sums: Iterable[RunSum]) -> Totals:
         emitted_g=sum(part.emitted_g for part in parts) if one_nature else None,
         baseline_g=sum(part.baseline_g for part in parts) if one_nature else None,
         natures=natures,
+        queued=sum(part.queued for part in parts),
+        queued_g=sum(part.queued_g for part in parts) if one_nature else None,
+        queue_g=sum(part.queue_g for part in parts) if one_nature else None,
     )
 
 
@@ -227,6 +251,7 @@ def sums_of(rows: Iterable[RunRow]) -> list[RunSum]:
 def _sum_of(row: RunRow) -> RunSum:
     figure = row.figure
     known = figure is not None and figure.emitted_g is not None and figure.baseline_g is not None
+    queue_g = figure.queue_g if figure and known else None
     return RunSum(
         by=(),
         nature=figure.nature if figure and known else None,
@@ -240,6 +265,9 @@ def _sum_of(row: RunRow) -> RunSum:
         energy_kwh=figure.energy_kwh if figure and known else 0.0,
         emitted_g=(figure.emitted_g or 0.0) if figure and known else 0.0,
         baseline_g=(figure.baseline_g or 0.0) if figure and known else 0.0,
+        queued=int(queue_g is not None),
+        queued_g=(figure.emitted_g or 0.0) if figure and queue_g is not None else 0.0,
+        queue_g=queue_g or 0.0,
     )
 
 

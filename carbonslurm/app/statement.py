@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from carbonslurm.app.cluster_totals import GroupTotals
 from carbonslurm.app.report import Books, Totals, month_starts, month_text, total
 from carbonslurm.core.forecast import Nature, Series
+from carbonslurm.core.going import RunningSum
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.core.load import HourProfile, hour_profile, known_mean
-from carbonslurm.ports import RunFilter, RunSum
+from carbonslurm.ports import BesideSum, LoadReader, RunFilter, RunSum
 
 SHOWN = 12  # rows of a table; what is less comes together as the rest
 REST = "all others"
@@ -23,8 +25,8 @@ PARTED = (*SHOWN_BY, "month", "zone")
 Groups = Mapping[str, Sequence[RunSum]]
 
 
-class ActualReader(Protocol):
-    """What a statement asks of the archive."""
+class StatementReader(LoadReader, Protocol):
+    """What a statement asks of the ledger besides sums."""
 
     def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
         """Return the newest measured values of a window, in g/kWh; None where there is none."""
@@ -70,11 +72,15 @@ class Statement:
         whole: all runs of this nature, and those without figures.
         others: totals of runs with another nature, by its words.
         months: without a gap.
-        groups: by user, account and partition, those with most energy first.
+        groups: by user, account and partition, and by name of the job where it is about a person's or a
+            group's jobs; those that emitted most first.
         methods: how the figures came about.
         zone: the grid zone of most of the energy, for the intensities.
         hours: when in the day energy was taken there; None where it was not.
         clocks: by whose clocks.
+        beside: the same runs by intensities of another kind, never to be added.
+        running: what those of the runs that still run have done so far; in no sum.
+        machines: the machines with their idle nodes, where the statement is about everybody's jobs.
     """
 
     who: str
@@ -90,6 +96,9 @@ class Statement:
     zone: str | None
     hours: HourProfile | None
     clocks: str
+    beside: Sequence[BesideSum] = ()
+    running: Sequence[RunningSum] = ()
+    machines: Sequence[GroupTotals] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +106,7 @@ class Stating:
     """The parts of making a statement, and its story in ``state``."""
 
     books: Books
-    archive: ActualReader
+    reader: StatementReader
 
     def state(self, wanted: RunFilter, who: str, cluster: str, now: datetime) -> Statement:
         """Work out a statement.
@@ -120,7 +129,7 @@ class Stating:
         zone = max(sorted(zones), key=lambda name: zones[name], default=None)
         series = None
         if zone is not None and main is not None:
-            series = self.archive.actual(zone, main, window)
+            series = self.reader.actual(zone, main, window)
         return Statement(
             who=who,
             cluster=cluster,
@@ -130,12 +139,20 @@ class Stating:
             whole=total(part for parts in by["user"].values() for part in parts),
             others={str(it): total(parts) for it, parts in by_nature.items() if it != main},
             months=_months(by["month"], window, series),
-            groups={name: _largest(by[name]) for name in SHOWN_BY},
+            groups={**{name: _largest(by[name]) for name in SHOWN_BY}, **self._by_name(wanted, main)},
             methods=self._methods(wanted, main),
             zone=zone,
             hours=self._hours(wanted, _partitions(sums, zone), series),
             clocks=window.start.astimezone().strftime("%Z"),
+            beside=[it for it in self.books.reader.sums_beside(wanted) if it.own == main],
         )
+
+    def _by_name(self, wanted: RunFilter, main: Nature | None) -> Mapping[str, Sequence[tuple[str, Totals]]]:
+        """Return totals by what jobs were called, for one person or group: a site has too many names."""
+        if not (wanted.users or wanted.accounts):
+            return {}
+        sums = self.books.sums(wanted, ("name",))
+        return {"name": _largest({key: _mine(main, parts) for (key,), parts in sums.items()})}
 
     def _methods(self, wanted: RunFilter, main: Nature | None) -> Sequence[Method]:
         groups = self.books.sums(wanted, ("method", "quality", "source", "estimated"))
@@ -150,7 +167,7 @@ class Stating:
     ) -> HourProfile | None:
         if not partitions:
             return None
-        loads = self.books.reader.loads(replace(wanted, partitions=partitions))
+        loads = self.reader.loads(replace(wanted, partitions=partitions))
         return hour_profile(loads, series, _local_hour) if len(loads) else None
 
 
@@ -192,9 +209,9 @@ def _months(groups: Groups, window: Interval, series: Series | None) -> Sequence
 
 
 def _largest(groups: Groups) -> Sequence[tuple[str, Totals]]:
-    """Return those with most energy, and the rest together."""
+    """Return those that emitted most, and the rest together."""
     totals = {key: total(parts) for key, parts in groups.items()}
-    ordered = sorted(totals, key=lambda key: (-totals[key].energy_kwh, key))
+    ordered = sorted(totals, key=lambda key: (-(totals[key].emitted_g or 0.0), -totals[key].energy_kwh, key))
     rest = [part for key in ordered[SHOWN:] for part in groups[key]]
     return [*((key, totals[key]) for key in ordered[:SHOWN]), *([(REST, total(rest))] if rest else [])]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm.app.ageing import Ageing
+from carbonslurm.app.judging import Judging
 from carbonslurm.app.learning import Learning
 from carbonslurm.app.pacing import Pace
 from carbonslurm.app.room import Room
@@ -58,6 +59,7 @@ class Memory:
         pace: what slurmctld's rate limit leaves us.
         room: what the nodes leave to jobs, as last heard.
         learning: what past runs teach of lengths, as last read.
+        judging: what earlier forecasts said, as last read, and how far the newest are believed.
         found: what joint found last.
         forecasts: whose forecast each zone was last planned by, None where there was no usable one.
     """
@@ -76,6 +78,7 @@ class Memory:
     pace: Pace = field(default_factory=Pace)
     room: Room = field(default_factory=Room)
     learning: Learning = field(default_factory=Learning)
+    judging: Judging = field(default_factory=Judging)
     found: Found | None = None
     forecasts: dict[str, str | None] = field(default_factory=dict)
 

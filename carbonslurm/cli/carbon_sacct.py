@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from carbonslurm.cli.program import HELP, config_option, load_config, run, say, version_option
+from carbonslurm.cli.sacct_groups import GROUP_NAMES, GroupNames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from carbonslurm.app.report import Books
+    from carbonslurm.cli.sacct_chosen import Column
     from carbonslurm.cli.sacct_filter import Wanted
     from carbonslurm.cli.sacct_layout import Layout
-    from carbonslurm.cli.sacct_output import Column, View
+    from carbonslurm.cli.sacct_output import View
     from carbonslurm.config import Config
-    from carbonslurm.ledger.reading import Reading
-    from carbonslurm.ports import RunRow
+    from carbonslurm.core.going import SoFar
+    from carbonslurm.core.job import RunKey
+    from carbonslurm.ledger.accounts import Accounts
+    from carbonslurm.ports import RunFilter, RunRow
 
-GROUP_NAMES: tuple[str, ...] = ("user", "account", "partition", "qos", "cluster", "state", "month", "zone")
-GROUP_NAMES += ("nature", "method", "quality", "source")
 FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
-
-
-class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer clicks only
-    """By what to sum up: several names with commas between them."""
-
-    name = "groups"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Read the names, each once."""
-        names = tuple(dict.fromkeys(str(value).lower().split(",")))
-        for name in names:
-            if name not in GROUP_NAMES:
-                self.fail(f'"{name[:40]}" is none of {", ".join(GROUP_NAMES)}', param, ctx)
-        return names
 
 
 @click.command(context_settings=HELP)
@@ -61,8 +49,10 @@ class GroupNames(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
 @click.option(
     "--as-of", metavar="TIME", help="The figures of that day, before later revisions.  [default: now]"
 )
+@click.option("--name", "names", metavar="NAME[,NAME]", help="Only jobs that their owners called so.")
 @click.option("-M", "--clusters", metavar="NAME[,NAME]", help="Runs of these clusters, or of all.")
 @click.option("-L", "--allclusters", is_flag=True, help="Runs of all clusters that the ledger knows.")
+@click.option("-x", "--associations", metavar="ID[,ID]", help="Refused: the ledger has no association ids.")
 @click.option("-X", "--allocations", is_flag=True, help="Whole jobs without steps: always so here.")
 @click.option("-D", "--duplicates", is_flag=True, help="Every attempt of a requeued job: always so here.")
 @click.option(
@@ -107,6 +97,7 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
     """
     from carbonslurm.cli import sacct_output as output
     from carbonslurm.cli.sacct_layout import Layout
+    from carbonslurm.cli.sacct_view import view_of
 
     if helpformat:
         click.echo(output.field_help())
@@ -125,29 +116,33 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
     chosen = _chosen(given, layout)
     config = load_config(config_path)
     wanted = _wanted(given, config)
-    view = output.View(_zone_of(config), "" if given["noconvert"] else _prefix(given["units"]))
+    view = view_of(given, _zone_of(config))
     with _books(config) as (book, books):
         if given["budget"]:
             _print_budgets(config, book, wanted, given, layout, view)
         elif by:
-            _print_groups(books, wanted, by, given, layout, view)
+            _print_groups(config, book, books, wanted, by, given, layout, view)
         else:
-            _print_runs(book, wanted, chosen, given, layout, view)
+            _print_runs(config, book, wanted, chosen, given, layout, view)
 
 
 def _write_report(config_path: Path | None, given: dict[str, object]) -> None:
     from carbonslurm import wiring
+    from carbonslurm.app.report import Books
     from carbonslurm.cli import sacct_report
 
     files = sacct_report.checked(given)
     config = load_config(config_path)
     wanted = sacct_report.read_window(given, config.cluster, wiring.now())
-    with _books(config) as (book, books):
-        sacct_report.write(files, sacct_report.state(book, books, wanted, wiring.now()))
+    with wiring.reading(config) as book:
+        books = Books(book, _zone_of(config))
+        sacct_report.write(files, sacct_report.state(config, book, books, wanted, wiring.now()))
 
 
 def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
     """Refuse words that exclude each other."""
+    if given["associations"]:
+        raise click.UsageError("-x: the ledger has no association ids: use -M, -A, -u and -r")
     ways = [name for name in ("as_json", "as_csv", "parsable", "parsable2") if given[name]]
     if (given["html"] or given["pdf"]) and (ways or by or given["fields"] or given["brief"]):
         raise click.UsageError("--html and --pdf are reports of their own: leave out other forms of output")
@@ -165,23 +160,13 @@ def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
         raise click.UsageError("--delimiter: expected a text, got an empty one")
 
 
-def _prefix(units: object) -> str | None:
-    from carbonslurm.formats.terminal import PREFIXES
-
-    if units is None:
-        return None
-    word = str(units)
-    if not word or word.upper() not in PREFIXES:
-        raise click.UsageError(f'--units: expected one of K, M, G, T and P, got "{word[:40]}"')
-    return word.upper()
-
-
 def _chosen(given: dict[str, object], layout: Layout) -> list[Column]:
     from carbonslurm.cli import sacct_output as output
+    from carbonslurm.cli.sacct_chosen import chosen_fields
 
     usual = output.FOR_FILES if layout.csv else output.DEFAULT
     text = output.BRIEF if given["brief"] else given["fields"] or os.environ.get(FORMAT_VARIABLE) or usual
-    return output.chosen_fields(str(text))
+    return chosen_fields(str(text), output.FIELDS)
 
 
 def _wanted(given: dict[str, object], config: Config) -> Wanted:
@@ -199,16 +184,31 @@ def _zone_of(config: Config) -> Callable[[str], str]:
 
 
 @contextmanager
-def _books(config: Config) -> Iterator[tuple[Reading, Books]]:
+def _books(config: Config) -> Iterator[tuple[Accounts, Books]]:
     from carbonslurm import wiring
     from carbonslurm.app.report import Books
 
-    with wiring.reading(config) as book:
+    with wiring.accounts(config) as book:
         yield book, Books(book, _zone_of(config))
 
 
+def _so_far(config: Config, wanted: RunFilter, rows: Sequence[RunRow]) -> Mapping[RunKey, SoFar]:
+    """Return what those among some runs that still run have done; none had, with the figures of a past day.
+
+    Where none runs, nothing is loaded for it.
+    """
+    from carbonslurm import wiring
+
+    going = [row.run for row in rows if row.run.started and not row.run.ended]
+    if not going or wanted.as_of is not None:
+        return {}
+    with wiring.reading(config) as book:
+        return wiring.looking(config, book).at(going)
+
+
 def _print_runs(
-    book: Reading,
+    config: Config,
+    book: Accounts,
     wanted: Wanted,
     chosen: Sequence[Column],
     given: dict[str, object],
@@ -221,59 +221,52 @@ def _print_runs(
 
     rows = wanted.of(book.runs(wanted.runs))
     if given["mlflow"]:
-        _log(rows, given, view)
+        from carbonslurm.cli import sacct_mlflow
+
+        sacct_mlflow.log(rows, given, view)
         return
+    view = replace(view, so_far=_so_far(config, wanted.runs, rows))
     if given["as_json"]:
         click.echo(totals.as_json(total(sums_of(rows)), view, rows=rows))
         return
     _echo(layout.write(output.listed(rows, chosen, view)))
     if rows and not (layout.divided or layout.csv):
-        click.echo(totals.summary(rows), err=True)
-
-
-def _log(rows: Sequence[RunRow], given: dict[str, object], view: View) -> None:
-    from carbonslurm.app.report import sums_of, total
-    from carbonslurm.cli import sacct_mlflow
-    from carbonslurm.cli.sacct_totals import run_object, totals_object
-    from carbonslurm.errors import RefusedError
-
-    ended = [row for row in rows if row.run.started and row.run.ended and row.figure]
-    if not ended:
-        raise RefusedError("--mlflow: none of these jobs has a figure yet")
-    server = sacct_mlflow.Tracking(str(given["mlflow"]))
-    try:
-        if given["mlflow_run"]:
-            newest = max(row.run.ended for row in ended if row.run.ended)
-            whole = totals_object(total(sums_of(ended)))
-            sacct_mlflow.log_totals(server, str(given["mlflow_run"]), whole, newest)
-            say(f"the totals of {len(ended)} runs are in run {given['mlflow_run']} of MLflow")
-            return
-        for row in ended:
-            (made,) = sacct_mlflow.log_runs(server, [run_object(row, view)])
-            say(f"job {row.run.shown_id}: run {made} of MLflow")
-    finally:
-        server.close()
+        click.echo(totals.summary(rows, view.so_far), err=True)
 
 
 def _print_groups(
-    books: Books, wanted: Wanted, by: tuple[str, ...], given: dict[str, object], layout: Layout, view: View
+    config: Config,
+    book: Accounts,
+    books: Books,
+    wanted: Wanted,
+    by: tuple[str, ...],
+    given: dict[str, object],
+    layout: Layout,
+    view: View,
 ) -> None:
     from carbonslurm.cli import sacct_totals as totals
+    from carbonslurm.cli.sacct_beside import beside_lines, running_lines
 
     if wanted.by_tasks:
         raise click.UsageError("--by sums up whole jobs: ask for 13, not for 13_4")
     groups, whole = books.with_whole(wanted.runs, by)
+    going = book.runs(replace(wanted.runs, running=True))
+    view = replace(view, so_far=_so_far(config, wanted.runs, going))
+    sums = books.reader.sums_beside(wanted.runs)
     if given["as_json"]:
-        click.echo(totals.as_json(whole, view, groups=groups, names=by))
+        click.echo(totals.as_json(whole, view, groups=groups, names=by, beside=sums))
         return
     bare = layout.divided or layout.csv
     _echo(layout.write(totals.grouped(groups, by, whole, bare=bare, prefix=view.prefix)))
-    if whole.known and not bare:
-        click.echo("\n".join(totals.likened(whole)), err=True)
+    if not bare:
+        _echo(
+            "\n".join([*beside_lines(sums), *running_lines(view.so_far), *totals.likened(whole)]),
+            err=True,
+        )
 
 
 def _print_budgets(
-    config: Config, book: Reading, wanted: Wanted, given: dict[str, object], layout: Layout, view: View
+    config: Config, book: Accounts, wanted: Wanted, given: dict[str, object], layout: Layout, view: View
 ) -> None:
     import json
 
@@ -294,11 +287,13 @@ def _print_budgets(
         say("no budgets are configured")
 
 
-def _echo(text: str) -> None:
+def _echo(text: str, *, err: bool = False) -> None:
     if text:
-        click.echo(text)
+        click.echo(text, err=err)
 
 
 def main() -> None:
     """Run carbon-sacct."""
+    # What is imported is no garbage, and to look for some takes a tenth of the start of what soon ends.
+    gc.disable()
     run(carbon_sacct, name="carbon-sacct")

@@ -9,6 +9,16 @@ import click
 
 from carbonslurm.cli import program
 from carbonslurm.cli.program import config_option
+from carbonslurm.cli.trial_options import (
+    FILE,
+    anchor_option,
+    json_option,
+    length_option,
+    parameters_option,
+    plot_option,
+    policies_option,
+    unit_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +29,6 @@ if TYPE_CHECKING:
     from carbonslurm.sim.comparison import Run, Setting
     from carbonslurm.sim.history import Flexibility
 
-FILE = click.Path(path_type=Path, readable=False)
 SINCE = "now-30days"
 LONGEST = "24h"
 
@@ -39,9 +48,7 @@ LONGEST = "24h"
     show_default=True,
     help="perfect, persistence, own, issued (the ledger's, as published), or a FILE.",
 )
-@click.option(
-    "--policy", "names", default="all", show_default=True, metavar="NAME,...", help="Which policies."
-)
+@policies_option
 @click.option(
     "--flexible",
     multiple=True,
@@ -51,38 +58,18 @@ LONGEST = "24h"
     help="Who may wait: all, tagged, partition=NAME,... (account, user, qos), limit=4h..2d; again for and.",
 )
 @click.option("--max-wait", help="How long: 12h, or short=6h,long=24h.  [default: policy.max_wait, else 24h]")
-@click.option(
-    "--length",
-    type=click.Choice(["true", "limit", "class-mean", "learned"]),
-    default="learned",
-    show_default=True,
-    help="What policies know of lengths.",
-)
+@length_option("learned")
 @click.option("--cluster", type=FILE, help="Partitions and nodes (YAML), in place of this cluster's.")
 @click.option("--capacity", type=float, help="Plain units, in place of nodes.")
-@click.option(
-    "--unit",
-    type=click.Choice(["cpus", "gpus", "nodes"]),
-    default="cpus",
-    show_default=True,
-    help="What --capacity counts.",
-)
+@unit_option("What --capacity counts.")
 @click.option(
     "--power-w", type=float, help="Watts of a unit or node.  [default: the power model, docs/figures.md]"
 )
-@click.option(
-    "--param", "words", multiple=True, metavar="[POLICY.]NAME=VALUE", help="Of policies; docs/simulate.md."
-)
-@click.option("--anchor", metavar="TIME", help="When a trace of offsets begins, UTC.")
+@parameters_option
+@anchor_option
 @click.option("--observed", is_flag=True, help="What observe mode would have done, beside what happened.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-@click.option(
-    "--plot",
-    "picture",
-    type=FILE,
-    metavar="FILE",
-    help="Draw load, intensity, waits and savings (.png, .svg).",
-)
+@json_option
+@plot_option
 def replay(
     config_path: Path | None,
     names: str,

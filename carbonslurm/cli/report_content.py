@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from carbonslurm import __version__
 from carbonslurm.cli import report_charts as charts
+from carbonslurm.cli import report_savings as savings
 from carbonslurm.cli.report_blocks import Chart, Heading, KeyFigures, Points, Report, Rows, Words
 from carbonslurm.cli.sacct_totals import likened
 from carbonslurm.formats.terminal import cleaned, energy_text, grams_text, three_digits
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
     from carbonslurm.app.statement import Statement
     from carbonslurm.cli.report_blocks import Block
 
-NAMES = {"user": "User", "account": "Account", "partition": "Partition"}
+NAMES = {"user": "User", "account": "Account", "partition": "Partition", "name": "Job name"}
 HEADER = ("Runs", "GPU hours", "Energy", "Emitted", "At once", "Saved", "%", "Late")
 NOT_CLAIMED = (
     """These are attributed emissions: shares of what the grid emitted, handed to the jobs by a rule. A
     saving is the difference between two such shares, and does not say that a power station burnt less.
     Write "attributed emissions were lower than if the jobs had started at once"; do not write "avoided"
     or "offset".""",
-    """Nothing is claimed for the machine room: idle nodes draw power while jobs wait, and are not in
-    these figures.""",
+    """Nothing is claimed for the machine room by sums of jobs: idle nodes draw power while jobs wait, and
+    are in no figure of any job, user or group.""",
     """Grams of different kinds (average, marginal) or scopes (lifecycle, direct), or of different
     providers, must not be compared or added.""",
     """A saving is never to be named without the waiting that it took.""",
@@ -36,12 +37,21 @@ NOT_CLAIMED = (
 HOW = """Energy is that of the run, times the room's PUE: measured where the method says so, else
 modelled from what the run held. Emissions are energy times the grid's intensity while the job ran, step
 by step. "At once" is the same work, earlier by the delay that waiting for clean hours caused, and
-without what stops lost. "Estimated" values are those that may yet be revised."""
+without what stops lost; on a full cluster it might have had to wait for room. "Estimated" values are
+those that may yet be revised."""
 
 
 def content(found: Statement) -> Report:
     """Return the report of a statement."""
-    blocks = [*_overview(found), *_by_month(found), *_by_hour(found), *_by_whom(found), *_how(found)]
+    blocks = [
+        *_overview(found),
+        *savings.against(found),
+        *_by_month(found),
+        *_by_hour(found),
+        *_by_whom(found),
+        *savings.machines(found),
+        *_how(found),
+    ]
     made = found.made_at.astimezone().strftime("%Y-%m-%d %H:%M %Z")
     return Report(
         title=f"Energy and emissions: {cleaned(found.who)}",
@@ -88,6 +98,13 @@ def _gaps(found: Statement) -> Iterator[Block]:
             " grid's intensity is not known: they are in no sum of energy or emissions.",
             small=True,
         )
+    for going in found.running:
+        nature = f" of {going.nature} CO2e" if going.nature else ""
+        yield Words(
+            f"{going.runs:,} of them still run, and have taken {energy_text(going.energy_kwh)} and emitted"
+            f" {grams_text(going.emitted_g)}{nature} so far.",
+            small=True,
+        )
     for nature, item in found.others.items():
         yield Words(
             f"Beside these, {item.known:,} runs have grams of another kind ({nature}):"
@@ -103,7 +120,7 @@ def _by_month(found: Statement) -> Iterator[Block]:
     yield Chart("Emissions by month, and what they would have been", charts.months(found.months))
     cells = [[row.name, *_cells(row.totals), _g(row.totals.g_per_kwh), _g(row.grid)] for row in found.months]
     cells.append(["all", *_cells(found.whole), _g(found.whole.g_per_kwh), ""])
-    yield Rows(("Month", *HEADER, "g/kWh", "grid"), cells, sum_row=True)
+    yield Rows(("Month", *HEADER, "g/kWh", "Grid's"), cells, sum_row=True)
     if any(row.grid is not None for row in found.months):
         text = "The intensity that jobs met by month, and the grid's mean"
         yield Chart(text, charts.intensities(found.months, found.zone or ""), 2.1)
@@ -126,8 +143,9 @@ def _by_whom(found: Statement) -> Iterator[Block]:
     for name, rows in found.groups.items():
         if len(rows) < 2 or not found.whole.known:
             continue
-        yield Heading(f"By {name}")
-        yield Chart(f"Emissions by {name}", charts.shares(rows), 0.75 + 0.24 * len(rows))
+        what = NAMES[name].lower()
+        yield Heading(f"By {what}")
+        yield Chart(f"Emissions by {what}", charts.shares(rows), 0.75 + 0.24 * len(rows))
         cells = [[charts.short(key), *_cells(item)] for key, item in rows]
         yield Rows((NAMES[name], *HEADER), [*cells, ["all", *_cells(found.whole)]], sum_row=True)
 

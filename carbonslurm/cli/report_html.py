@@ -34,7 +34,7 @@ img { width: 100%; height: auto; display: block; margin: .5rem 0; }
 table { border-collapse: collapse; width: 100%; font-size: .82rem; margin: .6rem 0; }
 th, td { padding: .22rem .4rem; text-align: right; white-space: nowrap; border-bottom: 1px solid #ddd;
   font-variant-numeric: tabular-nums; }
-th { color: #555; font-weight: 600; vertical-align: bottom; } .l { text-align: left; }
+th { color: #555; font-weight: 600; vertical-align: bottom; white-space: normal; } .l { text-align: left; }
 tr.sum td { font-weight: 600; border-top: 2px solid #888; border-bottom: 0; }
 footer { color: #777; font-size: .8rem; margin: 2.5rem 0 1rem; border-top: 1px solid #ccc; }
 @media (max-width: 40rem) { dl { grid-template-columns: 1fr 1fr; } }

@@ -1,7 +1,8 @@
 """A report as PDF: pages of A4, set by matplotlib, which draws the charts anyway.
 
 Blocks are set one below the other; one that has no room left on a page begins the next, a heading together
-with what follows it, and a long table goes on under its header. Widths of words are those of the font itself.
+with what follows it; a short table stays whole, a long one goes on under its header. Widths of words are
+those of the font itself.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from carbonslurm.cli.report_blocks import Block, Report
+
+
+KEPT_WHOLE = 3.2  # inches: a table of fewer, a year by months among them, is not cut by the end of a page
 
 
 class Pages(Sheets):
@@ -126,7 +130,8 @@ class Pages(Sheets):
         high = size * 1.75 / POINTS_AN_INCH
         natural = self._natural(table, size)
         widths = [width + (WIDTH - sum(natural)) / len(natural) for width in natural]
-        self.need(3 * high)
+        whole = (len(table.cells) + 1) * high
+        self.need(whole if whole < KEPT_WHOLE else 3 * high)
         self._row(table, list(table.header), widths, size, high, bold=True)
         for number, cells in enumerate(table.cells):
             if self.y + high > PAGE[1] - BOTTOM:

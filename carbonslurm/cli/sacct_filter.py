@@ -86,6 +86,7 @@ def read_filter(given: Mapping[str, object], cluster: str, now: datetime) -> Wan
         partitions=_words(given["partitions"]),
         qos=_words(given["qos"]),
         states=states,
+        names=_words(given["names"]),
         as_of=read_moment(str(given["as_of"]), now) if given["as_of"] else None,
     )
     return Wanted(runs, picks, hint if any(word not in LASTING for word in states) else None)

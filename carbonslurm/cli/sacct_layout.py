@@ -5,7 +5,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from carbonslurm.formats.terminal import columns, divided, fitted
+from carbonslurm.formats.terminal import cleaned, columns, divided, fitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _csv(header: list[str], table: Table) -> str:
         writer.writerow(header)
     for row in table.cells:
         writer.writerow(
-            f"'{cell}" if index in table.texts and cell[:1] in set("=+-@\t\r") else cell
-            for index, cell in enumerate(row)
+            f"'{cell}" if index in table.texts and cell[:1] in set("=+-@") else cell
+            for index, cell in enumerate(map(cleaned, row))
         )
     return out.getvalue().removesuffix("\n")

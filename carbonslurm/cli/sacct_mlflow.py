@@ -12,6 +12,7 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from carbonslurm.cli.program import say
 from carbonslurm.errors import DataError, RefusedError, UnavailableError, UsageError
 from carbonslurm.formats import mlflow
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import httpx
+
+    from carbonslurm.cli.sacct_output import View
+    from carbonslurm.ports import RunRow
 
 TIMEOUT_S = 30.0
 MISSING = "RESOURCE_DOES_NOT_EXIST"
@@ -131,3 +135,30 @@ def log_totals(server: Tracking, run_id: str, totals: Mapping[str, Any], at: dat
     question = mlflow.batch(run_id, mlflow.metrics_of(totals), {}, at)
     if server.ask("POST", "/runs/log-batch", json=question) is None:
         raise RefusedError(f'MLflow: there is no run "{run_id[:60]}"')
+
+
+def log(rows: Sequence[RunRow], given: Mapping[str, object], view: View) -> None:
+    """Write runs, or their totals where ``mlflow_run`` is given, and say which runs of MLflow those are.
+
+    Raises:
+        RefusedError: none of them has a figure, or the server said no.
+    """
+    from carbonslurm.app.report import sums_of, total
+    from carbonslurm.cli.sacct_totals import run_object, totals_object
+
+    ended = [row for row in rows if row.run.started and row.run.ended and row.figure]
+    if not ended:
+        raise RefusedError("--mlflow: none of these jobs has a figure yet")
+    server = Tracking(str(given["mlflow"]))
+    try:
+        if given["mlflow_run"]:
+            newest = max(row.run.ended for row in ended if row.run.ended)
+            whole = totals_object(total(sums_of(ended)))
+            log_totals(server, str(given["mlflow_run"]), whole, newest)
+            say(f"the totals of {len(ended)} runs are in run {given['mlflow_run']} of MLflow")
+            return
+        for row in ended:
+            (made,) = log_runs(server, [run_object(row, view)])
+            say(f"job {row.run.shown_id}: run {made} of MLflow")
+    finally:
+        server.close()

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from carbonslurm.app.report import is_late, waited
+from carbonslurm.cli.sacct_chosen import Column
 from carbonslurm.cli.sacct_layout import Table
-from carbonslurm.core.equivalents import CAR_SOURCE, HOUSEHOLD_SOURCE, Equivalents, equivalents
+from carbonslurm.cli.sacct_meanings import MEANINGS
+from carbonslurm.core.equivalents import Equivalents, equivalents
 from carbonslurm.core.footprint import Baseline, Figure, percent_saved
-from carbonslurm.core.forecast import Kind
-from carbonslurm.core.job import Tres
-from carbonslurm.errors import UsageError
-from carbonslurm.formats.terminal import columns, energy_text, grams_text
+from carbonslurm.core.going import SoFar
+from carbonslurm.core.job import RunKey, Tres
+from carbonslurm.core.nature import Kind
+from carbonslurm.formats.terminal import columns, energy_text, grams_text, joules_text
 from carbonslurm.formats.times import length_text, local_text
 from carbonslurm.ports import RunRow
+
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +27,30 @@ class View:
     Attributes:
         zone_of: the grid zone of a partition, as the configuration has it.
         prefix: of --units, None for units that fit.
+        so_far: what runs that still run have done.
+        time_format: of moments, as strftime has it; None for sacct's own.
     """
 
     zone_of: Callable[[str], str] = field(default=str)
     prefix: str | None = None
+    so_far: Mapping[RunKey, SoFar] = field(default_factory=dict)
+    time_format: str | None = None
+
+    def time(self, moment: datetime | None) -> str:
+        """Write a moment by the machine's clocks; Unknown where there is none."""
+        if moment is None or self.time_format is None:
+            return local_text(moment)
+        return moment.astimezone().strftime(self.time_format)
 
     def zone(self, row: RunRow) -> str:
         """Return the grid zone that a run's figure is of; without one, that of its partition."""
-        return (row.figure and row.figure.zone) or self.zone_of(row.run.partition)
+        figure = self.figure_so_far(row)
+        return (figure and figure.zone) or self.zone_of(row.run.partition)
+
+    def figure_so_far(self, row: RunRow) -> Figure | None:
+        """Return a run's figure; of one that still runs, that of what it has done so far."""
+        item = self.so_far.get(row.run.key)
+        return item.figure if item else row.figure
 
 
 # --- the columns
@@ -38,9 +58,25 @@ class View:
 Cell = Callable[[RunRow, View], str]
 
 
-def _elapsed(row: RunRow) -> timedelta | None:
+def _elapsed(row: RunRow, view: View) -> timedelta | None:
+    run, item = row.run, view.so_far.get(row.run.key)
+    end = run.ended or (item and item.until)
+    return end - run.started if run.started and end else None
+
+
+def _cpu_time(row: RunRow, view: View) -> timedelta | None:
+    elapsed = _elapsed(row, view)
+    return None if elapsed is None else elapsed * row.run.tres.cpus
+
+
+def _planned(row: RunRow) -> str:
+    """Write sacct's Planned, which was called Reserved: from Eligible, which our changes move, to Start."""
     run = row.run
-    return run.ended - run.started if run.started and run.ended else None
+    return length_text(max(run.started - run.eligible, timedelta())) if run.started and run.eligible else ""
+
+
+def _minutes(length: timedelta | None) -> str:
+    return "UNLIMITED" if length is None else str(int(length.total_seconds() // 60))
 
 
 def _seconds(length: timedelta | None) -> str:
@@ -49,6 +85,10 @@ def _seconds(length: timedelta | None) -> str:
 
 def _limit(row: RunRow) -> str:
     return "UNLIMITED" if row.run.time_limit is None else length_text(row.run.time_limit)
+
+
+def _no_nodes(row: RunRow) -> str:
+    return UNKNOWN if row.run.started else "None assigned"
 
 
 def tres_text(tres: Tres) -> str:
@@ -75,7 +115,7 @@ def intensity_of(row: RunRow) -> float | None:
 
 def number_text(value: float | None, form: str) -> str:
     """Write a number, ``unknown`` where there is none."""
-    return "unknown" if value is None else format(value, form)
+    return UNKNOWN if value is None else format(value, form)
 
 
 def _like(row: RunRow) -> Equivalents | None:
@@ -99,12 +139,27 @@ def _by(kind: Kind, figure: Figure | None) -> float | None:
     return found.emitted_g if found else None
 
 
+def _amount(row: RunRow, view: View, name: str, text: Callable[[float | None, str | None], str]) -> str:
+    """Write an amount of a run's figure, marked where it is one so far."""
+    figure = view.figure_so_far(row)
+    value: float | None = getattr(figure, name) if figure else None
+    shown = text(value, view.prefix)
+    return f"{shown} so far" if value is not None and row.run.key in view.so_far else shown
+
+
+def _so_far(row: RunRow, view: View, name: str) -> float | None:
+    item = view.so_far.get(row.run.key)
+    value: float | None = getattr(item.figure, name) if item else None
+    return value
+
+
 _emitted, _baseline, _saved = _grams("emitted_g"), _grams("baseline_g"), _grams("saved_g")
 _queue_g = _grams("queue_g")
 
 FIELDS: Mapping[str, Cell] = {
     "JobID": lambda row, _: row.run.shown_id,
     "JobIDRaw": lambda row, _: str(row.run.key.job_id),
+    "JobName": lambda row, _: UNKNOWN if row.run.name is None else row.run.name,
     "Cluster": lambda row, _: row.run.key.cluster,
     "User": lambda row, _: row.run.user,
     "Account": lambda row, _: row.run.account,
@@ -112,15 +167,20 @@ FIELDS: Mapping[str, Cell] = {
     "QOS": lambda row, _: row.run.qos,
     "State": lambda row, _: row.run.state,
     "ExitCode": lambda row, _: row.run.exit_code,
-    "Submit": lambda row, _: local_text(row.run.key.submitted),
-    "Eligible": lambda row, _: local_text(row.run.eligible),
-    "FirstEligible": lambda row, _: local_text(row.first_eligible or row.run.eligible),
-    "Start": lambda row, _: local_text(row.run.started),
-    "End": lambda row, _: local_text(row.run.ended),
-    "Bound": lambda row, _: local_text(row.bound) if row.bound else "",
-    "Elapsed": lambda row, _: length_text(_elapsed(row)),
-    "ElapsedRaw": lambda row, _: _seconds(_elapsed(row)),
+    "Submit": lambda row, view: view.time(row.run.key.submitted),
+    "Eligible": lambda row, view: view.time(row.run.eligible),
+    "FirstEligible": lambda row, view: view.time(row.first_eligible or row.run.eligible),
+    "Start": lambda row, view: view.time(row.run.started),
+    "End": lambda row, view: view.time(row.run.ended),
+    "Bound": lambda row, view: view.time(row.bound) if row.bound else "",
+    "Elapsed": lambda row, view: length_text(_elapsed(row, view)),
+    "ElapsedRaw": lambda row, view: _seconds(_elapsed(row, view)),
+    "CPUTime": lambda row, view: length_text(_cpu_time(row, view)),
+    "CPUTimeRAW": lambda row, view: _seconds(_cpu_time(row, view)),
     "Timelimit": lambda row, _: _limit(row),
+    "TimelimitRaw": lambda row, _: _minutes(row.run.time_limit),
+    "Planned": lambda row, _: _planned(row),
+    "Reserved": lambda row, _: _planned(row),
     "Waited": lambda row, _: length_text(it) if (it := waited(row)) is not None else "",
     "Withheld": lambda row, _: "yes" if row.withheld else "",
     "Late": lambda row, _: "late" if is_late(row) else "",
@@ -135,32 +195,37 @@ FIELDS: Mapping[str, Cell] = {
     "AllocNodes": lambda row, _: str(row.run.tres.nodes),
     "NNodes": lambda row, _: str(row.run.tres.nodes),
     "AllocTRES": lambda row, _: tres_text(row.run.tres),
+    "NodeList": lambda row, _: row.run.node_list or _no_nodes(row),
+    "ConsumedEnergy": lambda row, view: joules_text(row.run.energy_joules, view.prefix),
     "ConsumedEnergyRaw": lambda row, _: (
         "" if row.run.energy_joules is None else f"{row.run.energy_joules:.0f}"
     ),
     "Zone": lambda row, view: view.zone(row),
-    "Energy": lambda row, view: energy_text(_kwh(row), view.prefix),
+    "Energy": lambda row, view: _amount(row, view, "energy_kwh", energy_text),
     "EnergyKWh": lambda row, _: number_text(_kwh(row), ".4g"),
     "Method": lambda row, _: row.figure.energy_method if row.figure else "",
     "Quality": lambda row, _: (row.figure.quality or "") if row.figure else "",
     "PUE": lambda row, _: number_text(row.figure.pue if row.figure else None, ".3g"),
     "Intensity": lambda row, _: number_text(intensity_of(row), ".1f"),
-    "Emitted": lambda row, view: grams_text(_emitted(row), view.prefix),
-    "Baseline": lambda row, view: grams_text(_baseline(row), view.prefix),
-    "Saved": lambda row, view: grams_text(_saved(row), view.prefix),
+    "Emitted": lambda row, view: _amount(row, view, "emitted_g", grams_text),
+    "Baseline": lambda row, view: _amount(row, view, "baseline_g", grams_text),
+    "Saved": lambda row, view: _amount(row, view, "saved_g", grams_text),
     "SavedPct": lambda row, _: number_text(percent_of(row), ".1f"),
     "EmittedG": lambda row, _: number_text(_emitted(row), ".3f"),
     "BaselineG": lambda row, _: number_text(_baseline(row), ".3f"),
     "SavedG": lambda row, _: number_text(_saved(row), ".3f"),
+    "SoFarUntil": lambda row, view: view.time(it.until) if (it := view.so_far.get(row.run.key)) else "",
+    "SoFarKWh": lambda row, view: number_text(_so_far(row, view, "energy_kwh"), ".4g"),
+    "SoFarG": lambda row, view: number_text(_so_far(row, view, "emitted_g"), ".3f"),
     "QueueBaseline": lambda row, view: grams_text(_queue_g(row), view.prefix),
     "QueueSaved": lambda row, view: grams_text(
         row.figure.saved(Baseline.QUEUE) if row.figure else None, view.prefix
     ),
-    "QueueStart": lambda row, _: local_text(
+    "QueueStart": lambda row, view: view.time(
         row.figure.queue.start if row.figure and row.figure.queue else None
     ),
-    "BaselineStart": lambda row, _: local_text(row.figure.baseline.start) if row.figure else "Unknown",
-    "BaselineEnd": lambda row, _: local_text(row.figure.baseline.end) if row.figure else "Unknown",
+    "BaselineStart": lambda row, view: view.time(row.figure.baseline.start) if row.figure else "Unknown",
+    "BaselineEnd": lambda row, view: view.time(row.figure.baseline.end) if row.figure else "Unknown",
     "Kind": lambda row, _: row.figure.nature.kind if row.figure and row.figure.nature else "",
     "Scope": lambda row, _: row.figure.nature.scope if row.figure and row.figure.nature else "",
     "Source": lambda row, _: (row.figure.source or "") if row.figure else "",
@@ -170,101 +235,22 @@ FIELDS: Mapping[str, Cell] = {
     "CarKm": lambda row, _: number_text(like.car_km if (like := _like(row)) else None, ".3g"),
     "HouseholdDays": lambda row, _: number_text(like.household_days if (like := _like(row)) else None, ".3g"),
 }
-DEFAULT = "JobID,User,Account,State,Start,Elapsed,GPUs,Waited,EnergyKWh,Emitted,Saved,SavedPct"
+DEFAULT = "JobID,User,Account,State,Start,Elapsed,GPUs,Waited,Energy,Emitted,Saved,SavedPct"
 BRIEF = "JobID,State,ExitCode"
 FOR_FILES = (
-    "Cluster,JobID,JobIDRaw,Submit,User,Account,Partition,QOS,State,ExitCode,Eligible,FirstEligible,Start,End,"
-    "ElapsedRaw,Timelimit,GPUs,CPUs,Nodes,Flexible,Withheld,Stopped,Late,Zone,EnergyKWh,Method,Quality,Intensity,"
+    "Cluster,JobID,JobIDRaw,JobName,Submit,User,Account,Partition,QOS,State,ExitCode,Eligible,FirstEligible,"
+    "Start,End,ElapsedRaw,Timelimit,GPUs,CPUs,Nodes,Flexible,Withheld,Stopped,Late,Zone,EnergyKWh,Method,Quality,Intensity,"
     "EmittedG,BaselineG,SavedG,SavedPct,Kind,Scope,Source,Estimated"
 )
-ALL = "ALL"
 _TEXTS = frozenset(
     {"JobID", "Cluster", "User", "Account", "Partition", "QOS", "State", "Zone", "Kind", "Scope"}
 )
-_TEXTS |= {"Source", "Method", "Quality", "AllocTRES"}
-
-MEANINGS: Mapping[str, str] = {
-    "JobID": "as Slurm shows it, 13_2 for a task of an array",
-    "FirstEligible": "when the job could first have started without us",
-    "Bound": "the latest start that was promised",
-    "Waited": "from FirstEligible to Start, of jobs that we withheld",
-    "Withheld": "we made it wait",
-    "Late": "started after its bound",
-    "Flexible": "its job carried a tag",
-    "Stopped": "ended by a stop of ours",
-    "Lost": "time of the run that our stops threw away or cost",
-    "GPUs": "of all types together",
-    "CPUs": "as AllocCPUS",
-    "Nodes": "as AllocNodes",
-    "AllocTRES": "CPUs, GPUs and nodes of it",
-    "ConsumedEnergyRaw": "joules that Slurm measured, of whole nodes",
-    "Zone": "grid zone that its figure is of; without a figure, of its partition",
-    "Energy": "of the run, PUE included",
-    "EnergyKWh": "the same in kWh, without a unit",
-    "Method": "who measured the energy, or modelled",
-    "Quality": "of the energy: measured, partly or modelled",
-    "PUE": "the room's power over the machines' that the energy includes",
-    "Intensity": "mean g CO2e/kWh that it met",
-    "Emitted": "CO2e of the run",
-    "Baseline": "CO2e of the same work, earlier by the delay that we caused",
-    "Saved": "Baseline less Emitted",
-    "SavedPct": "Saved in percent of Baseline",
-    "EmittedG": "Emitted in grams, without a unit",
-    "BaselineG": "Baseline in grams",
-    "SavedG": "Saved in grams",
-    "QueueBaseline": "CO2e of the same work, when a queue without us would have started it",
-    "QueueSaved": "QueueBaseline less Emitted",
-    "QueueStart": "when a queue without us would have started it",
-    "BaselineStart": "when its work would have begun without us",
-    "BaselineEnd": "when its work would have ended without us",
-    "Kind": "of the intensity: average or marginal",
-    "Scope": "of the intensity: lifecycle, direct or operational",
-    "Source": "who gave the intensity",
-    "Average": "CO2e of the run by average intensities; never to be added to Marginal",
-    "Marginal": "CO2e of the run by marginal intensities, where the site has any",
-    "Estimated": "an intensity that was used is an estimate, and may be revised",
-    "CarKm": f"km that emit as much: {CAR_SOURCE}",
-    "HouseholdDays": f"days that take as much energy: {HOUSEHOLD_SOURCE}",
-}
+_TEXTS |= {"Source", "Method", "Quality", "AllocTRES", "JobName"}
 
 
 def field_help() -> str:
     """Return the columns and what those mean that sacct does not have."""
     return columns([], [[name, MEANINGS.get(name, "as in sacct")] for name in FIELDS])
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column that was asked for; ``width`` is that of ``%width``, negative to the left."""
-
-    name: str
-    width: int | None = None
-
-
-def chosen_fields(text: str) -> list[Column]:
-    """Return the columns that -o names, in any case, each with its ``%width``.
-
-    Raises:
-        UsageError: there is no such column, or its width is none.
-    """
-    names = {name.lower(): name for name in FIELDS}
-    found: list[Column] = []
-    for word in text.split(","):
-        name, mark, width = word.strip().partition("%")
-        if name.upper() == ALL:
-            found += [Column(it) for it in FIELDS]
-            continue
-        if name.lower() not in names:
-            raise UsageError(f'no column "{name[:40]}": carbon-sacct --helpformat lists them')
-        found.append(Column(names[name.lower()], _width(word, width) if mark else None))
-    return found
-
-
-def _width(word: str, text: str) -> int:
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and 0 < int(digits[:6]) < 10_000):
-        raise UsageError(f'expected a width such as JobID%20 or User%-12, got "{word[:40]}"')
-    return int(text)
 
 
 def listed(rows: Sequence[RunRow], chosen: Sequence[Column], view: View) -> Table:

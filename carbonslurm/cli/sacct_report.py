@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from carbonslurm import wiring
+from carbonslurm.app.cluster_totals import cluster_totals
 from carbonslurm.app.statement import Stating
 from carbonslurm.cli.program import say
 from carbonslurm.cli.sacct_filter import read_filter
+from carbonslurm.core.going import running_sums
 from carbonslurm.core.interval import Interval
 from carbonslurm.errors import RefusedError, UnavailableError, UsageError
 from carbonslurm.formats.times import read_moment
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from carbonslurm.app.cluster_totals import GroupTotals
     from carbonslurm.app.report import Books
-    from carbonslurm.app.statement import ActualReader, Statement
+    from carbonslurm.app.statement import Statement
+    from carbonslurm.config import Config
+    from carbonslurm.ledger.reading import Reading
     from carbonslurm.ports import RunFilter
 
 WHOLE = (("ids", "-j"), ("states", "-s"))
@@ -65,14 +71,30 @@ def read_window(given: Mapping[str, object], cluster: str, now: datetime) -> Run
     return replace(wanted, window=None, started=Interval(read_moment(year, now), end))
 
 
-def state(book: ActualReader, books: Books, wanted: RunFilter, now: datetime) -> Statement:
+def state(config: Config, book: Reading, books: Books, wanted: RunFilter, now: datetime) -> Statement:
     """Work out the statement.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     cluster = ", ".join(wanted.clusters) or "all clusters"
-    return Stating(books, book).state(wanted, whose(wanted), cluster, now)
+    found = Stating(books, book).state(wanted, whose(wanted), cluster, now)
+    going = [] if wanted.as_of else [row.run for row in book.runs(replace(wanted, running=True))]
+    so_far = wiring.looking(config, book).at(going) if going else {}
+    return replace(found, running=running_sums(so_far), machines=_machines(config, book, wanted))
+
+
+def _machines(config: Config, book: Reading, wanted: RunFilter) -> Sequence[GroupTotals]:
+    """Return totals of the machines with idle nodes, which are nobody's: only where all jobs are meant."""
+    of_some = wanted.users or wanted.accounts or wanted.qos or wanted.names or wanted.as_of
+    window = wanted.started
+    if of_some or window is None or window.end <= window.start:
+        return ()
+    if wanted.clusters and config.cluster not in wanted.clusters:
+        return ()
+    mine = set(wanted.partitions)
+    groups = [it for it in wiring.machine_groups(config) if not mine or mine & set(it.partitions)]
+    return cluster_totals(book, config.cluster, groups, window) if groups else ()
 
 
 def whose(wanted: RunFilter) -> str:

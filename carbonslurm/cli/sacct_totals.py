@@ -5,17 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from carbonslurm.app.report import Totals, is_late, sums_of, total
+from carbonslurm.cli.sacct_beside import beside_objects, running_lines, running_objects, so_far_object
 from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_output import View, intensity_of, number_text, percent_of
 from carbonslurm.core.equivalents import CAR_SOURCE, HOUSEHOLD_SOURCE, equivalents
 from carbonslurm.core.footprint import Baseline, Beside
+from carbonslurm.core.going import SoFar
 from carbonslurm.core.interval import iso
+from carbonslurm.core.job import RunKey
 from carbonslurm.formats.terminal import grams_text, three_digits
-from carbonslurm.ports import RunRow
+from carbonslurm.ports import BesideSum, RunRow
 
 Groups = Mapping[tuple[str, ...], Totals]
 
-HEADINGS = {"qos": "QOS"}
+HEADINGS = {"qos": "QOS", "name": "JobName"}
 
 
 def grouped(
@@ -33,13 +36,21 @@ def grouped(
     header = [HEADINGS.get(name, name.capitalize()) for name in names]
     header += ["Runs", "Unknown", "Late", "Stops", "GPUHours", "EnergyKWh"]
     header += [f"{name}{'G' if bare else ''}" for name in ("Emitted", "Baseline", "Saved")] + ["SavedPct"]
+    queued = bare or any(item.queued for item in groups.values())
+    header += (["QueueSavedG" if bare else "QueueSaved", "QueueSavedPct"]) if queued else []
     everything = ("total", *("" for _ in names[1:]))
     cells = [
-        [*key, *_cells(item, bare=bare, prefix=prefix)]
+        [*key, *_cells(item, bare=bare, prefix=prefix), *(_queue(item, bare, prefix) if queued else [])]
         for key, item in [*groups.items(), (everything, whole)]
     ]
     texts = frozenset(range(len(names)))
     return Table(header, cells, frozenset(range(len(names), len(header))), texts=texts)
+
+
+def _queue(item: Totals, bare: bool, prefix: str | None) -> list[str]:
+    saved = item.queue_saved_g
+    shown = number_text(saved, ".3f") if bare else grams_text(saved, prefix)
+    return [shown, number_text(item.queue_saved_percent, ".1f")]
 
 
 def _cells(item: Totals, *, bare: bool, prefix: str | None) -> list[str]:
@@ -55,7 +66,7 @@ def _cells(item: Totals, *, bare: bool, prefix: str | None) -> list[str]:
 # --- in words
 
 
-def summary(rows: Sequence[RunRow]) -> str:
+def summary(rows: Sequence[RunRow], so_far: Mapping[RunKey, SoFar]) -> str:
     """Return what a reader must know of the figures: a line for each kind of intensity, and the sources."""
     parts = sums_of(rows)
     item = total(parts)
@@ -68,20 +79,26 @@ def summary(rows: Sequence[RunRow]) -> str:
         lines.append(
             f"{item.unknown} runs have no figure yet, or their intensity is unknown: they are in no sum"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *running_lines(so_far)])
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def _in_words(nature: str, item: Totals) -> str:
     if item.runs == item.unknown:
-        return f"{item.runs} runs, none with a figure yet"
+        return f"{_runs(item.runs)}, none with a figure yet"
     percent = "" if item.saved_percent is None else f" ({item.saved_percent:.1f} %)"
     kind = f" of {nature} CO2e" if nature else ""
     emitted, saved = grams_text(item.emitted_g), grams_text(item.saved_g)
-    return f"{item.runs} runs: {emitted}{kind} emitted, {saved} saved{percent} against starting at once"
+    return f"{_runs(item.runs)}: {emitted}{kind} emitted, {saved} saved{percent} against starting at once"
 
 
 def likened(item: Totals) -> list[str]:
-    """Return what totals are like, each with the source of the comparison."""
+    """Return what totals are like, each with the source of the comparison; nothing where none is known."""
+    if not item.known:
+        return []
     like = equivalents(item.emitted_g, item.energy_kwh)
     car, days = like.car_km, like.household_days
     lines = [] if car is None else [f"The emissions are those of {_count(car)} km by {CAR_SOURCE}"]
@@ -102,6 +119,7 @@ def as_json(
     rows: Sequence[RunRow] | None = None,
     groups: Groups | None = None,
     names: Sequence[str] = (),
+    beside: Sequence[BesideSum] = (),
 ) -> str:
     """Return totals, and runs or groups, as one object."""
     found: dict[str, Any] = {}
@@ -112,7 +130,9 @@ def as_json(
         found["groups"] = [
             dict(zip(names, key, strict=True)) | totals_object(item) for key, item in groups.items()
         ]
-    return json.dumps(found | {"totals": totals_object(whole)}, indent=1)
+        found["beside"] = beside_objects(beside)
+    found |= {"totals": totals_object(whole), "running": running_objects(view.so_far)}
+    return json.dumps(found, indent=1)
 
 
 def totals_object(item: Totals) -> dict[str, Any]:
@@ -132,6 +152,13 @@ def totals_object(item: Totals) -> dict[str, Any]:
         "baseline_g": item.baseline_g,
         "saved_g": item.saved_g,
         "saved_percent": item.saved_percent,
+        "queue": {
+            "runs": item.queued,
+            "emitted_g": item.queued_g if item.queued else None,
+            "baseline_g": item.queue_g if item.queued else None,
+            "saved_g": item.queue_saved_g,
+            "saved_percent": item.queue_saved_percent,
+        },
         "g_per_kwh": item.g_per_kwh,
         "natures": list(item.natures),
         "car_km": like.car_km,
@@ -157,6 +184,7 @@ def run_object(row: RunRow, view: View) -> dict[str, Any]:
         "job_id": run.key.job_id,
         "array_job_id": run.array_job_id,
         "array_task": run.array_task,
+        "name": run.name,
         "user": run.user,
         "account": run.account,
         "partition": run.partition,
@@ -192,6 +220,7 @@ def run_object(row: RunRow, view: View) -> dict[str, Any]:
         "scope": figure.nature.scope if figure and figure.nature else None,
         "source": figure.source if figure else None,
         "estimated": figure.estimated if figure else None,
+        "so_far": so_far_object(view.so_far.get(run.key)),
         "beside": _beside(figure.beside) if figure and figure.beside else None,
     }
 

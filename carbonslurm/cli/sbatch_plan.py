@@ -187,6 +187,9 @@ def _past_rows(shown: Shown, each: str) -> list[list[str]]:
         most = local_text(start + late.most)
         words = f"half of the last {late.jobs} planned jobs by then, nine in ten by {most}"
         rows.append(["expected start", local_text(start + late.usual), words])
+    if (kept := shown.past.kept) and kept.share is not None:
+        words = f"of the {grams_text(kept.expected_g)} that plans of yours expected to save came about"
+        rows.append(["past plans", f"{100 * kept.share:.0f} %", f"{words}, in {kept.jobs} jobs"])
     habit = shown.past.habit
     if habit is None:
         return rows
@@ -242,7 +245,7 @@ def plan_json(shown: Shown) -> str:
 
 
 def _past_values(shown: Shown) -> dict[str, Any]:
-    late, habit = shown.past.punctuality, shown.past.habit
+    late, habit, kept = shown.past.punctuality, shown.past.habit, shown.past.kept
     now_g, then_g = shown.like_past
     return {
         "expected_start": iso(shown.found.start + late.usual) if late else None,
@@ -256,4 +259,7 @@ def _past_values(shown: Shown) -> dict[str, Any]:
         "limit_used": habit.share if habit else None,
         "ended_by_limit": habit.at_limit if habit else None,
         "past_runs": habit.runs if habit else 0,
+        "past_plans": kept.jobs if kept else 0,
+        "past_expected_g": kept.expected_g if kept else None,
+        "past_saved_g": kept.saved_g if kept else None,
     }

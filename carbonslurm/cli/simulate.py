@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from carbonslurm.cli.program import say
+from carbonslurm.cli.trial_options import (
+    FILE,
+    anchor_option,
+    json_option,
+    length_option,
+    parameters_option,
+    plot_option,
+    policies_option,
+    unit_option,
+)
 
-FILE = click.Path(path_type=Path, readable=False)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from carbonslurm.cli.simulate_input import Wanted
+    from carbonslurm.sim.comparison import Run, Setting
 
 
 @click.command(short_help="Run policies on a trace, and compare them.")
@@ -35,9 +50,7 @@ FILE = click.Path(path_type=Path, readable=False)
     show_default=True,
     help="perfect, persistence, own, or a FILE of forecasts as they were published.",
 )
-@click.option(
-    "--policy", "names", default="all", show_default=True, metavar="NAME,...", help="Which policies."
-)
+@policies_option
 @click.option(
     "--capacity",
     type=float,
@@ -52,29 +65,15 @@ FILE = click.Path(path_type=Path, readable=False)
     show_default=True,
     help="How long jobs may wait: one for all, or by class (short: up to 2 h long).",
 )
-@click.option(
-    "--length",
-    type=click.Choice(["true", "limit", "class-mean", "learned"]),
-    default="true",
-    show_default=True,
-    help="What policies know of lengths.",
-)
-@click.option(
-    "--unit",
-    type=click.Choice(["cpus", "gpus", "nodes"]),
-    default="cpus",
-    show_default=True,
-    help="What capacity and power count.",
-)
+@length_option("true")
+@unit_option("What capacity and power count.")
 @click.option(
     "--power-w",
     default=1000.0,
     show_default=True,
     help="Watts of one unit: set it before you believe kilograms.",
 )
-@click.option(
-    "--param", "words", multiple=True, metavar="[POLICY.]NAME=VALUE", help="Of policies; docs/simulate.md."
-)
+@parameters_option
 @click.option(
     "--transfer",
     default="0g",
@@ -87,7 +86,7 @@ FILE = click.Path(path_type=Path, readable=False)
     show_default=True,
     help="To be moved with a job of which the trace does not say.",
 )
-@click.option("--anchor", metavar="TIME", help="When a trace of offsets begins, UTC.")
+@anchor_option
 @click.option(
     "--shift",
     type=click.IntRange(-5200, 5200),  # a century
@@ -97,35 +96,15 @@ FILE = click.Path(path_type=Path, readable=False)
     help="Move jobs by whole weeks.",
 )
 @click.option("--seed", type=int, hidden=True, help="For policies that draw lots; none does.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects.")
-@click.option(
-    "--plot",
-    "picture",
-    type=FILE,
-    metavar="FILE",
-    help="Draw load, intensity, waits and savings (.png, .svg).",
-)
+@json_option
+@plot_option
 def simulate(
-    jobs_path: Path,
-    carbon_paths: tuple[Path, ...],
-    column: str | None,
-    forecast: str,
     names: str,
-    capacity: float | None,
-    cluster_path: Path | None,
-    max_wait: str,
-    length: str,
-    unit: str,
-    power_w: float,
-    words: tuple[str, ...],
-    transfer: str,
-    data_gb: float,
-    anchor: str | None,
-    shift: int,
     seed: int | None,  # noqa: ARG001 - nothing draws lots yet
     picture: Path | None,
     *,
     as_json: bool,
+    **given: object,
 ) -> None:
     """Run policies on a trace of jobs and a history of intensity, and compare what each emits.
 
@@ -136,47 +115,61 @@ def simulate(
       carbonslurm simulate --jobs log.swf --carbon DE-2022.csv --shift 600 --policy no-wait,lowest-window
       carbonslurm simulate --jobs jobs.csv --carbon DE=DE-2024.csv --carbon SE=SE-2024.csv --transfer 5g
     """
-    from carbonslurm.cli import simulate_output as output
     from carbonslurm.cli import simulate_run as running
-    from carbonslurm.cli.simulate_input import Wanted, setting
-    from carbonslurm.cli.simulate_places import moves
-    from carbonslurm.sim.parameters import read_parameters
-    from carbonslurm.sim.placing import PLACING
-    from carbonslurm.sim.registry import POLICIES
+    from carbonslurm.cli.simulate_input import setting
 
-    chosen = running.chosen_policies(names, several_zones=any("=" in str(path) for path in carbon_paths))
-    running.check_size(capacity, cluster_path, power_w)
+    places = any("=" in str(path) for path in cast("tuple[Path, ...]", given["carbon_paths"]))
+    chosen = running.chosen_policies(names, several_zones=places)
+    size, cluster = cast("float | None", given["capacity"]), cast("Path | None", given["cluster_path"])
+    running.check_size(size, cluster, cast("float", given["power_w"]))
     if picture is not None:
         from carbonslurm.cli.simulate_pictures import checked
 
         checked(picture)
-    wanted = Wanted(
-        jobs=jobs_path,
-        carbon=carbon_paths,
-        column=column,
-        forecast=forecast,
-        capacity=capacity,
-        cluster=cluster_path,
-        wait=running.read_max_wait(max_wait),
-        length=length,
-        unit=unit,
-        watts=power_w,
-        anchor=running.read_anchor(anchor),
-        shift=timedelta(weeks=shift),
-        parameters=read_parameters(words, [*POLICIES, *PLACING]),
-        transfer=transfer,
-        data_gb=data_gb,
-    )
-    laid_out, words_of_it = setting(wanted)
+    laid_out, words_of_it = setting(_wanted(given))
     say(words_of_it)
     runs = [running.lived(laid_out, name) for name in chosen]
-    for run in runs:
-        for line in filter(None, [*output.warnings(run), moves(laid_out, run)]):
-            say(line)
-    if line := output.distrust(runs):
-        say(line)
-    click.echo(output.as_json(runs) if as_json else output.as_table(runs))
+    _print(laid_out, runs, as_json=as_json)
     if picture is not None:
         from carbonslurm.cli.simulate_pictures import draw
 
         draw(picture, laid_out, runs)
+
+
+def _wanted(given: dict[str, object]) -> Wanted:
+    from carbonslurm.cli import simulate_run as running
+    from carbonslurm.cli.simulate_input import Wanted
+    from carbonslurm.sim.parameters import read_parameters
+    from carbonslurm.sim.placing import PLACING
+    from carbonslurm.sim.registry import POLICIES
+
+    return Wanted(
+        jobs=cast("Path", given["jobs_path"]),
+        carbon=cast("tuple[Path, ...]", given["carbon_paths"]),
+        column=cast("str | None", given["column"]),
+        forecast=str(given["forecast"]),
+        capacity=cast("float | None", given["capacity"]),
+        cluster=cast("Path | None", given["cluster_path"]),
+        wait=running.read_max_wait(str(given["max_wait"])),
+        length=str(given["length"]),
+        unit=str(given["unit"]),
+        watts=cast("float", given["power_w"]),
+        anchor=running.read_anchor(cast("str | None", given["anchor"])),
+        shift=timedelta(weeks=cast("int", given["shift"])),
+        parameters=read_parameters(cast("tuple[str, ...]", given["words"]), [*POLICIES, *PLACING]),
+        transfer=str(given["transfer"]),
+        data_gb=cast("float", given["data_gb"]),
+    )
+
+
+def _print(setting: Setting, runs: Sequence[Run], *, as_json: bool) -> None:
+    """Say what is to be known of the runs, and print them."""
+    from carbonslurm.cli import simulate_output as output
+    from carbonslurm.cli.simulate_places import moves
+
+    for run in runs:
+        for line in filter(None, [*output.warnings(run), moves(setting, run)]):
+            say(line)
+    if line := output.distrust(runs):
+        say(line)
+    click.echo(output.as_json(runs) if as_json else output.as_table(runs))

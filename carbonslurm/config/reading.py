@@ -9,6 +9,7 @@ import msgspec
 from carbonslurm.config.addresses import check_ledger
 from carbonslurm.config.sections import Config, Duration
 from carbonslurm.config.words import shown, words_for, wrong, yaml_words
+from carbonslurm.core.policy_names import NAMES
 from carbonslurm.core.tag import find_tag, parse_declaration, parse_duration
 from carbonslurm.errors import UsageError
 
@@ -79,8 +80,6 @@ def _decode(kind: type, value: Any) -> Any:
 
 
 def _check(config: Config) -> None:
-    from carbonslurm.core.policies import NAMES  # noqa: PLC0415 - pulls in numpy
-
     if config.policy.name not in NAMES:
         raise wrong(f'policy.name: expected one of {", ".join(NAMES)}, got "{config.policy.name}"')
     known = {source.zone for source in config.sources}

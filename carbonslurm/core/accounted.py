@@ -6,9 +6,18 @@ that an admin can list it, mend it in Slurm, and see it become a run with the ne
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from carbonslurm.core.job import AccountedRun, RunKey
+
+# Slurm ends a run soon after its limit; what a suspension, OverTimeLimit and a slow node add is less.
+BEYOND_LIMIT = timedelta(days=30)
+LONGEST_UNLIMITED = timedelta(days=366)  # no node is up longer
+
+
+def longest(time_limit: timedelta | None) -> timedelta:
+    """Return how long a run can last at most: one that lasts longer is a *runaway job*."""
+    return LONGEST_UNLIMITED if time_limit is None else time_limit + BEYOND_LIMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ def latest_by_deadlines(
         for number, job in by_id.items()
         if job.deadline is not None
     }
+    if not any(job.needs for job in by_id.values()):
+        return latest
     unordered = set(by_id)
     for job in _dependents_first(by_id):
         start = latest.get(job.key.job_id)

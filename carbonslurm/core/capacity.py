@@ -65,10 +65,11 @@ class Pools:
 def kind_of(tres: Tres) -> str:
     """Return what a job waits for: the GPUs of which it asks for most, else CPUs."""
     gpus = tres.gpus
+    if len(gpus) == 1:  # nearly always
+        ((kind, count),) = gpus.items()
+        return (kind.lower() or ANY) if count else CPU
     if not any(gpus.values()):
         return CPU
-    if len(gpus) == 1:  # nearly always
-        return next(iter(gpus)).lower() or ANY
     return max(gpus, key=lambda kind: (gpus[kind], kind)).lower() or ANY
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from carbonslurm.core.forecast import Floats
 from carbonslurm.core.patience import Ints, Patience, Shape, Table
 
-STEEPEST = 40.0  # e to the power of it is as good as certain
+STEEPEST = np.float32(40.0)  # e to the power of it is as good as certain
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Crowd:
 def likely(gain: Table, softness: float) -> Table:
     """Return the share that runs, from the advantage of running: one half where there is none."""
     share = np.multiply(gain, np.float32(-1.0 / softness))
-    np.clip(share, -STEEPEST, STEEPEST, out=share)
+    np.minimum(share, STEEPEST, out=share)
     np.exp(share, out=share)
     share += np.float32(1.0)
     return np.reciprocal(share, out=share)
@@ -79,19 +79,22 @@ def expected(table: Patience, crowd: Crowd, inflow: Floats, softness: float) -> 
     share = likely(at_once.astype(np.float32), softness * table.first).astype(float)
     load[0] = float(share @ (crowd.units * np.minimum(1.0, crowd.rest / table.first)))
     inflow = inflow.astype(np.float32)
-    grid = _after_first(table, crowd, share, inflow.shape).astype(np.float32) + inflow * np.float32(
-        table.first
-    )
+    grid = _after_first(table, crowd, share, inflow.shape).astype(np.float32)
+    grid += inflow * np.float32(table.first)
+    arriving, ran = bool(inflow.any()), np.empty_like(grid[:, 0])
+    waited = np.empty_like(ran)
     for slot in range(1, len(load)):
         run = likely(table.advantage[slot], softness)
         run *= grid
         grid -= run
-        ran = run[:, 0] + run[:, 1]
-        waited = grid[:, 0] + grid[:, 1]
+        np.add(run[:, 0], run[:, 1], out=ran)
+        np.add(grid[:, 0], grid[:, 1], out=waited)
         load[slot] = float(ran[..., 1:].sum())
-        grid = inflow.copy()
-        grid[:, 1, :, :-1] += ran[..., 1:]
-        grid[:, 0, :-1, 1:] += waited[:, 1:, 1:]
+        grid.fill(0.0)
+        grid[:, 1, :, :-1] = ran[..., 1:]
+        grid[:, 0, :-1, 1:] = waited[:, 1:, 1:]
+        if arriving:
+            grid += inflow
     return load
 
 

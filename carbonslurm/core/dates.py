@@ -32,14 +32,17 @@ def start_slots(
         if not len(left):
             break
         gain, must = _gain(jobs, rest, left, table, slot)
-        wishing = must | (gain + scarcity[slot] > -equal)
-        order = left[np.lexsort((jobs.ids[left], -gain, ~must))]
-        order = order[: int(wishing.sum())]
-        fits = order[fitting(jobs.units[order], room - busy[slot])] if np.isfinite(room) else order
-        fits = np.union1d(fits, left[must])
-        found[fits] = slot
-        busy[slot:] += _busy(rest[fits], jobs.units[fits], len(busy) - slot)
-        left = np.setdiff1d(left, fits, assume_unique=True)
+        wishing = np.flatnonzero(must | (gain + scarcity[slot] > -equal))
+        if not len(wishing):
+            continue
+        order = wishing[np.lexsort((jobs.ids[left[wishing]], -gain[wishing], ~must[wishing]))]
+        fits = order[fitting(jobs.units[left[order]], room - busy[slot])] if np.isfinite(room) else order
+        starts = must
+        starts[fits] = True
+        begun = left[starts]
+        found[begun] = slot
+        busy[slot:] += _busy(rest[begun], jobs.units[begun], len(busy) - slot)
+        left = left[~starts]
     found[left] = len(table.price)
     return found
 

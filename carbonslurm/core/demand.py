@@ -42,6 +42,7 @@ def jobs_of(scene: Scene, pool: int, slot: float) -> Jobs:
         free=np.concatenate((wait.earliest[here] <= scene.now, run.can_stop[there])).astype(bool),
         fresh=stops == 0,
         slack=np.maximum(slack / slot - stop.again / slot * runs, 0.0),
+        early=slack / slot,
         rests=rests / slot,
         units=np.concatenate((wait.units[here], run.units[there])),
         owner=np.concatenate((wait.owner[here], run.owner[there])),
@@ -66,7 +67,8 @@ def market_of(scene: Scene, pool: int, known: Ahead, jobs: Jobs, terms: Joint) -
     inflow = np.zeros((kinds, 2, shape.slack + 1, shape.rest + 1))
     if arrivals is not None and np.isfinite(room):
         inflow = _expected(arrivals, pool, terms, room).poured(kinds, shape)
-    return Market(known.intensity, known.first, stops, shape, room, crowd, inflow)
+    beyond = float(known.intensity.mean())
+    return Market(known.intensity, known.first, stops, shape, room, crowd, inflow, beyond)
 
 
 def _expected(arrivals: Arrivals, pool: int, terms: Joint, room: float) -> Crowd:

@@ -39,11 +39,13 @@ class Past:
         origins: shape (k,), rising: the number of the hour in which each was the newest.
         said: shape (k, leads), g/kWh: what each said of that hour and of those after it; NaN where nothing.
         measured: what has been measured by now.
+        lag: hours before this one of which the newest are not measured yet, as it was each time.
     """
 
     origins: np.ndarray
     said: Floats
     measured: Hourly
+    lag: int = 0
 
 
 def believed(said: Hourly, past: Past) -> tuple[Hourly, Band] | None:
@@ -57,7 +59,7 @@ def believed(said: Hourly, past: Past) -> tuple[Hourly, Band] | None:
     if usual is None or not len(past.origins):
         return None
     day = usual[(said.first + np.arange(leads)) % DAY]
-    aside = _told(np.array([said.first]), said.values[None], past.measured, usual)[0]
+    aside = _told(np.array([said.first]), said.values[None], past, usual)[0]
     weights, misses = _learned(past, usual, leads)
     known = ~np.isnan(misses)
     if not known.any():
@@ -94,15 +96,19 @@ def _usual(measured: Hourly, now: int) -> Floats | None:
     return np.asarray(np.where(there, days, 0.0).sum(axis=0) / there.sum(axis=0), dtype=float)
 
 
-def _told(origins: np.ndarray, said: Floats, measured: Hourly, usual: Floats) -> Floats:
-    """Shape (k, leads, 3): what is told of each hour ahead, less what is usual; NaN where unknown."""
-    leads = said.shape[1]
-    first = int(origins[0]) - DAY
-    aside = _aside(measured, first, int(origins[-1]) + 1, usual)
-    hours = np.arange(leads)
-    last = aside[origins - 1 - first]
-    before = aside[origins[:, None] - DAY + hours % DAY - first]
-    said = said - usual[(origins[:, None] + hours) % DAY]
+def _told(origins: np.ndarray, said: Floats, past: Past, usual: Floats) -> Floats:
+    """Shape (k, leads, 3): what is told of each hour ahead, less what is usual; NaN where unknown.
+
+    What was not measured yet at an origin is not told there: of its day before, the one before that.
+    """
+    leads, lag = said.shape[1], past.lag
+    first = int(origins[0]) - 2 * DAY - lag
+    aside = _aside(past.measured, first, int(origins[-1]) + 1, usual)
+    hours = np.arange(leads) % DAY
+    last = aside[origins - 1 - lag - first]
+    days = DAY * (1 + (hours + lag) // DAY)
+    before = aside[origins[:, None] - days + hours - first]
+    said = said - usual[(origins[:, None] + np.arange(leads)) % DAY]
     return np.stack((said, np.broadcast_to(last[:, None], said.shape), before), axis=2)
 
 
@@ -113,7 +119,7 @@ def _aside(measured: Hourly, first: int, after: int, usual: Floats) -> Floats:
 def _learned(past: Past, usual: Floats, leads: int) -> tuple[Floats, Floats]:
     """Shapes (leads, 3) and (leads,): a, b, c of the module, and what they missed by; NaN where unknown."""
     origins, first = past.origins, int(past.origins[0])
-    told = _told(origins, past.said[:, :leads], past.measured, usual)
+    told = _told(origins, past.said[:, :leads], past, usual)
     aside = _aside(past.measured, first, int(origins[-1]) + leads, usual)
     came = aside[origins[:, None] + np.arange(leads) - first]
     there = ~(np.isnan(came) | np.isnan(told).any(axis=2))

@@ -94,7 +94,10 @@ def best_energy(
         measured: the best first; those that cannot be believed are passed over.
         model: for what nobody measured, and for what can be believed.
     """
-    expected, most = _kwh(model.parts(run.tres), length), _kwh(model.most(run.tres), length)
+    expected = _kwh(model.parts(run.tres), length)
+    if not measured:
+        return Energy(expected.total, MODELLED, Quality.MODELLED)
+    most = _kwh(model.most(run.tres), length)
     believed: dict[Covers, Measurement] = {}
     for each in measured:
         if _is_sane(each.kwh, _part(expected, each.covers), _part(most, each.covers)):

@@ -13,14 +13,37 @@ says which of its grams is counted against which:
   It moves runs that we never touched, too, since ours made room for them or took it.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from enum import StrEnum
 from math import isclose
+from typing import TYPE_CHECKING, Protocol
 
-from carbonslurm.core.energy import Energy, Quality
-from carbonslurm.core.forecast import Kind, Nature, Series
-from carbonslurm.core.interval import Interval
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from carbonslurm.core.energy import Energy, Quality
+    from carbonslurm.core.interval import Interval
+    from carbonslurm.core.nature import Kind, Nature
+
+
+class Intensity(Protocol):
+    """What is known of a zone's intensity around a run: a Series, or a Cut of what is painted."""
+
+    @property
+    def nature(self) -> Nature:
+        """Kind and scope."""
+
+    @property
+    def source(self) -> str:
+        """Who said so."""
+
+    def mean(self, window: Interval) -> float | None:
+        """Return the mean g/kWh over a window, None where any part of it is unknown."""
+
+    def estimated_within(self, window: Interval) -> bool:
+        """Tell whether any value within a window is an estimate."""
 
 
 class Baseline(StrEnum):
@@ -101,19 +124,19 @@ class Figure:
         settled = not self.estimated and (self.beside is None or not self.beside.estimated)
         return settled and None not in needed
 
-    def by(self, kind: Kind) -> "Figure | Beside | None":
+    def by(self, kind: Kind) -> Figure | Beside | None:
         """Return the grams by intensities of a kind, None where there are none."""
         if self.nature is not None and self.nature.kind is kind:
             return self
         return self.beside if self.beside is not None and self.beside.nature.kind is kind else None
 
-    def is_like(self, other: "Figure") -> bool:
+    def is_like(self, other: Figure) -> bool:
         """Whether another one says the same, but for rounding: pieces of a series add up in other orders."""
         if (self.beside is None) != (other.beside is None):
             return False
-        numbers = zip(self._numbers(), other._numbers(), strict=True)  # noqa: SLF001 - of its own kind
+        numbers = zip(self._numbers(), other._numbers(), strict=True)
         same = all(one == two or _is_close(one, two) for one, two in numbers)
-        return same and self._without_numbers() == other._without_numbers()  # noqa: SLF001
+        return same and self._without_numbers() == other._without_numbers()
 
     def _numbers(self) -> list[float | None]:
         each: list[Figure | Beside] = [self, self.beside] if self.beside else [self]
@@ -123,7 +146,7 @@ class Figure:
             *(value for it in each for value in (it.emitted_g, it.baseline_g, it.queue_g)),
         ]
 
-    def _without_numbers(self) -> "Figure":
+    def _without_numbers(self) -> Figure:
         beside = self.beside and replace(self.beside, emitted_g=None, baseline_g=None, queue_g=None)
         blank = replace(self, energy_kwh=0.0, pue=None, emitted_g=None, baseline_g=None, queue_g=None)
         return replace(blank, beside=beside)
@@ -142,7 +165,7 @@ def _is_close(one: float | None, two: float | None) -> bool:
     return one is not None and two is not None and isclose(one, two, rel_tol=1e-9, abs_tol=1e-9)
 
 
-def grams(series: Series | None, window: Interval, kwh: float) -> float | None:
+def grams(series: Intensity | None, window: Interval, kwh: float) -> float | None:
     """Return the g that energy spread evenly over a window emits, None where its intensity is not known."""
     if kwh == 0:
         return 0.0
@@ -155,11 +178,12 @@ def figure(
     ran: Interval,
     baseline: Interval,
     energy: Energy,
-    series: Series | None,
+    series: Intensity | None,
     lost: timedelta,
     pue: float = 1.0,
     queue: Interval | None = None,
-    other: Series | None = None,
+    other: Intensity | None = None,
+    zone: str | None = None,
 ) -> Figure:
     """Work out one run's figure.
 
@@ -172,15 +196,16 @@ def figure(
         pue: what the room adds.
         queue: where its work would have run in a queue without us, None where that is not known.
         other: the zone's intensity of another kind, to be shown beside.
+        zone: of the grid.
     """
     kwh = energy.kwh * pue
 
-    def counted(by: Series | None, window: Interval | None) -> float | None:
+    def counted(by: Intensity | None, window: Interval | None) -> float | None:
         return None if window is None else grams(by, window, kwh * _share(window, ran))
 
-    def estimated(by: Series | None) -> bool:
+    def estimated(by: Intensity | None) -> bool:
         windows = [window for window in (ran, baseline, queue) if window is not None]
-        return by is not None and any(_estimated_within(by, window) for window in windows)
+        return by is not None and any(by.estimated_within(window) for window in windows)
 
     return Figure(
         energy_kwh=kwh,
@@ -194,6 +219,7 @@ def figure(
         estimated=estimated(series),
         queue=queue,
         queue_g=counted(series, queue),
+        zone=zone,
         quality=energy.quality,
         pue=pue,
         beside=None
@@ -212,13 +238,6 @@ def figure(
 def _share(window: Interval, ran: Interval) -> float:
     """Return how much of the run's energy its work needs without what was lost."""
     return window.length / ran.length if ran.length else 0.0
-
-
-def _estimated_within(series: Series, window: Interval) -> bool:
-    return any(
-        step.estimated and step.interval.start < window.end and window.start < step.interval.end
-        for step in series.steps()
-    )
 
 
 def percent_saved(emitted_g: float, baseline_g: float) -> float | None:

@@ -6,46 +6,23 @@ mean that touches it is None, never a number. An ``Issue`` is one forecast as it
 with a ``Band`` around it where its maker says how sure it is.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
+from math import isnan
 
 import numpy as np
 import numpy.typing as npt
 
 from carbonslurm.core.interval import Interval, aware, from_epoch
+from carbonslurm.core.nature import Kind, Nature, Scope
 from carbonslurm.errors import DataError
 
+__all__ = ["Band", "Floats", "Issue", "Kind", "Nature", "Scope", "Series", "Step"]
+
 Floats = npt.NDArray[np.float64]
-
-
-class Kind(StrEnum):
-    """Whether a number speaks of all generation or of the next plant."""
-
-    AVERAGE = "average"
-    MARGINAL = "marginal"
-
-
-class Scope(StrEnum):
-    """What a number includes, in the provider's own terms."""
-
-    LIFECYCLE = "lifecycle"
-    DIRECT = "direct"
-    OPERATIONAL = "operational"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Nature:
-    """Kind and scope: what must be equal before two intensities may meet."""
-
-    kind: Kind
-    scope: Scope
-
-    def __str__(self) -> str:
-        return f"{self.kind}, {self.scope}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +93,12 @@ class Series:
             zone, source, nature, np.array(edges), np.array(values, dtype=float), np.array(flags, dtype=bool)
         )
 
-    @property
+    @cached_property
     def start(self) -> datetime:
         """The first instant that it covers."""
         return from_epoch(float(self.edges[0]))
 
-    @property
+    @cached_property
     def horizon(self) -> datetime:
         """The instant where it ends: nothing is known from here on."""
         return from_epoch(float(self.edges[-1]))
@@ -147,10 +124,11 @@ class Series:
 
     def at(self, moment: datetime) -> float | None:
         """Return the g/kWh at a moment, None where it is unknown."""
-        index = int(np.searchsorted(self.edges, aware(moment).timestamp(), side="right")) - 1
-        if not 0 <= index < len(self.values) or bool(np.isnan(self.values[index])):
+        index = bisect_right(self._plain_edges, aware(moment).timestamp()) - 1
+        if not 0 <= index < len(self.values):
             return None
-        return float(self.values[index])
+        value = float(self.values[index])
+        return None if isnan(value) else value
 
     def means(self, starts: Floats, seconds: float | Floats) -> Floats:
         """Return the mean g/kWh over [start, start + seconds) for each start; NaN where any part is unknown.
@@ -176,8 +154,44 @@ class Series:
         seconds = window.length.total_seconds()
         if seconds == 0:
             return self.at(window.start)
-        value = float(self.means(np.array([window.start.timestamp()]), seconds)[0])
-        return None if np.isnan(value) else value
+        return self.mean_of(window.start.timestamp(), seconds)
+
+    def mean_of(self, start: float, seconds: float) -> float | None:
+        """Return the mean g/kWh over [start, start + seconds), as ``mean``.
+
+        Args:
+            start: Unix seconds.
+            seconds: above zero.
+        """
+        edges, end = self._plain_edges, start + seconds
+        if start < edges[0] or end > edges[-1]:
+            return None
+        if self._gaps_at_edges[-1] > 0:
+            value = float(self.means(np.array([start]), seconds)[0])
+            return None if isnan(value) else value
+        return (self._integral(end) - self._integral(start)) / seconds
+
+    @cached_property
+    def _plain_edges(self) -> list[float]:
+        """The edges as a list: a single question is answered faster by it than by an array."""
+        return [float(edge) for edge in self.edges]
+
+    @cached_property
+    def _plain_integral(self) -> list[float]:
+        return [float(total) for total in self._integral_at_edges]
+
+    def _integral(self, moment: float) -> float:
+        """The integral up to a Unix time within the edges, as numpy's interp has it."""
+        edges, sums = self._plain_edges, self._plain_integral
+        left = min(bisect_right(edges, moment), len(edges) - 1) - 1
+        slope = (sums[left + 1] - sums[left]) / (edges[left + 1] - edges[left])
+        return sums[left + 1] if moment == edges[left + 1] else slope * (moment - edges[left]) + sums[left]
+
+    def estimated_within(self, window: Interval) -> bool:
+        """Tell whether any value within a window is an estimate."""
+        start, end = window.start.timestamp(), window.end.timestamp()
+        within = (self.edges[:-1] < end) & (start < self.edges[1:])
+        return bool(np.any(within & self.estimated & ~np.isnan(self.values)))
 
     def steps(self) -> list[Step]:
         """Return the known steps, in order."""

@@ -18,7 +18,7 @@ def aware(moment: datetime) -> datetime:
     """
     if moment.tzinfo is None:
         raise DataError(f"time without a zone: {moment.isoformat()}")
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def from_epoch(seconds: float) -> datetime:
@@ -43,7 +43,10 @@ def to_epoch(moment: datetime) -> int:
 
 def whole_second(moment: datetime, *, up: bool) -> datetime:
     """Return the moment in whole seconds, which is all that Slurm keeps: starts go up, bounds go down."""
-    floor = aware(moment).replace(microsecond=0)
+    moment = aware(moment)
+    if not moment.microsecond:  # nearly always
+        return moment
+    floor = moment.replace(microsecond=0)
     return floor + timedelta(seconds=1) if up and floor < moment else floor
 
 

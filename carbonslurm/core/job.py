@@ -21,6 +21,10 @@ class JobKey:
     cluster: str
     job_id: int
 
+    def __hash__(self) -> int:
+        # A plan looks each job up some ten times, and ids differ within a cluster.
+        return self.job_id
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class RunKey:
@@ -159,6 +163,7 @@ class AccountedRun:
         array_task: its number in the array, None where it is no task, or not yet split off.
         node_list: its nodes as Slurm writes them, empty where that is not known.
         suspended: for how long of the time from start to end Slurm had it suspended.
+        name: what its owner called it, any text whatever; None where that is not known.
     """
 
     key: RunKey
@@ -179,6 +184,7 @@ class AccountedRun:
     array_task: int | None = None
     node_list: str = ""
     suspended: timedelta = timedelta()
+    name: str | None = None
 
     @property
     def shown_id(self) -> str:

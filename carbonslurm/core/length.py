@@ -58,7 +58,9 @@ class Past:
     runs: Sequence[PastRun]
     _circles: dict[tuple[str, str], Runs] = field(init=False, default_factory=dict)
     _curves: dict[_Key, Survival] = field(init=False, default_factory=dict)
-    _whole: dict[_Key, Floats] = field(init=False, default_factory=dict)
+    _whole: dict[tuple[str, str, str, timedelta | None, timedelta], Floats] = field(
+        init=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
         members: defaultdict[tuple[str, str], list[PastRun]] = defaultdict(list)
@@ -78,14 +80,24 @@ class Past:
         ended = np.array([share for share, over in shares if over], dtype=float)
         return Runs(ended, np.array([share for share, over in shares if not over], dtype=float))
 
-    def rests(self, job: QueuedJob, longest: timedelta, done: float) -> Floats:
-        """Return what is left of a run that has lasted so many seconds, shape (5,); most have not begun."""
+    def rests(self, job: QueuedJob, assumed: timedelta, done: float) -> Floats:
+        """Return what is left of a run that has lasted so many seconds, shape (5,); most have not begun.
+
+        Nothing lasts beyond its limit; ``assumed`` stands in for that where there is none.
+        """
         if done > 0:
-            return np.asarray(self.curve(job, longest).rests(np.array([done]), QUANTILES)[0])
-        key = _key(job, longest)
-        if key not in self._whole:
-            self._whole[key] = self.curve(job, longest).rests(np.zeros(1), QUANTILES)[0]
-        return self._whole[key]
+            return self._rests(job, assumed, done)
+        key = job.user, job.account, job.partition, job.time_limit, assumed
+        found = self._whole.get(key)
+        if found is None:
+            found = self._whole[key] = self._rests(job, assumed, 0.0)
+        return found
+
+    def _rests(self, job: QueuedJob, assumed: timedelta, done: float) -> Floats:
+        limit = job.time_limit
+        curve = self.curve(job, assumed if limit is None else limit)
+        most = np.inf if limit is None else max(limit.total_seconds() - done, 1.0)
+        return np.asarray(np.minimum(curve.rests(np.array([done]), QUANTILES)[0], most), dtype=float)
 
     def curve(self, job: QueuedJob, longest: timedelta) -> Survival:
         """Return the survival curve of a job, given its limit or what stands in for it.
@@ -144,14 +156,11 @@ def rests(job: QueuedJob, lasted: timedelta, assumed: timedelta, past: Past | No
         past: None where past runs are not looked at.
     """
     done = lasted.total_seconds()
-    longest = assumed if job.time_limit is None else job.time_limit
     declared = _declared(job)
-    if past is None or declared is not None:
-        whole = (declared or longest).total_seconds()
-        return np.full(len(QUANTILES), max(whole - done, OUTLIVED * done, min(SHORTEST, whole)))
-    found = past.rests(job, longest, done)
-    most = np.inf if job.time_limit is None else max(job.time_limit.total_seconds() - done, 1.0)
-    return np.asarray(np.minimum(found, most), dtype=float)
+    if past is not None and declared is None:
+        return past.rests(job, assumed, done)
+    whole = (declared or (assumed if job.time_limit is None else job.time_limit)).total_seconds()
+    return np.full(len(QUANTILES), max(whole - done, OUTLIVED * done, min(SHORTEST, whole)))
 
 
 def _declared(job: QueuedJob) -> timedelta | None:

@@ -23,6 +23,7 @@ class Jobs:
         free: whether it may start, or be stopped, now.
         fresh: whether it was never stopped.
         slack: waiting that may still be asked.
+        early: slots until the latest start that was promised, below zero where that has passed.
         rests: shape (n, q).
         units: of the pool.
         owner: a number for each owner.
@@ -36,6 +37,7 @@ class Jobs:
     free: Flags
     fresh: Flags
     slack: Floats
+    early: Floats
     rests: Floats
     units: Floats
     owner: Ints

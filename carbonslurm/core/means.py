@@ -74,6 +74,8 @@ class MeansRules:
 
     def of(self, job: QueuedJob) -> Means:
         """Return by what means this job is to wait; by its begin time where its partitions differ."""
+        if not self.partitions and self.default is Means.BEGIN:
+            return Means.BEGIN
         names = job.partitions or (job.partition,)
         each = {self.partitions.get(name, self.default) for name in names}
         wanted = each.pop() if len(each) == 1 else Means.BEGIN

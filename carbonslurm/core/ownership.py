@@ -78,7 +78,10 @@ class Known:
 
     def claim(self, means: Means, restarts: int) -> Claim | None:
         """Return our last change of this run by one means, None where we made none."""
-        return next((it for it in self.claims if it.means is means and it.restarts == restarts), None)
+        for claim in self.claims:
+            if claim.means is means and claim.restarts == restarts:
+                return claim
+        return None
 
 
 UNKNOWN = Known()
@@ -120,6 +123,8 @@ def standing(job: QueuedJob, known: Known) -> list[Claim]:
 
     A begin time that is its owner's own keeps it waiting too, but not for us.
     """
+    if not known.claims:
+        return []
     own = job.tag.begin if job.tag else None
     ours = [claim for claim in known.claims if is_ours_still(job, claim)]
     return [claim for claim in ours if claim.means is not Means.BEGIN or claim.set_to != own]
@@ -187,7 +192,7 @@ def overridden(
 
     Only a change within one run speaks: with another Restarts it was Slurm that requeued.
     """
-    for means in (Means.HOLD, Means.GATE):
+    for means in (Means.HOLD, Means.GATE) if known.claims else ():
         claim = known.claim(means, job.restarts)
         if _was_lifted(job, claim) and not forgotten(job, claim, controller_started):
             return STARTED
@@ -202,6 +207,8 @@ def _was_lifted(job: QueuedJob, claim: Claim | None) -> bool:
 def _other_begin_time(
     job: QueuedJob, known: Known, now: datetime, controller_started: datetime | None
 ) -> str | None:
+    if not known.claims:
+        return _unclaimed_change(job, now)
     claim = known.claim(Means.BEGIN, job.restarts)
     if job.eligible is None or forgotten(job, claim, controller_started):
         return None

@@ -64,6 +64,37 @@ class Punctuality:
     most: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What came of the savings that plans had expected.
+
+    Attributes:
+        jobs: how many runs this rests on.
+        expected_g: grams that their last plans expected to save.
+        saved_g: grams that they saved, against the simple baseline.
+    """
+
+    jobs: int
+    expected_g: float
+    saved_g: float
+
+    @property
+    def share(self) -> float | None:
+        """How much of what was expected came about, None where nothing was expected."""
+        return self.saved_g / self.expected_g if self.expected_g > 0 else None
+
+
+def kept(savings: Sequence[tuple[float, float]]) -> Kept | None:
+    """Return what came of plans, None where too few say so.
+
+    Args:
+        savings: of each run, what was expected and what it saved, in grams.
+    """
+    if len(savings) < FEW:
+        return None
+    return Kept(len(savings), sum(it for it, _ in savings), sum(it for _, it in savings))
+
+
 def habit(past: Sequence[EndedRun], limit: timedelta | None) -> Habit | None:
     """Return how long such a job is likely to take, None where too few runs say so.
 

@@ -86,7 +86,9 @@ class Patience:
         return np.where(slack < self.first, MUST, wait + stop - run)
 
 
-def patience(price: Floats, first: float, stop: Floats, shape: Shape, beyond: float) -> Patience:
+def patience(
+    price: Floats, first: float, stop: Floats, shape: Shape, beyond: float, over: Patience | None = None
+) -> Patience:
     """Work the table out, from its last slot backwards; see the module for the recursion.
 
     Args:
@@ -95,20 +97,32 @@ def patience(price: Floats, first: float, stop: Floats, shape: Shape, beyond: fl
         stop: shape (k,), see Patience.
         shape: how large.
         beyond: g/kWh after the last slot.
+        over: a table of this size that is needed no more: its memory is written over.
     """
-    count, size = len(price), (len(stop), 2, shape.slack + 1, shape.rest + 1)
-    added = price.astype(np.float32), stop.astype(np.float32)[:, None, None]
-    worth, advantage = np.empty((count + 1, *size), np.float32), np.empty((count, *size), np.float32)
-    worth[count] = np.arange(shape.rest + 1) * beyond
-    run = np.zeros((size[0], *size[2:]), np.float32)
-    wait = np.full_like(run, MUST)
-    wait[..., 0] = 0.0
+    count, kinds, wide = len(price), len(stop), shape.rest + 1
+    worth, advantage = (over.worth, over.advantage) if over else _blank(count, kinds, shape)
+    worth[count] = np.arange(wide) * beyond
+    # Rows of the table lie one behind the other: one slot of rest less is the place before, one of slack less
+    # the row before.
+    cells = wide * (shape.slack + 1)
+    flat, gains = worth.reshape(count + 1, kinds, 2, cells), advantage.reshape(count, kinds, 2, cells)
+    added, stops = price.astype(np.float32), stop.astype(np.float32)[:, None]
+    run = np.zeros((kinds, cells), np.float32)
+    wait, stopped, no_rest = np.full_like(run, MUST), np.empty_like(run), slice(None, None, wide)
     for slot in range(count - 1, 0, -1):
-        after, here, gain = worth[slot + 1], worth[slot], advantage[slot]
-        np.add(after[:, 1, :, :-1], added[0][slot], out=run[..., 1:])
-        wait[:, 1:, 1:] = after[:, 0, :-1, 1:]
+        after, here, gain = flat[slot + 1], flat[slot], gains[slot]
+        np.add(after[:, 1, :-1], added[slot], out=run[:, 1:])
+        run[:, no_rest] = 0.0
+        wait[:, wide:] = after[:, 0, :-wide]
+        wait[:, 0] = 0.0
         np.subtract(wait, run, out=gain[:, 0])
-        np.add(gain[:, 0], added[1], out=gain[:, 1])
+        np.add(gain[:, 0], stops, out=gain[:, 1])
         np.minimum(run, wait, out=here[:, 0])
-        np.add(run, np.minimum(gain[:, 1], 0.0), out=here[:, 1])
+        np.minimum(gain[:, 1], 0.0, out=stopped)
+        np.add(run, stopped, out=here[:, 1])
     return Patience(price, first, stop, worth, advantage, beyond)
+
+
+def _blank(count: int, kinds: int, shape: Shape) -> tuple[Table, Table]:
+    size = (kinds, 2, shape.slack + 1, shape.rest + 1)
+    return np.empty((count + 1, *size), np.float32), np.empty((count, *size), np.float32)

@@ -74,15 +74,21 @@ def placed_together(
     queue = situation.queue
     known = pools(situation.capacity or (), [*queue.pending(), *queue.running()])
     asked = [prospect for prospect in prospects if prospect.question is not None]
-    alone = {prospect.job.key: why for prospect in asked if (why := _why_alone(prospect, known))}
+    own = [known.of(prospect.job) for prospect in asked]
+    reasons = [_why_alone(prospect, pool, known) for prospect, pool in zip(asked, own, strict=True)]
+    alone = {prospect.job.key: why for prospect, why in zip(asked, reasons, strict=True) if why}
     choices = {
         prospect.job.key: Choice(prospect.earliest, LET_GO)
         for prospect in asked
         if prospect.job.key not in alone and _was_just_let_go(prospect, situation.now)
     }
+    places = [
+        (prospect, pool)
+        for prospect, pool, why in zip(asked, own, reasons, strict=True)
+        if pool is not None and why is None and prospect.job.key not in choices
+    ]
     asked = [prospect for prospect in asked if prospect.job.key not in choices]
     going = {prospect.job.key for prospect in prospects} - {prospect.job.key for prospect in asked}
-    places = _places([prospect for prospect in asked if prospect.job.key not in alone], known)
     scene = _scene(situation, rules, known, places, frozenset(going), stoppable)
     placement = joint(scene.scene(_kept(situation.found, known)), RULES)
     choices |= _choices(scene, placement)
@@ -98,8 +104,7 @@ def placed_together(
     )
 
 
-def _why_alone(prospect: Prospect, known: Pools) -> str | None:
-    pool = known.of(prospect.job)
+def _why_alone(prospect: Prospect, pool: int | None, known: Pools) -> str | None:
     if prospect.green:
         return GREEN
     if prospect.job.waits_for_others:
@@ -111,14 +116,11 @@ def _why_alone(prospect: Prospect, known: Pools) -> str | None:
 
 def _was_just_let_go(prospect: Prospect, now: datetime) -> bool:
     claims = prospect.known.claims
+    if not claims:
+        return False
     mine = [claim for claim in claims if claim.restarts == prospect.job.restarts and claim.at is not None]
     last = max(mine, key=lambda claim: claim.at or now, default=None)
     return last is not None and last.set_to is None and last.at is not None and now - last.at < STAYS
-
-
-def _places(asked: Sequence[Prospect], known: Pools) -> list[tuple[Prospect, int]]:
-    """Return jobs with the pools that they wait for."""
-    return [(prospect, pool) for prospect in asked if (pool := known.of(prospect.job)) is not None]
 
 
 def _scene(
@@ -148,14 +150,15 @@ def _scene(
 def _choices(scene: QueueScene, placement: Placement) -> dict[JobKey, Choice]:
     """Return what was answered, in whole seconds and within each bound; what was not is missing."""
     choices: dict[JobKey, Choice] = {}
+    at_once = scene.situation.now.timestamp() + 1.0
     answers = zip(scene.placed, placement.starts.tolist(), placement.reasons, strict=False)
     for (prospect, _), start, reason in answers:
         question = prospect.question
         if question is None or isnan(start):
             continue
-        moment = whole_second(from_epoch(max(start, question.earliest.timestamp())), up=True)
-        soon = start <= scene.situation.now.timestamp() + 1.0
-        moment = question.earliest if soon else min(moment, question.bound)
+        moment = question.earliest
+        if start > at_once:
+            moment = min(max(whole_second(from_epoch(start), up=True), moment), question.bound)
         words = f"{reason} ({question.series.source})" if "g/kWh" in reason else reason
         choices[prospect.job.key] = Choice(moment, words)
     return choices

@@ -5,7 +5,7 @@ the same list, and planning again after the list was carried out gives an empty 
 
 For a pending flexible job: is it still ours to plan? Is there a forecast to plan by? When would the policy
 start it, within its bound: by itself, or all of them together (core.placing)? Is that worth another change
-(core.waiting)? For a running one that can checkpoint: does a stop pay (core.running)? Jobs of others (held,
+(core.deciding)? For a running one that can checkpoint: does a stop pay (core.running)? Jobs of others (held,
 reserved, overridden) never appear in the list, but for one ``leave`` that records that somebody else decided.
 """
 
@@ -14,8 +14,11 @@ from dataclasses import dataclass
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.bound import latest_by_deadlines
+from carbonslurm.core.deciding import Deciding
+from carbonslurm.core.means import Means
 from carbonslurm.core.placing import Placed, placed_together
-from carbonslurm.core.policies import JOINT, POLICIES
+from carbonslurm.core.policies import POLICIES
+from carbonslurm.core.policy_names import JOINT
 from carbonslurm.core.running import Running
 from carbonslurm.core.situation import Found, PlanRules, Situation
 from carbonslurm.core.waiting import GREENEST, Prospect, Waiting, gate_shut
@@ -40,21 +43,22 @@ def plan(situation: Situation, rules: PlanRules) -> Plan:
     """Return what to do now."""
     latest = latest_by_deadlines(situation.queue.jobs, rules.bound, situation.now)
     waiting, running = Waiting(situation, rules, latest), Running(situation, rules, latest)
+    deciding = Deciding(situation, rules)
     wishes = [waiting.prospect(job) for job in situation.queue.pending()]
     placed = _answers(situation, rules, wishes, running)
     prospects = [_answered(waiting, wish, placed) for wish in wishes]
-    asked = [prospect for prospect in prospects if isinstance(prospect, Prospect)]
+    asked = [wish for wish in prospects if isinstance(wish, Prospect) and wish.means is Means.GATE]
     shut = gate_shut([prospect for prospect in asked if prospect.job.key not in situation.watched])
     # Those that are only watched have no say; for them is written what the gate would do, had they one.
     would = bool(shut or gate_shut(asked))
     found = [
-        waiting.act(prospect, would if prospect.job.key in situation.watched else bool(shut))
+        deciding.act(prospect, would if prospect.job.key in situation.watched else bool(shut))
         if isinstance(prospect, Prospect)
         else prospect
         for prospect in prospects
     ]
     pending = zip(situation.queue.pending(), found, strict=True)
-    found = [action or waiting.take_back(job) for job, action in pending]
+    found = [action or deciding.take_back(job) for job, action in pending]
     found += [running.act(job, placed.spared) for job in situation.queue.running()]
     actions = [action for action in found if action is not None]
     room = rules.stop.per_hour - situation.stops_begun

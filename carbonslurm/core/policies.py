@@ -194,7 +194,8 @@ def candidate_starts(question: Question, length: timedelta) -> Floats:
     return np.concatenate(([first], np.unique(inside)))
 
 
-# What a site may choose by name; each places one job by forecast, bound and predicted length alone.
+# What a site may choose by name (as ``policy_names`` lists it); each places one job by forecast, bound and
+# predicted length alone.
 POLICIES: Mapping[str, Policy] = {
     "no-wait": no_wait,
     "threshold": threshold,
@@ -202,5 +203,3 @@ POLICIES: Mapping[str, Policy] = {
     "lowest-window": lowest_window,
     "carbon-time": carbon_time,
 }
-JOINT = "joint"  # places all jobs together: core.placing
-NAMES = (*POLICIES, JOINT)

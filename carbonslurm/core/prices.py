@@ -51,6 +51,7 @@ class Market:
         units: of the pool; infinite where nothing limits it.
         crowd: jobs that are there.
         inflow: units that are expected to arrive in each slot, on the grid of Crowd.poured.
+        beyond: g/kWh after the last slot.
     """
 
     intensity: Floats
@@ -60,11 +61,26 @@ class Market:
     units: float
     crowd: Crowd
     inflow: Floats
+    beyond: float
 
-    def table(self, scarcity: Floats) -> Patience:
-        """Return what waiting is worth at some prices of scarcity, shape (t,)."""
-        beyond = float(self.intensity.mean())
-        return patience(self.intensity + scarcity, self.first, self.stop, self.shape, beyond)
+    def table(self, scarcity: Floats, over: Patience | None = None) -> Patience:
+        """Return what waiting is worth at some prices of scarcity, shape (t,).
+
+        Args:
+            scarcity: shape (t,), or of fewer slots: then of those alone.
+            over: a table of as many slots that is needed no more.
+        """
+        price = self.intensity[: len(scarcity)] + scarcity
+        return patience(price, self.first, self.stop, self.shape, self.beyond, over)
+
+    @property
+    def near(self) -> int:
+        """Slots within which everybody who is there has run, or was lost sight of, and nobody else comes.
+
+        In each slot a job loses one of slack or one of rest, so no price after their sum is ever paid.
+        """
+        count, comes = len(self.intensity), bool(self.inflow.any())
+        return count if comes else min(count, 1 + self.shape.slack + self.shape.rest)
 
 
 def settle(market: Market, scarcity: Floats, search: Search) -> Floats:
@@ -78,10 +94,12 @@ def settle(market: Market, scarcity: Floats, search: Search) -> Floats:
     if not np.isfinite(market.units):
         return np.zeros_like(scarcity)
     mean, spread = float(market.intensity.mean()), float(np.ptp(market.intensity))
-    crowd = market.crowd.merged(len(market.stop), market.shape)
+    crowd, near = market.crowd.merged(len(market.stop), market.shape), market.near
     total, counted = np.zeros_like(scarcity), 0
+    load, table = np.zeros_like(scarcity), None
     for iteration in range(search.iterations):
-        load = expected(market.table(scarcity), crowd, market.inflow, search.softness * mean)
+        table = market.table(scarcity[:near], table)
+        load[:near] = expected(table, crowd, market.inflow, search.softness * mean)
         stride = search.stride * mean / (1 + iteration / search.settling)
         last = scarcity
         scarcity = np.clip(last + stride * (load / market.units - 1), 0.0, search.ceiling * spread)

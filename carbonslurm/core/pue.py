@@ -39,7 +39,7 @@ class Pue:
 
     def mean(self, window: Interval) -> float:
         """Return the time-weighted mean over a window; of one without length the value at its moment."""
-        if not window.length:
+        if not window.length or len(self.steps) == 1:
             return self.at(window.start)
         total = sum(value * seconds for value, seconds in self._within(window))
         return total / window.length.total_seconds()

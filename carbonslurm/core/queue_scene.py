@@ -87,10 +87,10 @@ class QueueScene:
         rows = [self._row(prospect, pool) for prospect, pool in self.placed]
         taken = {prospect.job.key for prospect, _ in self.placed}
         for job in self.situation.queue.pending():
-            pool = self.pools.of(job)
-            if pool is None or pool not in self.forecasts or job.key in taken:
+            if job.key in taken or not self._could_start(job):
                 continue
-            if self._could_start(job):
+            pool = self.pools.of(job)
+            if pool is not None and pool in self.forecasts:
                 rows.append(self._inflexible(job, pool))
         owners = _numbered([job.user for job, *_ in rows])
         column = _columns(rows)
@@ -263,7 +263,7 @@ def _columns(rows: Sequence[tuple[Any, ...]]) -> Callable[[int], Floats]:
 
 
 def _wide(rows: Sequence[Floats]) -> Floats:
-    return np.array(rows, dtype=float).reshape(len(rows), len(QUANTILES))
+    return np.concatenate((np.empty(0), *rows)).reshape(len(rows), len(QUANTILES))
 
 
 def _numbered(names: Sequence[str]) -> Any:

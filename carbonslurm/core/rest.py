@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from carbonslurm.core.forecast import Nature
+from carbonslurm.core.nature import Nature
 
 FIRST_REST = timedelta(minutes=1)
 LONGEST_REST = timedelta(hours=1)

@@ -15,8 +15,8 @@ from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import STARTED, UNKNOWN, Known, overridden
 from carbonslurm.core.queue_scene import Stoppable
 from carbonslurm.core.situation import PlanRules, Situation
-from carbonslurm.core.stop import Worth, worth_stopping
 from carbonslurm.core.waiting import bound
+from carbonslurm.core.worth import Worth, worth_stopping
 
 
 @dataclass(frozen=True, slots=True)

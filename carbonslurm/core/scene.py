@@ -204,6 +204,8 @@ class Placement:
         scarcity: for the next scene.
         reasons: why each waiting job starts then, one line each; empty where nobody says.
         pools: shape (n,), where each is to start; None leaves each where it is.
+        order: shape (n,), Unix seconds, the place of each in the queue, the lowest first; NaN where the
+            queue's own order counts, None where it does for all.
     """
 
     starts: Floats
@@ -211,6 +213,7 @@ class Placement:
     scarcity: Scarcity | None = None
     reasons: tuple[str, ...] = field(default=())
     pools: Ints | None = None
+    order: Floats | None = None
 
 
 Planner = Callable[[Scene], Placement]

@@ -118,6 +118,8 @@ class Situation:
 
     def outage(self, job: QueuedJob) -> datetime | None:
         """Return when the last of a job's partitions goes into maintenance; None where one does not."""
+        if not self.outages:
+            return None
         each = [self.outages.get(name) for name in job.partitions or (job.partition,)]
         known = [moment for moment in each if moment is not None]
         return max(known) if len(known) == len(each) else None

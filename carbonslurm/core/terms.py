@@ -19,8 +19,8 @@ class Joint:
         rest: slots; the longest rest likewise.
         usual: jobs to come are expected to need at most this share of a pool: no rush lasts.
         caution: how much more where lengths are not known, for each standard deviation that equals the mean.
-        full: a pool is taken for full when what cannot wait needs this share of it.
-        beyond: where it needs more than this share, running jobs are not stopped any more.
+        full: above this share of a pool, needed by what cannot wait, not all promises can be kept.
+        size: then a job comes so much later, as a multiple of the time that its run takes of the whole pool.
         keep: g/kWh as a share of the mean; what a change must gain.
         equal: likewise; advantages that differ by less are equals.
         explain: whether to say why, job by job.
@@ -34,8 +34,8 @@ class Joint:
     rest: int = 48
     usual: float = 0.75
     caution: float = 0.25
-    full: float = 0.85
-    beyond: float = 1.2
+    full: float = 1.0
+    size: float = 50.0
     keep: float = 0.005
     equal: float = 0.001
     explain: bool = False

@@ -7,8 +7,8 @@
 3. At these prices each job has an advantage of running now over waiting (``patience``). Whoever has no slack
    left runs; then, in the order of advantage, whoever gains, as long as there is room. A running job that
    falls short of a place, its stop paid, is stopped.
-4. Where the work that cannot wait will nearly fill the pool up to some moment ahead, nobody waits for
-   carbon: jobs run as long as there is room, least slack first.
+4. Where more work cannot wait than the pool can do up to some moment ahead, promises break whatever is done
+   (``rush``): nobody waits for carbon, nothing is stopped, and the order is such that few of them do.
 
 Among equals the owner with less in the pool goes first. What was answered last stands while a change gains
 less than a threshold. The same scene gives the same placement.
@@ -27,17 +27,19 @@ from carbonslurm.core.line import Flags, Jobs, fitting, turn
 from carbonslurm.core.patience import MUST, Patience
 from carbonslurm.core.prices import Market, settle
 from carbonslurm.core.reasons import reasons
+from carbonslurm.core.rush import in_a_rush, needed
 from carbonslurm.core.scene import Ints, Placement, Scarcity, Scene, Stop
 from carbonslurm.core.terms import Joint
 
 __all__ = ["Joint", "joint"]
 ONE_SECOND = 1.0
+RUSH = "more cannot wait than there is room for"
 NO_FORECAST = "no usable forecast"
 
 
 def joint(scene: Scene, rules: Joint) -> Placement:
     """Return the placement of all jobs of a scene, pool by pool."""
-    starts = np.full(len(scene.waiting.ids), np.nan)
+    starts, order = (np.full(len(scene.waiting.ids), np.nan) for _ in range(2))
     stops: list[Stop] = []
     prices = np.zeros((len(scene.room), rules.slots))
     why = [NO_FORECAST] * len(starts) if rules.explain else []
@@ -52,6 +54,7 @@ def joint(scene: Scene, rules: Joint) -> Placement:
             continue
         planned = _Pool(scene, rules, pool, known).planned()
         starts[planned.waiting] = planned.starts
+        order[planned.waiting] = planned.order
         stops += planned.stops
         prices[pool, : len(planned.scarcity)] = planned.scarcity
         tables[pool] = planned.table
@@ -59,7 +62,7 @@ def joint(scene: Scene, rules: Joint) -> Placement:
             why[place] = line
         found_at = planned.found_at
     found = Scarcity(since, rules.slot, prices, found_at, tuple(tables))
-    return Placement(starts, tuple(stops), found, tuple(why))
+    return Placement(starts, tuple(stops), found, tuple(why), order=order)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +71,11 @@ class _Planned:
 
     waiting: Ints
     starts: Floats
+    order: Floats
     stops: list[Stop]
     scarcity: Floats
     found_at: float
-    table: Patience
+    table: Patience | None
     reasons: tuple[str, ...]
 
 
@@ -87,18 +91,12 @@ class _Pool:
     def planned(self) -> _Planned:
         jobs = jobs_of(self.scene, self.pool, self.rules.slot)
         market = market_of(self.scene, self.pool, self.known, jobs, self.rules)
+        if needed(market) > self.rules.full:
+            return self._rushed(jobs, market)
         scarcity, found_at = self._scarcity(market)
         table = self._table(market, scarcity, found_at)
         gain = self._gain(jobs, table, scarcity, market)
-        needed = self._needed(market)
-        full = needed > self.rules.full
-        if full:
-            gain = np.maximum(gain, self._equal)
-        if needed > self.rules.beyond:
-            # Not all promises can be kept: a stop would break one for another, and lose work.
-            gain = np.where(jobs.runs == 1, MUST, gain)
-            jobs = replace(jobs, free=jobs.free & (jobs.runs == 0))
-        chosen = self._chosen(jobs, gain, market.units, full=full)
+        chosen = self._chosen(jobs, gain, market.units)
         slots = start_slots(jobs, chosen, table, scarcity, market.units, self._equal)
         waiting = jobs.runs == 0
         starts = np.where(chosen, self.scene.now, self._later(jobs, gain, slots))[waiting]
@@ -109,20 +107,45 @@ class _Pool:
         stopped = np.flatnonzero((jobs.runs == 1) & ~chosen)
         resume = self.scene.now + max(self.scene.cycle, ONE_SECOND)
         stops = [Stop(int(jobs.ids[index]), resume) for index in stopped]
-        return _Planned(jobs.place[waiting], starts, stops, scarcity, found_at, table, why)
+        there = jobs.place[waiting]
+        return _Planned(there, starts, np.full(len(there), np.nan), stops, scarcity, found_at, table, why)
+
+    def _rushed(self, jobs: Jobs, market: Market) -> _Planned:
+        """Everybody goes: who fits at once, the others into the queue. Prices are of no use, and stay."""
+        waiting, order = jobs.runs == 0, in_a_rush(jobs, market.units, self.rules, self.scene)
+        line = np.flatnonzero(waiting & jobs.free)
+        line = line[np.lexsort((jobs.ids[line], turn(jobs)[line], order[line]))]
+        left = market.units - float(jobs.units[~waiting].sum())
+        starts = np.full(len(order), self.scene.now + ONE_SECOND)
+        starts[line[fitting(jobs.units[line], left)]] = self.scene.now
+        there, (scarcity, found_at) = jobs.place[waiting], self._last_prices(market)
+        why = (RUSH,) * len(there) if self.rules.explain else ()
+        return _Planned(there, starts[waiting], order[waiting], [], scarcity, found_at, None, why)
 
     def _scarcity(self, market: Market) -> tuple[Floats, float]:
         """The last prices, moved on to this slot; searched for anew once they are old."""
-        last, rules, count = self.scene.scarcity, self.rules, len(market.intensity)
+        last, rules = self.scene.scarcity, self.rules
+        scarcity, found_at = self._last_prices(market)
+        known = last is not None and last.slot == rules.slot and last.tables[self.pool] is not None
+        same = known and last is not None and self._passed(last) == 0
+        if same and self.scene.now - found_at < rules.every:
+            return scarcity, found_at
+        return settle(market, scarcity, rules.search), self.scene.now
+
+    def _last_prices(self, market: Market) -> tuple[Floats, float]:
+        """The last prices, moved on to this slot, and when they were found; zeros where there are none."""
+        last, count = self.scene.scarcity, len(market.intensity)
         scarcity = np.zeros(count)
-        if last is None or last.slot != rules.slot or last.tables[self.pool] is None:
-            return settle(market, scarcity, rules.search), self.scene.now
-        past = round((self.scene.now // rules.slot * rules.slot - last.since) / rules.slot)
+        if last is None or last.slot != self.rules.slot:
+            return scarcity, self.scene.now
+        past = self._passed(last)
         kept = last.g_per_kwh[self.pool][past:][:count] if past >= 0 else scarcity[:0]
         scarcity[: len(kept)] = kept
-        if self.scene.now - last.found_at < rules.every and past == 0:
-            return scarcity, last.found_at
-        return settle(market, scarcity, rules.search), self.scene.now
+        return scarcity, last.found_at
+
+    def _passed(self, last: Scarcity) -> int:
+        """How many slots have begun since the last prices were."""
+        return round((self.scene.now // self.rules.slot * self.rules.slot - last.since) / self.rules.slot)
 
     def _table(self, market: Market, scarcity: Floats, found_at: float) -> Patience:
         """The table at these prices: that of the last cycle where only the first slot has grown shorter."""
@@ -150,7 +173,7 @@ class _Pool:
         stoppable = (jobs.runs == 1) & jobs.free
         if not self.known.certain and bool(stoppable.any()):
             shifted = np.concatenate((self.known.low[:1], self.known.high[1:]))
-            firm = replace(market, intensity=shifted).table(scarcity)
+            firm = replace(market, intensity=shifted, beyond=float(shifted.mean())).table(scarcity)
             gain = np.where(stoppable, np.maximum(gain, _advantage(jobs, firm, scarcity, market.crowd)), gain)
         keep = self.rules.keep * float(self.known.intensity.mean())
         told_to_go = np.isfinite(jobs.planned) & (jobs.planned <= self.scene.now)
@@ -158,16 +181,7 @@ class _Pool:
         gain = gain + np.where(told_to_go, keep, 0.0) - np.where(told_to_wait & (gain < MUST), keep, 0.0)
         return np.asarray(gain, dtype=float)
 
-    def _needed(self, market: Market) -> float:
-        """What cannot wait, as a share of the pool up to the moment ahead at which that is highest."""
-        if not np.isfinite(market.units):
-            return 0.0
-        crowd = market.crowd.merged(len(market.stop), market.shape)
-        moments = np.arange(1.0, market.shape.rest + 1)
-        cannot_wait = np.clip(moments - crowd.slack[:, None], 0.0, crowd.rest[:, None])
-        return float((crowd.units @ cannot_wait / (market.units * moments)).max())
-
-    def _chosen(self, jobs: Jobs, gain: Floats, room: float, *, full: bool) -> Flags:
+    def _chosen(self, jobs: Jobs, gain: Floats, room: float) -> Flags:
         """Shape (n,), whether each runs now."""
         must, equal = gain >= MUST / 2, self._equal
         spent = jobs.slack * self.rules.slot <= self.scene.cycle
@@ -176,8 +190,6 @@ class _Pool:
         fresh = spent & ~running & jobs.fresh
         tier = np.select([stays, fresh, spent, running & must, must], [0, 1, 2, 3, 4], 5)
         wish = np.where(must, jobs.slack, -np.round(gain / equal))
-        if full:  # a run that goes on is worth an hour: two jobs of one slack must not take turns
-            wish = jobs.slack - np.where(running & ~must, 1.0, 0.0)
         order = np.lexsort((jobs.ids, turn(jobs), wish, tier))
         may = (stays | must | spent | (gain > -equal)) & (running | jobs.free)
         order = order[may[order]]

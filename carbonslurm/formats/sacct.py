@@ -1,8 +1,9 @@
 """sacct, as a question and a reading: every attempt of every job in a window, pure in both directions.
 
-``-D`` shows all attempts of a requeued job, each with its own submit time; ``-X`` leaves the steps out. No
-text of users is asked for, and a random delimiter keeps foreign AdminComments (other software writes there
-too) from forging a row: a line without it belongs to the row before.
+``-D`` shows all attempts of a requeued job, each with its own submit time; ``-X`` leaves the steps out. Two
+columns are other people's text: AdminComment, where other software writes, too, and JobName. They may hold
+newlines, but not the delimiter, which is random for each call: so a row goes on until it has all its fields,
+and no text can forge one.
 
 What a site once printed and kept is read too: with other columns, a header, steps, and local times. Each of
 its rows is a run, a step, or set aside with the reason (``core.accounted``), and a file of any size is read
@@ -42,6 +43,7 @@ FIELDS = (
     "NodeList",
     "ElapsedRaw",
     "AdminComment",
+    "JobName",
 )
 
 
@@ -85,7 +87,7 @@ def read_runs(
 
     Args and errors are those of ``read_accounted``.
     """
-    rows = list(cut(text.removesuffix("\n").split("\n"), delimiter))
+    rows = list(cut(text.removesuffix("\n").split("\n"), delimiter, len(columns or ())))
     if columns is None:
         columns = rows.pop(0) if rows else FIELDS
     reading = Reading(columns, cluster, zone, None)
@@ -116,19 +118,29 @@ def read_accounted(
         DataError: sacct speaks of another cluster, of which nothing may be kept under this one's name; or
             the columns have no job id or no submit time.
     """
-    return Reading(columns, cluster, zone, now).read(cut(text.removesuffix("\n").split("\n"), delimiter))
+    lines = text.removesuffix("\n").split("\n")
+    return Reading(columns, cluster, zone, now).read(cut(lines, delimiter, len(columns)))
 
 
-def cut(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
-    """Cut into rows: a line without any delimiter belongs to the AdminComment of the line before."""
+def cut(lines: Iterable[str], delimiter: str, width: int = 0) -> Iterator[list[str]]:
+    """Cut into rows: a line without any delimiter belongs to the last field of the line before.
+
+    Args:
+        lines: without their ends.
+        delimiter: between fields.
+        width: how many fields a row has, where no text can have the delimiter in it: one that is short goes
+            on in the next line. 0 where a text may have it, so that a broken row does not take others along.
+    """
     row: list[str] | None = None
     for line in lines:
-        if delimiter in line:
+        if row is not None and (delimiter not in line or len(row) < width):
+            first, *rest = line.split(delimiter)
+            row[-1] = f"{row[-1]}\n{first}" if line else row[-1]
+            row += rest
+        elif delimiter in line:
             if row is not None:
                 yield row
             row = line.split(delimiter)
-        elif row is not None and line:
-            row[-1] = f"{row[-1]}\n{line}"
     if row is not None:
         yield row
 

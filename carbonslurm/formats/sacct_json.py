@@ -61,6 +61,7 @@ def _job(job: Json) -> dict[str, str]:
         "ConsumedEnergyRaw": next(
             (_number(item.get("count")) for item in allocated if item.get("type") == "energy"), ""
         ),
+        "JobName": _text(job.get("name")),
         "AdminComment": _text(_part(job, "comment").get("administrator")),
     }
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from operator import itemgetter
 
+from carbonslurm.core.accounted import longest
 from carbonslurm.core.job import AccountedRun, RunKey, Tres
 from carbonslurm.core.tag import Tag, parse_tag
 from carbonslurm.errors import DataError
@@ -44,17 +45,16 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "elapsed": ("ElapsedRaw", "Elapsed"),
     "node_list": ("NodeList",),
     "comment": ("AdminComment",),
+    "name": ("JobName",),
 }
 
 # Above this a counter is a sentinel or has wrapped: 1 MW for a whole year, in joules.
 ABSURD_JOULES = 1e6 * 365 * 86_400
-# Slurm ends a run soon after its limit; what a suspension, OverTimeLimit and a slow node add is less.
-BEYOND_LIMIT = timedelta(days=30)
 MOST_DIGITS = 9  # of seconds: 31 years
-LONGEST_UNLIMITED = timedelta(days=366)  # no node is up longer
 NOT_ENDED = frozenset(
     {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "STAGE_OUT"}
 )
+LONGEST_NAME = 255  # characters; slurmdbd keeps as many bytes (job_name is a tinytext)
 _NEVER_STARTED = frozenset({"PENDING"})
 _NO_NODES = frozenset({"", "None assigned", "(null)"})
 _JOULES = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?)([KMGTPE]?)|nan|inf|-[0-9]+")
@@ -84,6 +84,7 @@ class RowReader:
         self._zone = zone
         self._now = now
         self._has_end = "End" in at
+        self._has_name = "JobName" in at
         self._has_tres = "AllocTRES" in at
 
     def run(self, row: Sequence[str]) -> AccountedRun:
@@ -96,7 +97,7 @@ class RowReader:
             raise DataError(f"{len(row)} fields instead of {self._width}")
         (
             raw, shown, submit, eligible, start, end, state, exit_code, user, uid, account, partition, qos,
-            limit, minutes, allocated, requested, cpus, nodes, gpus, energy, elapsed, hosts, comment,
+            limit, minutes, allocated, requested, cpus, nodes, gpus, energy, elapsed, hosts, comment, name,
         ) = self._pick([*row, ""])  # fmt: skip
         if not raw and ("_" in shown or "+" in shown):
             what = "a task of an array" if "_" in shown else "a component of a heterogeneous job"
@@ -131,6 +132,7 @@ class RowReader:
             task,
             "" if hosts in _NO_NODES else hosts,
             suspended,
+            read_name(name) if self._has_name else None,
         )
         self._check(run, elapsed)
         return run
@@ -156,8 +158,7 @@ class RowReader:
         if run.ended is not None and run.ended < run.started:
             raise DataError("it ends before it starts")
         length = self._so_far(run, elapsed) if run.ended is None else run.ended - run.started
-        longest = LONGEST_UNLIMITED if run.time_limit is None else run.time_limit + BEYOND_LIMIT
-        if length is not None and length > longest:
+        if length is not None and length > longest(run.time_limit):
             raise DataError(_runaway(run, length))
 
     def _so_far(self, run: AccountedRun, elapsed: str) -> timedelta | None:
@@ -210,6 +211,16 @@ def _suspended(started: datetime | None, ended: datetime | None, elapsed: str) -
     if not ran or started is None or ended is None:
         return timedelta()  # an Elapsed of nothing is one that nobody filled in
     return max(ended - started - ran, timedelta())
+
+
+def read_name(text: str) -> str:
+    """Return a job's name as a database can hold it: no NUL, no lone surrogate, and no novel."""
+    if text.isprintable():
+        return text[:LONGEST_NAME]
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if char == "\0" or "\ud800" <= char <= "\udfff" else char
+        for char in text[:LONGEST_NAME]
+    )
 
 
 def _runaway(run: AccountedRun, length: timedelta) -> str:

@@ -1,5 +1,7 @@
 """Text from outside on its way to a terminal: nothing in it may move the cursor or forge a line."""
 
+from unicodedata import combining, east_asian_width
+
 
 def cleaned(text: str) -> str:
     """Return the text with every control character (newline and escape too) and lone surrogate as ``?``."""
@@ -17,15 +19,26 @@ def columns(header: list[str], rows: list[list[str]], right: frozenset[int] = fr
     table = [[cleaned(cell) for cell in row] for row in ([header] if header else []) + rows]
     if not table:
         return ""
-    widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))]
+    widths = [max(room_of(row[index]) for row in table) for index in range(len(table[0]))]
     lines = [
         " ".join(
-            cell.rjust(width) if index in right else cell.ljust(width)
+            _padding(cell, width) + cell if index in right else cell + _padding(cell, width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in table
     ]
     return "\n".join(lines)
+
+
+def room_of(text: str) -> int:
+    """Return how many places a terminal gives a text: letters of East Asia take two, combined marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(char) else 1 + (east_asian_width(char) in "WF") for char in text)
+
+
+def _padding(cell: str, width: int) -> str:
+    return " " * (width - room_of(cell))
 
 
 def divided(header: list[str], rows: list[list[str]], delimiter: str = "|", end: str = "") -> str:
@@ -78,6 +91,15 @@ def energy_text(kwh: float | None, prefix: str | None = None) -> str:
     return f"{three_digits(kwh * 1000)} Wh"
 
 
+def joules_text(joules: float | None, prefix: str | None = None) -> str:
+    """Write joules as sacct's ConsumedEnergy: two digits and a letter for thousands; empty where unknown."""
+    if joules is None:
+        return ""
+    fits = [letter for letter, power in PREFIXES.items() if abs(joules) >= 10**power]
+    letter = (fits[-1] if fits else "") if prefix is None else prefix
+    return f"{joules:.0f}" if not letter else f"{joules / 10 ** PREFIXES[letter]:.2f}{letter}"
+
+
 def three_digits(number: float) -> str:
     """Write a number with three digits, and never as a power of ten where it is large."""
     return f"{number:.0f}" if abs(number) >= 99.95 else f"{number:.3g}"
@@ -94,6 +116,8 @@ def fitted(text: str, width: int) -> str:
     """
     room = abs(width)
     shown = cleaned(text)
-    if len(shown) > room:
-        shown = shown[: room - 1] + "+"
-    return shown.rjust(room) if width > 0 else shown.ljust(room)
+    if room_of(shown) > room:
+        while shown and room_of(shown) > room - 1:
+            shown = shown[:-1]
+        shown += "+"
+    return _padding(shown, room) + shown if width > 0 else shown + _padding(shown, room)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, and_, func, or_, select, true, union_all
 
@@ -21,27 +22,30 @@ from carbonslurm.ports import RunFilter
 Conditions = Sequence[ColumnElement[bool]]
 SECOND = timedelta(seconds=1)
 
-_NAMED: Mapping[str, ColumnElement[str]] = {
+_NAMED: Mapping[str, ColumnElement[Any]] = {
     "clusters": RUN.c.cluster,
     "users": RUN.c.user_name,
     "accounts": RUN.c.account,
     "partitions": RUN.c.partition,
     "qos": RUN.c.qos,
+    "names": RUN.c.job_name,
 }
 
 
 def chosen(wanted: RunFilter) -> CompoundSelect[tuple[int]]:
     """Return a statement that gives the number of each of these runs, once."""
-    always = list(_always(wanted))
-    parts = product(_in_time(wanted), _by_id(wanted))
-    return union_all(*(select(RUN.c.id).where(*always, *time, *ids) for time, ids in parts))
+    return union_all(*(select(RUN.c.id).where(*part) for part in parts(wanted)))
+
+
+def parts(wanted: RunFilter) -> Sequence[Conditions]:
+    """Return the conditions of each part; a run that is wanted is in exactly one."""
+    always = tuple(_always(wanted))
+    return [(*always, *time, *ids) for time, ids in product(_in_time(wanted), _by_id(wanted))]
 
 
 def matches(wanted: RunFilter) -> ColumnElement[bool]:
     """Return the same as one condition on runs that are found otherwise; their cluster aside."""
-    always = _always(replace(wanted, clusters=()))
-    parts = product(_in_time(wanted), _by_id(wanted))
-    return and_(true(), *always, or_(*(and_(true(), *time, *ids) for time, ids in parts)))
+    return or_(*(and_(true(), *part) for part in parts(replace(wanted, clusters=()))))
 
 
 # --- what holds in each part
@@ -53,6 +57,9 @@ def _always(wanted: RunFilter) -> Iterator[ColumnElement[bool]]:
             yield column.in_(names)
     if wanted.states:
         yield or_(*(_in_state(word, wanted.window) for word in wanted.states))
+    if wanted.running:
+        yield RUN.c.ended.is_(None)
+        yield RUN.c.started.is_not(None)
     if wanted.started is not None:
         yield RUN.c.started >= wanted.started.start
         yield RUN.c.started < wanted.started.end

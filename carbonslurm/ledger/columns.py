@@ -5,12 +5,13 @@ own SQL speak them; double precision, because whole seconds are exact in it and 
 microsecond until the year 2242. A moment without a zone is refused on the way in; UTC comes out.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Double, Integer
+from sqlalchemy import BigInteger, ColumnElement, Double, Integer, type_coerce
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from carbonslurm.core.interval import aware, from_epoch
 
@@ -35,6 +36,18 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Return the moment in UTC."""
         return None if value is None else from_epoch(value)
+
+
+def as_stored(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any]:
+    """Return what makes of a value of this type what lies in the database."""
+    if not isinstance(kind, TypeDecorator):
+        return lambda value: value
+    return lambda value: kind.process_bind_param(value, dialect)
+
+
+def length_s(end: ColumnElement[datetime], start: ColumnElement[datetime]) -> ColumnElement[float]:
+    """Return the seconds between two moments of a row."""
+    return type_coerce(end, Double) - type_coerce(start, Double)
 
 
 class Seconds(TypeDecorator[timedelta]):

@@ -1,20 +1,18 @@
 """Facts <-> columns, and nothing else: what goes in comes out the same (tests/ledger/test_encoding.py)."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 from sqlalchemy import RowMapping
 
 from carbonslurm.core.energy import Quality
 from carbonslurm.core.footprint import Beside, Figure
-from carbonslurm.core.forecast import Band, Issue, Kind, Nature, Scope
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.core.job import AccountedRun, QueuedJob, RunKey, Tres
+from carbonslurm.core.nature import Kind, Nature, Scope
 from carbonslurm.core.rest import Asked, QuestionKey
 from carbonslurm.core.tag import Tag, format_tag, parse_tag
 
@@ -81,6 +79,7 @@ def run_columns(run: AccountedRun) -> Columns:
         "tag": tag_text(run.tag),
         "node_list": run.node_list or None,
         "suspended": run.suspended or None,
+        "job_name": run.name,
     }
 
 
@@ -105,6 +104,7 @@ def read_run(row: RowMapping | Mapping[str, Any]) -> AccountedRun:
         array_task=row["array_task"],
         node_list=row["node_list"] or "",
         suspended=row["suspended"] or timedelta(),
+        name=row["job_name"],
     )
 
 
@@ -189,26 +189,6 @@ def job_columns(job: QueuedJob) -> Columns:
         "tag": tag_text(job.tag),
         "waited": job.waits_for_others,
     }
-
-
-def digest(issue: Issue) -> str:
-    """Return what two offers of one issue have in common: when it was made, and every value in it."""
-    made = issue.generated_at.timestamp() if issue.generated_at else None
-    series = issue.series
-    points = [
-        (float(left), float(right), float(value), bool(flag))
-        for left, right, value, flag in zip(
-            series.edges[:-1], series.edges[1:], series.values, series.estimated, strict=True
-        )
-        if value == value  # noqa: PLR0124  # NaN, an unknown step, is not stored
-    ]
-    band = () if issue.band is None else (_band_points(issue.band),)  # without one, as it always was
-    return hashlib.sha256(repr((made, points, *band)).encode()).hexdigest()
-
-
-def _band_points(band: Band) -> tuple[object, ...]:
-    inside = ~np.isnan(band.low)
-    return band.share, band.low[inside].tolist(), band.high[inside].tolist()
 
 
 def asked_columns(key: QuestionKey, asked: Asked) -> Columns:

@@ -2,14 +2,17 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
 from carbonslurm.core.footprint import Beside, Figure
+from carbonslurm.ledger.chosen import parts
 from carbonslurm.ledger.database import in_batches
 from carbonslurm.ledger.encoding import beside_columns, figure_columns, read_beside, read_figure
 from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.tables import FIGURE, FIGURE_BESIDE, RUN
+from carbonslurm.ports import RunFilter
 
 _of_run = select(func.max(FIGURE.c.id)).where(FIGURE.c.run == RUN.c.id)
 newest_figure = _of_run.correlate(RUN).scalar_subquery()
@@ -20,6 +23,12 @@ def counting_figure(as_of: datetime | None) -> ColumnElement[int]:
     if as_of is None:
         return RUN.c.figure
     return _of_run.where(FIGURE.c.computed_at <= as_of).correlate(RUN).scalar_subquery()
+
+
+def with_figures(wanted: RunFilter, columns: Sequence[ColumnElement[Any]]) -> list[Select[Any]]:
+    """Return statements that together give columns of each run that is wanted, once, with its figure."""
+    runs = RUN.outerjoin(FIGURE, FIGURE.c.id == counting_figure(wanted.as_of))
+    return [select(*columns).select_from(runs).where(*part) for part in parts(wanted)]
 
 
 def newest_figures(connection: Connection, runs: Sequence[int]) -> dict[int, Figure]:

@@ -4,6 +4,7 @@ Points are written and read as plain numbers, a column at a time: a year of hour
 them.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ from carbonslurm.core.forecast import Band, Floats, Issue, Kind, Nature, Scope, 
 from carbonslurm.core.interval import Interval, from_epoch
 from carbonslurm.errors import DataError
 from carbonslurm.ledger.database import in_batches, insert_one
-from carbonslurm.ledger.encoding import Columns, digest, nature_columns
+from carbonslurm.ledger.encoding import Columns, nature_columns
 from carbonslurm.ledger.news import concern
 from carbonslurm.ledger.painting import Layer
 from carbonslurm.ledger.tables import ISSUE, ISSUE_POINT
@@ -58,7 +59,7 @@ def keep_issue(connection: Connection, issue: Issue) -> None:
     if len(known) == 0:
         raise DataError(f"{series.source}: {series.zone}: an issue without a value")
     key = {"zone": series.zone, "source": series.source, **nature_columns(series.nature)}
-    key["digest"] = digest(issue)
+    key["digest"] = _digest(issue)
     same = and_(*(ISSUE.c[name] == value for name, value in key.items()))
     old = connection.execute(select(ISSUE).where(same)).one_or_none()
     if old is None:
@@ -72,6 +73,26 @@ def keep_issue(connection: Connection, issue: Issue) -> None:
             "fetched_at": max(old.fetched_at, issue.fetched_at),
         }
         connection.execute(update(ISSUE).where(ISSUE.c.id == old.id).values(span))
+
+
+def _digest(issue: Issue) -> str:
+    """Return what two offers of one issue have in common: when it was made, and every value in it."""
+    made = issue.generated_at.timestamp() if issue.generated_at else None
+    series = issue.series
+    points = [
+        (float(left), float(right), float(value), bool(flag))
+        for left, right, value, flag in zip(
+            series.edges[:-1], series.edges[1:], series.values, series.estimated, strict=True
+        )
+        if value == value  # noqa: PLR0124  # NaN, an unknown step, is not stored
+    ]
+    band = () if issue.band is None else (_band_points(issue.band),)  # without one, as it always was
+    return hashlib.sha256(repr((made, points, *band)).encode()).hexdigest()
+
+
+def _band_points(band: Band) -> tuple[object, ...]:
+    inside = ~np.isnan(band.low)
+    return band.share, band.low[inside].tolist(), band.high[inside].tolist()
 
 
 def _issue_columns(issue: Issue, known: Any) -> Columns:

@@ -4,12 +4,22 @@ In a few statements, however many runs; only runs whose jobs we have seen have a
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, and_, exists, func, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    FromClause,
+    and_,
+    exists,
+    func,
+    select,
+    union_all,
+)
 
 from carbonslurm.core.action import Verb
 from carbonslurm.ledger.chosen import chosen, matches
@@ -19,18 +29,6 @@ from carbonslurm.ledger.tables import ACTION, CYCLE, JOB, OUTCOME, RUN
 from carbonslurm.ports import RunFilter
 
 SHORT = timedelta(days=7)  # a window with few runs
-
-_WITHIN = and_(
-    JOB.c.cluster == RUN.c.cluster,
-    JOB.c.first_submitted <= RUN.c.submitted,
-    JOB.c.last_submitted >= RUN.c.submitted,
-)
-# A run's job, and the array that it was a task of; as in ``lineage``. Two joins, since no database joins well
-# by one number or another.
-_SEEN_BY = (
-    and_(_WITHIN, JOB.c.job_id == RUN.c.job_id),
-    and_(_WITHIN, JOB.c.job_id == RUN.c.array_job_id, RUN.c.array_job_id != RUN.c.job_id),
-)
 
 
 @dataclass(slots=True)
@@ -55,12 +53,11 @@ class JobFacts:
 
 def job_facts(connection: Connection, wanted: RunFilter) -> dict[int, JobFacts]:
     """Return what the jobs say, by the number of the run."""
-    if not connection.execute(select(exists(select(JOB.c.id)))).scalar():
-        return {}  # a ledger of accounting alone: to look behind each of its runs would take its time
+    if not any_job_seen(connection):
+        return {}
     facts: defaultdict[int, JobFacts] = defaultdict(JobFacts)
     behind: defaultdict[int, list[int]] = defaultdict(list)
-    columns = (RUN.c.id, JOB.c.id, JOB.c.tag, JOB.c.first_eligible, JOB.c.job_id == RUN.c.job_id)
-    found = connection.execute(_seen(wanted, *columns)).all()
+    found = connection.execute(seen_by(wanted, _said)).all()
     for run, job, tag, first_eligible, _ in sorted(found, key=lambda row: (row[0], row[4], row[1])):
         fact = facts[run]
         fact.tagged = fact.tagged or tag is not None
@@ -71,16 +68,49 @@ def job_facts(connection: Connection, wanted: RunFilter) -> dict[int, JobFacts]:
     return dict(facts)
 
 
-def _seen(wanted: RunFilter, *columns: Any) -> CompoundSelect[Any]:
+def any_job_seen(connection: Connection) -> bool:
+    """Tell whether this is more than a ledger of accounting: to look behind each run would take its time."""
+    return bool(connection.execute(select(exists(select(JOB.c.id)))).scalar())
+
+
+def _said(job: FromClause) -> Sequence[ColumnElement[Any]]:
+    return RUN.c.id, job.c.id, job.c.tag, job.c.first_eligible, job.c.job_id == RUN.c.job_id
+
+
+def seen_by(
+    wanted: RunFilter, columns: Callable[[FromClause], Sequence[ColumnElement[Any]]]
+) -> CompoundSelect[Any]:
     """Return a statement that gives columns of each pair of a run and a job that saw it.
 
     Of a few runs each is looked for among the jobs. Of many each job is looked for among the runs, since few
-    jobs are flexible.
+    jobs are flexible; the jobs are a table of their own then, written once, from which both databases begin.
+    (Left to itself, SQLite begins with all runs of the cluster, which it takes for few.)
     """
-    which = (
-        RUN.c.id.in_(chosen(wanted)) if _are_few(wanted) else and_(matches(wanted), *_early_enough(wanted))
+    if _are_few(wanted):
+        return _pairs(JOB, columns, RUN.c.id.in_(chosen(wanted)))
+    return _pairs(select(JOB).where(*_early_enough(wanted)).cte("seen"), columns, matches(wanted))
+
+
+def _pairs(
+    job: FromClause,
+    columns: Callable[[FromClause], Sequence[ColumnElement[Any]]],
+    which: ColumnElement[bool],
+) -> CompoundSelect[Any]:
+    return union_all(*(select(*columns(job)).join_from(job, RUN, how).where(which) for how in _ways(job)))
+
+
+def _ways(job: FromClause) -> Iterator[ColumnElement[bool]]:
+    """Yield how a run belongs to a job, and to the array that it was a task of; as in ``lineage``.
+
+    Two ways, since no database joins well by one number or another.
+    """
+    within = and_(
+        job.c.cluster == RUN.c.cluster,
+        job.c.first_submitted <= RUN.c.submitted,
+        job.c.last_submitted >= RUN.c.submitted,
     )
-    return union_all(*(select(*columns).join_from(JOB, RUN, how).where(which) for how in _SEEN_BY))
+    yield and_(within, job.c.job_id == RUN.c.job_id)
+    yield and_(within, job.c.job_id == RUN.c.array_job_id, RUN.c.array_job_id != RUN.c.job_id)
 
 
 def _are_few(wanted: RunFilter) -> bool:
@@ -107,25 +137,30 @@ def _among(jobs: Collection[int]) -> ColumnElement[bool]:
 def _add_deeds(connection: Connection, facts: Mapping[int, Iterable[JobFacts]]) -> None:
     mine = _among(facts.keys())
     withheld = select(ACTION.c.job, ACTION.c.submitted).distinct()
-    withheld = withheld.where(mine, ACTION.c.verb == Verb.WITHHOLD.value, _ever(DONE))
+    withheld = withheld.where(mine, ACTION.c.verb == Verb.WITHHOLD.value, was_ever(DONE))
     for job, submitted in connection.execute(withheld):
         for fact in facts.get(job, ()):
             fact.withheld.add(submitted)
     stops = select(ACTION.c.job, ACTION.c.submitted).where(
-        mine, ACTION.c.verb == Verb.STOP.value, _ever(REQUEUED)
+        mine, ACTION.c.verb == Verb.STOP.value, was_ever(REQUEUED)
     )
     for job, submitted in connection.execute(stops):
         for fact in facts.get(job, ()):
             fact.stopped.append(submitted)
-    newest = select(func.max(ACTION.c.id)).outerjoin(CYCLE).where(mine, ACTION.c.bound.is_not(None))
-    newest = newest.where(func.coalesce(CYCLE.c.observe, False).is_(False)).group_by(ACTION.c.job)
+    newest = select(func.max(ACTION.c.id)).outerjoin(CYCLE).where(mine, *unobserved_bound())
+    newest = newest.group_by(ACTION.c.job)
     bounds = select(ACTION.c.job, ACTION.c.id, ACTION.c.bound).where(ACTION.c.id.in_(newest))
     for job, number, bound in connection.execute(bounds):
         for fact in facts.get(job, ()):
             fact.bound = max(fact.bound or (0, bound), (number, bound))
 
 
-def _ever(states: Iterable[str]) -> ColumnElement[bool]:
+def unobserved_bound() -> tuple[ColumnElement[bool], ...]:
+    """Return what is true of an action, beside its cycle, that promised a latest start."""
+    return ACTION.c.bound.is_not(None), func.coalesce(CYCLE.c.observe, False).is_(False)
+
+
+def was_ever(states: Iterable[str]) -> ColumnElement[bool]:
     """Tell whether an action was ever in one of these states."""
     words = [str(state) for state in states]
     return exists().where(OUTCOME.c.action == ACTION.c.id, OUTCOME.c.state.in_(words))

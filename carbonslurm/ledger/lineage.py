@@ -36,10 +36,10 @@ class Lineage:
         arrays = {run.array_job_id for run in runs if run.array_job_id is not None}
         self._attempts: defaultdict[int, list[AccountedRun]] = defaultdict(list)
         self._rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-        for batch in in_batches(own):
-            attempts = select(RUN).where(RUN.c.cluster == cluster, RUN.c.job_id.in_(batch))
-            for row in connection.execute(attempts.order_by(RUN.c.submitted)).mappings():
-                self._attempts[row["job_id"]].append(read_run(row))
+        for run in (*runs, *_others(connection, cluster, runs)):
+            self._attempts[run.key.job_id].append(run)
+        for attempts in self._attempts.values():
+            attempts.sort(key=lambda run: run.key.submitted)
         for batch in in_batches(own | arrays):
             for job in connection.execute(
                 select(JOB).where(JOB.c.cluster == cluster, JOB.c.job_id.in_(batch))
@@ -87,3 +87,18 @@ class Lineage:
             (row for row in self._rows[job_id] if row.first_submitted <= submitted <= row.last_submitted),
             None,
         )
+
+
+def _others(connection: Connection, cluster: str, runs: Sequence[AccountedRun]) -> list[AccountedRun]:
+    """Return the other attempts of some runs' jobs; most have none, and reading whole rows takes longest."""
+    known = {(run.key.job_id, run.key.submitted) for run in runs}
+    numbers: list[int] = []
+    for batch in in_batches({run.key.job_id for run in runs}):
+        keys = select(RUN.c.id, RUN.c.job_id, RUN.c.submitted)
+        rows = connection.execute(keys.where(RUN.c.cluster == cluster, RUN.c.job_id.in_(batch)))
+        numbers += [row.id for row in rows if (row.job_id, row.submitted) not in known]
+    return [
+        read_run(row)
+        for batch in in_batches(numbers)
+        for row in connection.execute(select(RUN).where(RUN.c.id.in_(batch))).mappings()
+    ]

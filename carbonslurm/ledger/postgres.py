@@ -12,16 +12,16 @@ within a minute. A pooler between us must give each connection a session of its 
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, Table, TypeDecorator, create_engine, event
-from sqlalchemy.types import TypeEngine
+from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event
 
 from carbonslurm.errors import LedgerError, UnavailableError, UsageError
+from carbonslurm.ledger.columns import as_stored
 from carbonslurm.ledger.database import translated
 from carbonslurm.ledger.place import READS
 
@@ -97,7 +97,7 @@ class PostgresServer:
             return
         columns = [table.c[name] for name in rows[0]]
         names = ", ".join(f'"{column.name}"' for column in columns)
-        writes = [_as_stored(column.type, connection) for column in columns]
+        writes = [as_stored(column.type, connection.dialect) for column in columns]
         cursor = connection.connection.cursor()
         with cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
             for row in rows:
@@ -165,13 +165,6 @@ class PostgresServer:
         )
         event.listen(engine, "begin", _begin)
         return engine
-
-
-def _as_stored(kind: TypeEngine[Any], connection: Connection) -> Callable[[Any], Any]:
-    """Return what makes of a value what lies in the database."""
-    if not isinstance(kind, TypeDecorator):
-        return lambda value: value
-    return lambda value: kind.process_bind_param(value, connection.dialect)
 
 
 def _begin(connection: Connection) -> None:

@@ -1,29 +1,22 @@
-"""The ledger as everybody else holds it: open for reading, whether the daemon runs or not."""
+"""The ledger as everybody else holds it: open for reading, with all that may be asked of it."""
 
-from pathlib import Path
-from typing import Self
-
-from carbonslurm.errors import LedgerError
-from carbonslurm.ledger import sqlite
+from carbonslurm.ledger.accounts import Accounts
 from carbonslurm.ledger.archive import ArchiveReader
 from carbonslurm.ledger.aside import AsideReader
 from carbonslurm.ledger.asked import AskedReader
-from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.habits import Habits
+from carbonslurm.ledger.loads import Loads
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.past import PastReader
-from carbonslurm.ledger.place import Place
 from carbonslurm.ledger.plain import TableReader
 from carbonslurm.ledger.pruning import Pruning
-from carbonslurm.ledger.reports import Reports
-from carbonslurm.ledger.sums import Sums
+from carbonslurm.ledger.running import RunningReader
 from carbonslurm.ledger.switch import SwitchReader
-from carbonslurm.ledger.tables import REVISIONS
 
 
 class Reading(
-    Reports,
-    Sums,
+    Accounts,
+    Loads,
     Habits,
     PastReader,
     ArchiveReader,
@@ -31,41 +24,8 @@ class Reading(
     AsideReader,
     Memory,
     Pruning,
+    RunningReader,
     SwitchReader,
     TableReader,
 ):
     """A ledger that cannot be written: its readers of ``ports``, and what is ours."""
-
-    @classmethod
-    def open(cls, where: Path | Place) -> Self:
-        """Open a ledger for reading, as any user who may; a path means SQLite's file.
-
-        Raises:
-            LedgerError: there is none, it cannot be read, or its tables are not this carbonslurm's.
-        """
-        place = sqlite.at(where)
-        engine = place.reader()
-        database = Database(place, engine, engine.dispose)
-        try:
-            _check(database)
-        except BaseException:
-            database.close()
-            raise
-        return cls(database)
-
-    def close(self) -> None:
-        """Close it."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _check(database: Database) -> None:
-    revision = database.revision()
-    if revision != REVISIONS[-1]:
-        what = "it has no tables" if revision is None else "its tables are old"
-        raise LedgerError(f"ledger {database.place}: {what}: run carbonslurm ledger migrate")

@@ -43,6 +43,8 @@ from carbonslurm.ports import RunToFigure
 
 # Runs handed out at once: at about 3 kB each they stay well under 100 MB.
 AT_ONCE = 5_000
+# What some dumps lack: a reading without it does not take it away again.
+MAY_BE_LEFT_OUT = ("node_list", "job_name")
 SIGNAL_SENT = (Phase.SIGNALLING, Phase.SIGNALLED, Phase.REQUEUED, Phase.DELAYED, Phase.DONE)
 
 
@@ -112,17 +114,6 @@ class RunBook(Room):
             if self._seen is not None:
                 concern_since(connection, self._seen)
 
-    def accounted_until(self, cluster: str) -> datetime | None:
-        """Return the moment up to which sacct has been read.
-
-        Raises:
-            LedgerError: it could not be read.
-        """
-        with self._database.reading() as connection:
-            return connection.execute(
-                select(READ_MARK.c.until).where(READ_MARK.c.cluster == cluster)
-            ).scalar_one_or_none()
-
     def mark_accounted(self, cluster: str, until: datetime) -> None:
         """Remember that moment.
 
@@ -161,6 +152,8 @@ def _new_row(run: AccountedRun, at: datetime) -> Columns:
 
 def _change(connection: Connection, row: Row[Any], run: AccountedRun, at: datetime) -> bool:
     facts = run_columns(run)
+    for name in MAY_BE_LEFT_OUT:
+        facts[name] = row._mapping[name] if facts[name] is None else facts[name]  # noqa: SLF001  # as below
     older = row.ended is not None and run.ended is None
     if older or all(row._mapping[name] == value for name, value in facts.items()):  # noqa: SLF001  # public API
         return False

@@ -28,15 +28,15 @@ from sqlalchemy import (
 
 from carbonslurm.core.action import Verb
 from carbonslurm.core.energy import Covers
-from carbonslurm.core.forecast import Kind, Scope
 from carbonslurm.core.means import Means
+from carbonslurm.core.nature import Kind, Scope
 from carbonslurm.core.stop import Phase
 from carbonslurm.ledger.columns import Moment, Number, Seconds
 from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 
 METADATA = MetaData(
     naming_convention={
@@ -171,6 +171,7 @@ RUN = Table(
     Column("tag", Text, doc="as the hook wrote it, NULL: not flexible"),
     Column("node_list", Text, doc="its nodes as Slurm writes them, NULL: not known"),
     Column("suspended", Seconds, doc="for how long of its time Slurm had it suspended, NULL: never"),
+    Column("job_name", Text, doc="what its owner called it: any text whatever; NULL: not known"),
     Column("recorded_at", Moment, nullable=False, doc="when first read from sacct"),
     Column("changed_at", Moment, nullable=False, doc="when these facts last changed"),
     Column("figured_at", Moment, doc="when its figure was last worked out, NULL: never, or since news came"),

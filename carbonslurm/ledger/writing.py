@@ -15,6 +15,7 @@ from carbonslurm.ledger.aside import AsideBook
 from carbonslurm.ledger.asked import AskedBook
 from carbonslurm.ledger.database import Database
 from carbonslurm.ledger.jobs import JobBook
+from carbonslurm.ledger.loads import Loads
 from carbonslurm.ledger.measurements import MeasurementBook
 from carbonslurm.ledger.memory import Memory
 from carbonslurm.ledger.migrating import migrate
@@ -24,6 +25,7 @@ from carbonslurm.ledger.plain import TableWriter
 from carbonslurm.ledger.pruning import Pruner
 from carbonslurm.ledger.queue_book import QueueBook
 from carbonslurm.ledger.reports import Reports
+from carbonslurm.ledger.running import RunningReader
 from carbonslurm.ledger.runs import RunBook
 from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import Switch
@@ -44,17 +46,19 @@ class Ledger(
     PastReader,
     Pruner,
     RunBook,
+    RunningReader,
     QueueBook,
     MeasurementBook,
     Reports,
     Sums,
+    Loads,
     Switch,
     TableWriter,
 ):
     """An open ledger; close it, so that others can go on reading it.
 
     Implements IntensityReader, ArchiveReader, AskedBook, ActionLog, JobBook, CycleLog, RunBook, QueueBook,
-    MeasurementBook, LedgerReader and SumReader of ``ports``.
+    MeasurementBook, RunningReader, LedgerReader, SumReader and LoadReader of ``ports``.
     """
 
     @classmethod

@@ -1,15 +1,19 @@
 """What the use cases ask of carbon data: providers, and the archive of what they said."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Protocol
+from __future__ import annotations
 
-from carbonslurm.core.forecast import Issue, Nature, Series, Step
-from carbonslurm.core.interval import Interval
-from carbonslurm.core.mix import Mix
-from carbonslurm.core.painted import Painted
-from carbonslurm.core.rest import Asked, QuestionKey, Terms
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from carbonslurm.core.forecast import Issue, Nature, Series, Step
+    from carbonslurm.core.interval import Interval
+    from carbonslurm.core.mix import Mix
+    from carbonslurm.core.painted import Painted
+    from carbonslurm.core.rest import Asked, QuestionKey, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,20 @@ class ForecastReader(Protocol):
 
         No forecast is among them.
         """
+
+
+class JudgingReader(Protocol):
+    """What judging a forecast by its past asks of the archive."""
+
+    def issues(self, zone: str, window: Interval, source: str | None = None) -> Sequence[Issue]:
+        """Return the forecasts published within a window, the earliest first; of one source or of all."""
+
+    def actual(self, zone: str, nature: Nature, window: Interval, source: str | None = None) -> Series | None:
+        """Return the newest measured values of a window, of one source or of all."""
+
+
+class PlanningArchive(ForecastReader, JudgingReader, Protocol):
+    """What a cycle asks of the archive."""
 
 
 class ArchiveReader(ForecastReader, Protocol):

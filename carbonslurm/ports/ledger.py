@@ -1,21 +1,25 @@
 """What the use cases write down: what was meant and done, the runs, and the right to act."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Protocol
+from __future__ import annotations
 
-from carbonslurm.core.accounted import SetAside
-from carbonslurm.core.action import Action
-from carbonslurm.core.baseline import BeginChange
-from carbonslurm.core.energy import Measurement
-from carbonslurm.core.footprint import Figure
-from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
-from carbonslurm.core.length import PastRun
-from carbonslurm.core.ownership import Known
-from carbonslurm.core.stop import Phase, StopInFlight
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from carbonslurm.core.accounted import SetAside
+    from carbonslurm.core.action import Action
+    from carbonslurm.core.baseline import BeginChange
+    from carbonslurm.core.energy import Measurement
+    from carbonslurm.core.footprint import Figure
+    from carbonslurm.core.interval import Interval
+    from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
+    from carbonslurm.core.length import PastRun
+    from carbonslurm.core.ownership import Known
+    from carbonslurm.core.stop import Phase, StopInFlight
 
 
 class OutcomeState(StrEnum):
@@ -226,6 +230,16 @@ class MeasurementBook(Protocol):
 
     def keep_measurements(self, source: str, asked: Sequence[Asking], at: datetime) -> int:
         """Keep what it said; runs of which something new is known get new figures. Return how many."""
+
+
+class RunningReader(Protocol):
+    """What is known of runs that still run, for who looks."""
+
+    def accounted_until(self, cluster: str) -> datetime | None:
+        """Return the moment up to which sacct has been read."""
+
+    def with_jobs(self, cluster: str, runs: Sequence[AccountedRun]) -> Sequence[RunToFigure]:
+        """Return runs of the ledger, in any state, with what it knows of their jobs, in the same order."""
 
 
 class RunBook(Protocol):

@@ -1,18 +1,23 @@
 """What reports and commands read of the ledger: any user may, whether the daemon runs or not."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from carbonslurm.core.accounted import SetAside
-from carbonslurm.core.footprint import Figure
-from carbonslurm.core.forecast import Floats, Nature
-from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun, JobKey
 from carbonslurm.core.means import Means
-from carbonslurm.core.past import EndedRun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from carbonslurm.core.accounted import SetAside
+    from carbonslurm.core.footprint import Figure
+    from carbonslurm.core.forecast import Floats, Nature
+    from carbonslurm.core.interval import Interval
+    from carbonslurm.core.job import AccountedRun, JobKey
+    from carbonslurm.core.past import EndedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +29,10 @@ class RunFilter:
         ids: job ids; an array's id stands for all of its tasks.
         clusters: only runs of these.
         started: runs that started within it.
+        running: only runs that have started and, when last read, had not ended.
         states: as sacct -s: runs that were pending, running or suspended at any time within the window, or
             that came to their end in one of the other states within it; in Slurm's whole words.
+        names: what people called their jobs.
         as_of: with the figures that counted at this moment; None for now.
     """
 
@@ -37,7 +44,9 @@ class RunFilter:
     partitions: tuple[str, ...] = ()
     qos: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     started: Interval | None = None
+    running: bool = False
     as_of: datetime | None = None
 
 
@@ -70,6 +79,7 @@ class Dimension(StrEnum):
     ACCOUNT = "account"
     PARTITION = "partition"
     QOS = "qos"
+    NAME = "name"
     STATE = "state"
     MONTH = "month"
     ZONE = "zone"
@@ -96,6 +106,10 @@ class RunSum:
         energy_kwh: PUE included.
         emitted_g: grams.
         baseline_g: grams.
+        queued: how many of the known ones have the baseline of a queue without us, too; the next two are of
+            these.
+        queued_g: grams emitted.
+        queue_g: grams of that baseline.
     """
 
     by: tuple[Any, ...]
@@ -110,6 +124,39 @@ class RunSum:
     energy_kwh: float = 0.0
     emitted_g: float = 0.0
     baseline_g: float = 0.0
+    queued: int = 0
+    queued_g: float = 0.0
+    queue_g: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BesideSum:
+    """A sum over runs by the intensities of another kind, which stand beside their own and are never added.
+
+    Attributes:
+        own: nature of the runs' own grams.
+        nature: of these.
+        runs: how many have grams of both.
+        energy_kwh: of these, PUE included.
+        emitted_g: grams.
+        with_baseline: how many of them have a baseline by these intensities, too; the next are of these.
+        counted_g: grams emitted.
+        baseline_g: grams of the simple baseline.
+    """
+
+    own: Nature
+    nature: Nature
+    runs: int
+    energy_kwh: float
+    emitted_g: float
+    with_baseline: int
+    counted_g: float
+    baseline_g: float
+
+    @property
+    def saved_g(self) -> float | None:
+        """Grams saved against the simple baseline; None where no run has one."""
+        return self.baseline_g - self.counted_g if self.with_baseline else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +228,9 @@ class HabitReader(Protocol):
     def own_runs(self, cluster: str, user: str, since: datetime) -> Sequence[EndedRun]:
         """Return the newest runs of a user that came to an end of their own, or at their limit."""
 
+    def past_savings(self, cluster: str, user: str, since: datetime) -> Sequence[tuple[float, float]]:
+        """Return what the newest runs of a user's that waited were expected to save, and did, in grams."""
+
     def past_delays(self, cluster: str, partition: str, since: datetime) -> Sequence[timedelta]:
         """Return how much later than planned jobs that waited started, the newest; any partition's for ''."""
 
@@ -193,8 +243,15 @@ class SumReader(Protocol):
     ) -> Sequence[RunSum]:
         """Return sums of runs by some dimensions, in no order; ``months`` are the firsts of rising months."""
 
+    def sums_beside(self, wanted: RunFilter) -> Sequence[BesideSum]:
+        """Return sums of started runs by intensities of another kind, for each pair of natures."""
+
     def span(self, wanted: RunFilter) -> Interval | None:
         """Return from the first to the last start among some runs, None where none has started."""
+
+
+class LoadReader(Protocol):
+    """When energy was taken, run by run."""
 
     def loads(self, wanted: RunFilter) -> Floats:
         """Return when runs took their energy, and when they would have without us.

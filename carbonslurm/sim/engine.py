@@ -211,6 +211,8 @@ class Engine:
         order = float(job)
         if self.strategy.discipline == "latest-start":
             order = self._arrival[job] + self._wait[job]
+        if not isnan(self.lives[job].order):
+            order = self.lives[job].order
         self._rooms.add(self._pool_of[job], order, job, self._needs[job])
 
     def _withhold(self, job: int) -> None:
@@ -290,6 +292,7 @@ class Engine:
             self._placed = placement = planner(scene)
             starts = placement.starts.tolist()
             pools = [None] * len(waiting) if placement.pools is None else placement.pools.tolist()
+            self._line_up(waiting, placement)
             for job, start, pool in zip(waiting, starts, pools, strict=True):
                 self._plan(job, start, pool)
             for stop in placement.stops:
@@ -297,6 +300,18 @@ class Engine:
                 self._plan(stop.job, stop.restart_at)
         if waiting or (running and self.strategy.stops):
             self._next_cycle(self.now + 0.5 * self.strategy.cycle)
+
+    def _line_up(self, waiting: Sequence[int], placement: Placement) -> None:
+        """Give jobs their places in the queue, those that stand in it already, too."""
+        if placement.order is None:
+            return
+        for job, order in zip(waiting, placement.order.tolist(), strict=True):
+            life = self.lives[job]
+            if self._flexible[job] and order != life.order and not (isnan(order) and isnan(life.order)):
+                life.order = order
+                if life.state is State.QUEUED:
+                    self._withhold(job)
+                    self._let_go(job)
 
     def _plan(self, job: int, start: float, pool: int | None = None) -> None:
         """Withhold a job until its planned start, or let it go; one that may not wait is let go already.

@@ -29,6 +29,7 @@ class Life:
         run: how many runs have begun or ended: an end that was foreseen for another run is none.
         wake_at: when its policy is asked next.
         planned: the start that a planner answered last; NaN before.
+        order: its place in the queue as a planner answered last; NaN for the queue's own.
         aim: the pool that a planner answered last; -1 for its own.
         first_start: NaN before.
         end: NaN before.
@@ -46,6 +47,7 @@ class Life:
     wake_at: float = NEVER
     planned: float = float("nan")
     aim: int = -1
+    order: float = float("nan")
     first_start: float = float("nan")
     end: float = float("nan")
     lasted: float = 0.0

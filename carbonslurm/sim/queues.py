@@ -22,6 +22,7 @@ from carbonslurm.errors import UsageError
 from carbonslurm.sim.pools import Need, Place, Pool
 
 DEPTH = 1000  # jobs that a pass of backfill looks at; Slurm's bf_max_job_test is 500 in its newest releases
+MOSTLY_GONE = 4  # entries for each job that waits: where a queue was lined up anew so often, old ones go
 DISCIPLINES = ("first-fit", "fcfs", "easy", "latest-start")
 
 Entry = tuple[float, int]  # (order, job)
@@ -42,19 +43,23 @@ class Passing:
 
     def __init__(self) -> None:
         self._groups: dict[Need, list[Entry]] = {}
-        self._present: set[int] = set()
+        self._present: dict[int, float] = {}  # in which order each stands there
 
     def __len__(self) -> int:
         return len(self._present)
 
     def add(self, order: float, job: int, need: Need) -> None:
         """Let a job wait."""
-        self._present.add(job)
-        heapq.heappush(self._groups.setdefault(need, []), (order, job))
+        self._present[job] = order
+        group = self._groups.setdefault(need, [])
+        if len(group) > MOSTLY_GONE * (len(self._present) + 1):
+            group[:] = [entry for entry in group if self._present.get(entry[1]) == entry[0]]
+            heapq.heapify(group)
+        heapq.heappush(group, (order, job))
 
     def remove(self, job: int) -> None:
         """Take a job out."""
-        self._present.discard(job)
+        self._present.pop(job, None)
 
     def starting(self, fits: Fits) -> Iterator[tuple[int, Place]]:
         """Yield who starts where; the caller takes each place before it asks for the next."""
@@ -72,14 +77,14 @@ class Passing:
             if place is None:
                 continue
             heapq.heappop(self._groups[need])
-            self._present.discard(job)
+            self._present.pop(job)
             yield job, place
             following = self._head(self._groups[need])
             if following is not None:
                 heapq.heappush(heads, (following, need))
 
     def _head(self, group: list[Entry]) -> Entry | None:
-        while group and group[0][1] not in self._present:
+        while group and self._present.get(group[0][1]) != group[0][0]:
             heapq.heappop(group)
         return group[0] if group else None
 

@@ -15,6 +15,7 @@ from carbonslurm.wiring.acting import (
     telling,
 )
 from carbonslurm.wiring.books import (
+    accounts,
     lease,
     ledger,
     machine_groups,
@@ -64,6 +65,7 @@ from carbonslurm.wiring.rules import (
     figure_rules,
     forecast_rules,
     learns,
+    looking,
     means,
     plan_rules,
     power,
@@ -80,6 +82,7 @@ from carbonslurm.wiring.slurm import (
 
 __all__ = [
     "account_uid",
+    "accounts",
     "actuators",
     "allowances",
     "asking",
@@ -109,6 +112,7 @@ __all__ = [
     "lease",
     "ledger",
     "letting_go",
+    "looking",
     "machine_groups",
     "means",
     "now",

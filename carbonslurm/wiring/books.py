@@ -11,6 +11,7 @@ from carbonslurm.wiring.clock import now
 if TYPE_CHECKING:
     from carbonslurm.app.cluster_totals import Group
     from carbonslurm.config import Config
+    from carbonslurm.ledger.accounts import Accounts
     from carbonslurm.ledger.place import Place
     from carbonslurm.ledger.reading import Reading
     from carbonslurm.ledger.writing import Ledger
@@ -61,6 +62,13 @@ def reading(config: Config) -> Reading:
     from carbonslurm.ledger.reading import Reading
 
     return Reading.open(place(config, to_read=True))
+
+
+def accounts(config: Config) -> Accounts:
+    """Open it for reading runs and their sums only: sooner done, since it needs no numpy."""
+    from carbonslurm.ledger.accounts import Accounts
+
+    return Accounts.open(place(config, to_read=True))
 
 
 def machine_groups(config: Config) -> list[Group]:

@@ -26,7 +26,7 @@ def doctor(config: Config) -> Doctor:
 
     from carbonslurm.app.doctor import Doctor, Look, look_at_room
     from carbonslurm.core.means import Means
-    from carbonslurm.core.policies import JOINT
+    from carbonslurm.core.policy_names import JOINT
     from carbonslurm.formats.hook import render_hook_settings
     from carbonslurm.slurm import looks
 

@@ -13,8 +13,9 @@ from carbonslurm.wiring.clock import now
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from carbonslurm.app.cycle import CycleRules
+    from carbonslurm.app.cycle_rules import CycleRules
     from carbonslurm.app.figuring import FigureRules
+    from carbonslurm.app.so_far import Looking
     from carbonslurm.config import Config
     from carbonslurm.config.sections import MachinesConfig, Source
     from carbonslurm.core.allowance import Allowance
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from carbonslurm.core.power import PowerModel
     from carbonslurm.core.pue import Pue
     from carbonslurm.core.situation import PlanRules, Zones
+    from carbonslurm.ledger.reading import Reading
 
 GATE_CYCLES = 3  # a shut gate opens so many cycles after the last one that moved it on
 SHORTEST_GATE = timedelta(minutes=1)  # no reservation of Slurm's is shorter
@@ -120,6 +122,13 @@ def figure_rules(config: Config) -> FigureRules:
     )
 
 
+def looking(config: Config, book: Reading) -> Looking:
+    """Return what works out figures of runs that still run."""
+    from carbonslurm.app.so_far import Looking
+
+    return Looking(config.cluster, book, figure_rules(config))
+
+
 def allowances(config: Config) -> list[Allowance]:
     """Return the site's budgets."""
     from carbonslurm.core.allowance import Allowance, AtEnd, OwnerKind
@@ -155,7 +164,7 @@ def plan_rules(config: Config) -> PlanRules:
 
 def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
     """Return the site's choices for cycles."""
-    from carbonslurm.app.cycle import CycleRules
+    from carbonslurm.app.cycle_rules import CycleRules
 
     return CycleRules(
         plan_rules(config),
@@ -170,7 +179,7 @@ def cycle_rules(config: Config, *, observe: bool) -> CycleRules:
 
 def learns(config: Config) -> bool:
     """Tell whether past runs say how long jobs run."""
-    from carbonslurm.core.policies import JOINT
+    from carbonslurm.core.policy_names import JOINT
 
     return config.policy.length == "past" or config.policy.name == JOINT
 

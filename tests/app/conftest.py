@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from failpoints import Call, Watch, behind
 
-from carbonslurm.app.cycle import Cycle, CycleRules
+from carbonslurm.app.cycle import Cycle
+from carbonslurm.app.cycle_rules import CycleRules
 from carbonslurm.app.figuring import FigureRules
 from carbonslurm.app.ingest import Ingest, IngestReport
 from carbonslurm.app.measuring import Measuring

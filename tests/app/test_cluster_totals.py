@@ -100,3 +100,16 @@ def test_grams_of_several_natures_are_not_added(world: Any, marginal: Any) -> No
     world.reconcile()
     found = totals(world, 0, 12)
     assert (found.runs, found.nature, found.counted) == (2, None, ())
+
+
+def test_a_long_window_is_the_sum_of_its_pieces(world: Any) -> None:
+    """The seam, 30 days after the start, lies in the middle of the run that waited, at half past three."""
+    half_of_it_waits(world)
+    world.reconcile(nodes=4)
+    hours = 30 * 24 + 0.5
+    long, short = totals(world, 4 - hours, 4), totals(world, 0, 4)
+    assert (long.runs, long.nature, long.counted) == (2, short.nature, short.counted)
+    assert long.idle_node_hours == pytest.approx(2 * hours - 1.5)
+    assert long.utilisation == pytest.approx(1.5 / (2 * hours))
+    assert long.idle_kwh == pytest.approx(2.0 * long.idle_node_hours)
+    assert long.idle_g is None  # nobody knows the intensity of all these days

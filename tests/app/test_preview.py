@@ -16,7 +16,7 @@ from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import Tres
 from carbonslurm.core.length import Past, PastRun
-from carbonslurm.core.policies import NAMES
+from carbonslurm.core.policy_names import NAMES
 from carbonslurm.core.power import PowerModel
 from carbonslurm.core.situation import PlanRules, Zones
 from carbonslurm.core.tag import Declaration

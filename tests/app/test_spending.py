@@ -53,9 +53,6 @@ class Counting:
     def span(self, *question: Any) -> Any:
         return self.book.span(*question)
 
-    def loads(self, *question: Any) -> Any:
-        return self.book.loads(*question)
-
 
 def test_what_started_in_the_month_counts_for_each_of_its_owners(book: Reading) -> None:
     at = FEBRUARY + timedelta(days=10, hours=12)

@@ -1,24 +1,24 @@
 """The ledger at a million runs: bin/bench ledger.
 
 Runs of three years on three partitions, each in a zone of its own with hourly intensities, one in twenty
-a flexible job; on a file of SQLite's, and on a private PostgreSQL. ``--runs`` takes fewer.
+a flexible job; on a file of SQLite's, and on a private PostgreSQL. ``--runs`` takes fewer. ``--beside-sacct``
+puts the same runs into a slurmdbd, too, and asks sacct what carbon-sacct was asked.
 """
 
 import argparse
-import os
-import random
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import yaml
+from ledger_parts.measuring import ROUNDS, Cost, command, often, timed
+from ledger_parts.records import END, FIRST, FLEXIBLE, HOUR, job, lines
+from ledger_parts.slurmdbd import Slurmdbd, slurmdbd
 
 from carbonslurm import config, wiring
 from carbonslurm.app.report import Books
@@ -26,54 +26,16 @@ from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import JobKey, JobState, Queue, QueuedJob, Tres
-from carbonslurm.core.tag import FlexibleBy, Tag
+from carbonslurm.core.job import Queue
 from carbonslurm.ports import Outcome, OutcomeState, RunFilter
 from carbonslurm.sandbox.postgres import PrivatePostgres
 
-HOUR, DAY = 3600, 86_400
-END = datetime(2026, 11, 1, tzinfo=UTC)
-YEARS = 3
-FIRST = END - timedelta(days=365 * YEARS)
 NOW = END + timedelta(days=21)
 MONTH = Interval(datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC))
 YEAR = Interval(datetime(2025, 11, 1, tzinfo=UTC), END)
 NATURE = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
 BIN = Path(sys.executable).parent
-FLEXIBLE = 20  # one run in so many
-ROUNDS = 5
 ZONES = {"gpu": "NL", "cpu": "FR", "long": "DE"}
-COLUMNS = (
-    "Cluster|JobIDRaw|JobID|Submit|Eligible|Start|End|State|ExitCode|User|UID|Account|Partition|QOS|Timelimit|"
-    "AllocTRES|ReqTRES|ConsumedEnergyRaw|AdminComment"
-)
-STATES = ("COMPLETED",) * 16 + ("FAILED", "TIMEOUT", "CANCELLED by 1000", "NODE_FAIL")
-
-
-def lines(count: int) -> Iterator[str]:
-    """Make what sacct prints of so many runs, in order of submission."""
-    chance = random.Random(1)  # noqa: S311  # the same runs each time
-    yield COLUMNS
-    step = (END - FIRST).total_seconds() / count
-    for number in range(count):
-        submit = int(FIRST.timestamp() + number * step)
-        waited = chance.randrange(1, 3 * HOUR)
-        start = submit + waited
-        end = start + int(min(chance.lognormvariate(8, 1.5), 2 * DAY)) + 1
-        user = int(200 * chance.random() ** 2)
-        partition = chance.choice(("gpu", "gpu", "cpu", "long"))
-        gpus = chance.choice((1, 1, 2, 4)) if partition == "gpu" else 0
-        held = f"gres/gpu:a100={gpus},gres/gpu={gpus}," if gpus else ""
-        tres = f"billing=8,cpu={8 * max(gpus, 1)},{held}mem=64G,node=1"
-        tag = f"carbon:v=1,flex=43200,latest={submit + 12 * HOUR},by=owner" if number % FLEXIBLE == 0 else ""
-        yield (
-            f"bench|{number + 1}|{number + 1}|{submit}|{submit}|{start}|{end}|{chance.choice(STATES)}|0:0|"
-            f"user{user:03}|{5000 + user}|group{user % 40:02}|{partition}|normal|2-00:00:00|{tres}|{tres}|"
-            f"|{tag}"
-        )
-
-
-# --- one ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,47 +48,6 @@ class Site:
     def values(self) -> config.Config:
         """Read it."""
         return config.load(self.path)
-
-
-def said(name: str, wall: float, processor: float, more: str = "") -> None:
-    """Print a line."""
-    print(f"{name:<58} {wall:8.2f} s   CPU {processor:8.2f} s   {more}", flush=True)
-
-
-def command(name: str, *words: str, runs: int = 0) -> None:
-    """Run a command once; print how long it took, and its memory."""
-    begun = time.perf_counter()
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as child:
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    wall, processor = time.perf_counter() - begun, used.ru_utime + used.ru_stime
-    if child.returncode:
-        raise SystemExit(f"{name}: code {child.returncode}")
-    rate = f"{runs / wall:,.0f} runs/s, by CPU {runs / processor:,.0f}, " if runs else ""
-    said(name, wall, processor, f"{rate}{used.ru_maxrss / 1024:.0f} MB")
-
-
-def often(name: str, *words: str) -> None:
-    """Run a command several times; print the medians."""
-    walls, processors = [], []
-    for _ in range(ROUNDS):
-        begun, before = time.perf_counter(), os.times()
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        after = os.times()
-        walls.append(time.perf_counter() - begun)
-        processors.append(sum(after[2:4]) - sum(before[2:4]))
-    said(name, statistics.median(walls), statistics.median(processors), f"median of {ROUNDS}")
-
-
-def timed(name: str, work: Callable[[], object], times: int = 1) -> None:
-    """Do some work in this process; print the medians."""
-    walls, processors = [], []
-    for _ in range(times):
-        begun, used = time.perf_counter(), time.process_time()
-        work()
-        walls.append(time.perf_counter() - begun)
-        processors.append(time.process_time() - used)
-    said(name, statistics.median(walls), statistics.median(processors))
 
 
 def hours(zone: str, span: Interval, more: float = 0.0) -> Series:
@@ -170,32 +91,6 @@ def withhold(site: Site, count: int) -> None:
             book.settle({number: Outcome(OutcomeState.CONFIRMED, at) for number in numbers})
 
 
-def job(number: int, submitted: datetime) -> QueuedJob:
-    """Make a flexible job as the queue shows it."""
-    at = submitted.replace(microsecond=0)
-    return QueuedJob(
-        key=JobKey("bench", number + 1),
-        spec=str(number + 1),
-        state=JobState.PENDING,
-        user="user000",
-        account="group00",
-        partition="gpu",
-        qos="normal",
-        submitted=at,
-        eligible=at,
-        started=None,
-        time_limit=timedelta(days=2),
-        deadline=None,
-        needs=(),
-        held=False,
-        reason="None",
-        restarts=0,
-        requeueable=True,
-        tag=Tag(timedelta(hours=12), FlexibleBy.OWNER),
-        tres=Tres(8, 1, {"a100": 1}),
-    )
-
-
 def write(site: Site, dump: Path, count: int) -> None:
     """Measure how the ledger is filled."""
     with wiring.ledger(site.values()) as ledger:
@@ -213,18 +108,36 @@ def importing(site: Site, dump: Path) -> tuple[str, ...]:
     return str(BIN / "carbonslurm"), "ledger", "import", "--sacct", str(dump), "--config", str(site.path)
 
 
-def ask(site: Site, count: int) -> None:
-    """Measure what people ask."""
+def ask(site: Site, count: int) -> list[Cost]:
+    """Measure what people ask; return what whole processes cost: one job, a month, a year."""
     sacct = (str(BIN / "carbon-sacct"), "--config", str(site.path))
-    often("carbon-sacct -j N, the whole process", *sacct, "-j", str(count // 2))
+    costs = [often("carbon-sacct -j N, the whole process", *sacct, "-j", str(count // 2))]
     for name, span, group in (("a month", MONTH, "user"), ("a year", YEAR, "account")):
         window = ("-a", "-S", f"{span.start:%Y-%m-%d}", "-E", f"{span.end:%Y-%m-%d}", "--by", group)
-        often(f"carbon-sacct --by {group}, {name}, the whole process", *sacct, *window)
+        costs.append(often(f"carbon-sacct --by {group}, {name}, the whole process", *sacct, *window))
         wanted = RunFilter(window=span, clusters=("bench",))
         with wiring.reading(site.values()) as reading:
             books = Books(reading, ZONES.__getitem__)
             asked = lambda books=books, wanted=wanted, group=group: books.with_whole(wanted, (group,))  # noqa: E731
             timed(f"{name} by {group}, in a process that runs", asked, ROUNDS)
+    return costs
+
+
+def ask_sacct(site: Site, beside: Slurmdbd, count: int, ours: Sequence[Cost]) -> None:
+    """Ask sacct the same of the same runs; it sums nothing up, but prints each run for somebody who does."""
+    each = ("sacct", "-a", "-X", "-n", "-P", "-o", "User,Account,State,ElapsedRaw,AllocTRES")
+    asked = [("-j N", ("sacct", "-j", str(count // 2)))]
+    for name, span in (("a month", MONTH), ("a year", YEAR)):
+        words = (*each, "-S", f"{span.start:%Y-%m-%d}", "-E", f"{span.end:%Y-%m-%d}")
+        asked.append((name, words))
+        with wiring.reading(site.values()) as reading:
+            runs = Books(reading, ZONES.__getitem__).total(RunFilter(window=span)).runs
+        if (printed := len(beside.output(*words))) != runs:
+            raise SystemExit(f"{name}: sacct has {printed} runs, the ledger {runs}")
+    for (name, words), mine in zip(asked, ours, strict=True):
+        whole = f"sacct, {name}, the whole process and its servers"
+        theirs = often(whole, *words, environment=beside.environment(), servers=beside.processor)
+        print(f"    carbon-sacct takes {mine.over(theirs)}", flush=True)
 
 
 def revise(site: Site, dump: Path, count: int) -> None:
@@ -247,21 +160,23 @@ def configured(folder: Path, ledger: str, password: Path | None, size: Callable[
     return Site(path, size)
 
 
-def measure(site: Site, dump: Path, count: int) -> None:
+def measure(site: Site, dump: Path, count: int, beside: Slurmdbd | None) -> None:
     """Measure one ledger."""
     write(site, dump, count)
-    ask(site, count)
+    costs = ask(site, count)
+    if beside is not None:
+        ask_sacct(site, beside, count, costs)
     revise(site, dump, count)
 
 
-def on_sqlite(folder: Path, dump: Path, count: int) -> None:
+def on_sqlite(folder: Path, dump: Path, count: int, beside: Slurmdbd | None) -> None:
     """Measure on a file."""
     path = folder / "ledger.sqlite"
-    measure(configured(folder, str(path), None, lambda: path.stat().st_size), dump, count)
+    measure(configured(folder, str(path), None, lambda: path.stat().st_size), dump, count, beside)
     path.unlink()
 
 
-def on_postgres(folder: Path, dump: Path, count: int) -> None:
+def on_postgres(folder: Path, dump: Path, count: int, beside: Slurmdbd | None) -> None:
     """Measure on a server of our own."""
     server = PrivatePostgres(folder / "s")
     server.create()
@@ -270,7 +185,7 @@ def on_postgres(folder: Path, dump: Path, count: int) -> None:
         size = "SELECT pg_database_size('ledger')"
         address, password = server.url("ledger"), server.password_file()
         site = configured(folder, address, password, lambda: int(server.sql(size, "ledger")[0][0]))
-        measure(site, dump, count)
+        measure(site, dump, count, beside)
     finally:
         server.kill()
 
@@ -283,6 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000_000, help="how many")
     parser.add_argument("--on", choices=ON, action="append", help="which database; both where none is named")
+    parser.add_argument("--beside-sacct", action="store_true", help="ask a slurmdbd of our own the same, too")
     parser.add_argument("--figures", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.figures:
@@ -294,9 +210,12 @@ def main() -> None:
         dump = folder / "sacct.txt"
         with dump.open("w") as file:
             file.writelines(f"{line}\n" for line in lines(given.runs))
-        for kind in given.on or ON:
-            print(f"--- {kind}, {given.runs:,} runs", flush=True)
-            ON[kind](folder, dump, given.runs)
+        with slurmdbd(folder / "slurm") if given.beside_sacct else nullcontext() as beside:
+            if beside is not None:
+                timed("slurmdbd filled with them", lambda: beside.fill(given.runs))
+            for kind in given.on or ON:
+                print(f"--- {kind}, {given.runs:,} runs", flush=True)
+                ON[kind](folder, dump, given.runs, beside)
 
 
 if __name__ == "__main__":

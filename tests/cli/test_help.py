@@ -130,5 +130,13 @@ def test_help_imports_neither_database_nor_numbers() -> None:
     assert not {"sqlalchemy", "alembic", "numpy", "httpx", "yaml", "msgspec"} & set(modules)
 
 
+def test_runs_are_shown_without_numbers_being_imported() -> None:
+    needs = "config, wiring; from carbonslurm.app import report; from carbonslurm.ledger import accounts"
+    shows = "carbon_sacct, sacct_filter, sacct_output, sacct_totals"
+    imported = f"from carbonslurm import {needs}; from carbonslurm.cli import {shows}"
+    code = f"import sys; {imported}; print(*sys.modules)"
+    assert not {"alembic", "numpy", "httpx", "matplotlib", "pandas"} & set(run_python(code).split())
+
+
 def run_python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from site_books import DAY_G, DAYS, KW, NIGHT_G, fill
+from site_books import DAY_G, DAYS, HOSTILE, KW, NIGHT_G, fill
 
-from carbonslurm.cli.carbon_sacct import GROUP_NAMES, carbon_sacct
+from carbonslurm.cli.carbon_sacct import carbon_sacct
 from carbonslurm.cli.program import run as command_line
-from carbonslurm.cli.sacct_output import FIELDS, FOR_FILES, MEANINGS
+from carbonslurm.cli.sacct_groups import GROUP_NAMES
+from carbonslurm.cli.sacct_meanings import MEANINGS, ONLY_SACCT
+from carbonslurm.cli.sacct_output import FIELDS, FOR_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +75,7 @@ def ids(sacct: Call, *words: str) -> list[int]:
         (("-a", "-s", "R", "-S", "2026-01-06T12:30Z"), [1005, 3000]),
         (("-a", "-M", "blue", "-S", "2026-01", "-E", "2026-02"), []),
         (("-j", "3000,3001", "-s", "F"), [3000]),
+        (("-a", "--name", "sweep", "-S", "2026-01-02", "-E", "2026-01-04T00:00Z"), [2002]),
     ],
 )
 def test_runs_are_chosen_as_by_sacct(sacct: Call, words: tuple[str, ...], expected: list[int]) -> None:
@@ -146,6 +149,76 @@ def test_every_column_prints_something_for_every_run(sacct: Call) -> None:
     assert waited["HouseholdDays"] == f"{3 * KW / (2700 / 365):.3g}"
 
 
+@pytest.mark.parametrize(
+    ("word", "column"),
+    [
+        ("jobn", "JobName"),
+        ("STAT", "State"),
+        ("elapsedraw", "ElapsedRaw"),
+        ("elap", "Elapsed"),
+        ("s%4", "State"),
+    ],
+)
+def test_a_column_s_name_may_be_cut_short_as_for_sacct(sacct: Call, word: str, column: str) -> None:
+    width = 4 if "%" in word else None
+    assert sacct("-j", "1003", "-o", word)[1].split()[0] == column[: (width or 99) - 1] + (
+        "+" if width else ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("maxrss", "MaxRSS is not in the ledger: join with sacct by Cluster, JobIDRaw and Submit"),
+        ("JobID,emited", 'no column "emited" (did you mean Emitted?): carbon-sacct --helpformat lists them'),
+        ("frobnicate", 'no column "frobnicate": carbon-sacct --helpformat lists them'),
+        (",", "-o: no column is named: carbon-sacct --helpformat lists them"),
+        ("JobID%x", 'expected a width such as JobID%20 or User%-12, got "JobID%x"'),
+    ],
+)
+def test_a_column_that_is_not_there_is_one_clear_line(sacct: Call, word: str, said: str) -> None:
+    code, out, err = sacct("-j", "1003", "-o", word)
+    assert (code, out, err.count("\n")) == (64, "", 1)
+    assert said in err
+
+
+def test_what_sacct_alone_has_is_no_column_of_ours() -> None:
+    assert not {name.lower() for name in ONLY_SACCT} & {name.lower() for name in FIELDS}
+
+
+def test_association_ids_are_refused_in_one_line(sacct: Call) -> None:
+    code, _, said = sacct("-x", "12")
+    assert (code, "no association ids: use -M, -A, -u and -r" in said) == (64, True)
+
+
+def test_times_and_nodes_are_sacct_s_own(sacct: Call) -> None:
+    fields = "CPUTime,CPUTimeRAW,TimelimitRaw,Planned,Reserved,NodeList,ConsumedEnergy"
+    out = sacct("-j", "2000", "-n", "-P", "-o", fields)[1]
+    assert out.strip("\n").split("|") == [
+        "2-00:00:00",
+        "172800",
+        "480",
+        "00:00:00",
+        "00:00:00",
+        "unknown",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [("%s", "1767787200"), ("%Y", "2026"), ("standard", None), ("relative", None), ("", None)],
+)
+def test_times_are_in_the_form_that_sacct_is_told(
+    sacct: Call, monkeypatch: pytest.MonkeyPatch, word: str, shown: str | None
+) -> None:
+    """So that the columns join with what sacct prints; of 7 January, noon in UTC."""
+    words = ("-j", "3001", "-n", "-P", "-o", "Start")
+    usual = sacct(*words)[1].strip()
+    monkeypatch.setenv("SLURM_TIME_FORMAT", word)
+    assert sacct(*words)[1].strip() == (usual if shown is None else shown)
+
+
 def test_the_format_may_come_from_the_environment(sacct: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CARBON_SACCT_FORMAT", "JobID,User%20")
     assert sacct("-j", "1003", "-n")[1].split() == ["1003", "ada"]
@@ -157,6 +230,35 @@ def test_csv_is_read_back_and_harmless_in_a_spreadsheet(sacct: Call) -> None:
     rows = list(csv.DictReader(io.StringIO(sacct("-j", "3001", "--csv")[1])))
     assert list(rows[0]) == FOR_FILES.split(",")
     assert (rows[0]["Account"], rows[0]["User"], rows[0]["SavedG"]) == ("'=maths", "<eve&co>", "0.000")
+
+
+@pytest.mark.parametrize("words", [(), ("-P",), ("-p", "--delimiter", "|"), ("--csv",)])
+def test_a_hostile_name_of_a_job_is_one_cell_of_plain_text(sacct: Call, words: tuple[str, ...]) -> None:
+    fields = ("-j", "3000,3001", "-o", "JobIDRaw,JobName,State")
+    for options in (fields, ("-j", "3000,3001,1003", "--by", "name")):
+        _, out, _ = sacct(*options, *words)
+        assert all(char.isprintable() for line in out.split("\n") for char in line)
+        head, *lines = out.splitlines()
+        assert len(lines) == (2 if options is fields else 3)
+        if words[:1] in {("-P",), ("-p",)}:
+            assert {line.count("|") for line in lines} == {head.count("|")}
+        if words == ("--csv",):
+            assert not any(cell.startswith("=") for row in csv.reader(lines) for cell in row)
+
+
+def test_totals_by_what_people_called_their_jobs(sacct: Call) -> None:
+    report = found(sacct, *YEAR, "--by", "jobname,user")
+    groups = {(it["name"], it["user"]): it for it in report["groups"]}
+    assert set(groups) == {
+        ("train", "ada"),
+        ("sweep", "bob"),
+        (HOSTILE, "<eve&co>"),
+        ("unknown", "<eve&co>"),
+    }
+    assert sum(it["emitted_g"] for it in groups.values()) == pytest.approx(report["totals"]["emitted_g"])
+    assert sacct("-j", "1003", "--by", "name")[1].split()[0] == "JobName"
+    assert found(sacct, "-j", "3002")["runs"][0]["name"] is None
+    assert sacct("-j", "3002", "-n", "-o", "JobName")[1].strip() == "unknown"
 
 
 def test_help_explains_every_column_that_sacct_has_not(sacct: Call) -> None:

@@ -16,13 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.cli.carbon_sbatch import split
+from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.footprint import Figure
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval, from_epoch
-from carbonslurm.core.job import AccountedRun, RunKey, Tres
+from carbonslurm.core.job import AccountedRun, JobKey, JobState, Queue, QueuedJob, RunKey, Tres
 from carbonslurm.errors import UsageError
 from carbonslurm.formats.sbatch import comment_with, read_limit, read_request, read_words, with_comment
 from carbonslurm.ledger.writing import Ledger
+from carbonslurm.ports import Outcome, OutcomeState
 
 BIN = Path(sys.executable).parent
 SCRIPT = """#!/bin/bash
@@ -519,6 +521,75 @@ def test_a_plan_says_what_the_owner_s_past_runs_say(site: dict[str, str], tmp_pa
     assert found["usual_g_planned"] == pytest.approx(found["g_planned"] / 4)
     assert found["usual_g_now"] == pytest.approx(5 * found["usual_g_planned"])
     assert found["expected_start"] is None
+
+
+def test_a_plan_says_what_came_of_the_owner_s_past_plans(site: dict[str, str], tmp_path: Path) -> None:
+    """Five jobs of which 200 g were expected, and 150 g came about, each."""
+    assert "past plans" not in planned(site, *FLEXIBLE, "-t60", cwd=tmp_path)
+    now = from_epoch(int(datetime.now(UTC).timestamp()))
+    nature = Nature(Kind.AVERAGE, Scope.LIFECYCLE)
+    span = Interval(now - 2 * HOUR, now - HOUR)
+    figure = Figure(1.0, "modelled", 100.0, span, 250.0, timedelta(), nature, "file", False)
+    runs = [ended_run(number, now) for number in range(1, 6)]
+    jobs = [queued(run) for run in runs]
+    with Ledger.open(tmp_path / "ledger.sqlite", cluster="toy") as ledger:
+        ledger.note(Queue(now - 9 * HOUR, tuple(jobs)), {job.key: job.submitted for job in jobs})
+        waits = [Action(Verb.WITHHOLD, job, "clean then", until=span.start, saving_g=200.0) for job in jobs]
+        numbers = ledger.intend(None, waits, now - 9 * HOUR)
+        ledger.settle({number: Outcome(OutcomeState.CONFIRMED, now - 9 * HOUR) for number in numbers})
+        ledger.keep_runs(runs, now)
+        ledger.keep_figures([(run.key, figure) for run in runs], now)
+    said = planned(site, *FLEXIBLE, "-t60", cwd=tmp_path)["past plans"]
+    assert said.split()[:2] == ["75", "%"]
+    assert said.endswith("of the 1 kg that plans of yours expected to save came about, in 5 jobs")
+    found = json.loads(run(site, "--plan", "--json", *FLEXIBLE, "-t60", cwd=tmp_path).stdout)
+    assert (found["past_plans"], found["past_expected_g"], found["past_saved_g"]) == (5, 1000.0, 750.0)
+
+
+def ended_run(number: int, now: datetime) -> AccountedRun:
+    """A run of the owner's that waited, and ended an hour ago."""
+    return AccountedRun(
+        key=RunKey("toy", number, now - 10 * HOUR),
+        array_job_id=None,
+        user=getpass.getuser(),
+        account="maths",
+        partition="gpu",
+        qos="normal",
+        eligible=now - 2 * HOUR,
+        started=now - 2 * HOUR,
+        ended=now - HOUR,
+        state="COMPLETED",
+        exit_code="0:0",
+        time_limit=2 * HOUR,
+        tres=Tres(1, 1, {"": 1}),
+        energy_joules=None,
+        tag=None,
+    )
+
+
+def queued(item: AccountedRun) -> QueuedJob:
+    """Its job while it waited."""
+    return QueuedJob(
+        key=JobKey("toy", item.key.job_id),
+        spec=str(item.key.job_id),
+        state=JobState.PENDING,
+        user=item.user,
+        account=item.account,
+        partition=item.partition,
+        qos=item.qos,
+        submitted=item.key.submitted,
+        eligible=item.eligible,
+        started=None,
+        time_limit=item.time_limit,
+        deadline=None,
+        needs=(),
+        held=False,
+        reason="None",
+        restarts=0,
+        requeueable=True,
+        tag=None,
+        tres=item.tres,
+    )
 
 
 def test_a_plan_says_how_its_budgets_stand_and_is_made_by_them(site: dict[str, str], tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonslurm.core.devices import GPU_WATTS, PROCESSORS, cpu_watts, gpu_watts
+from carbonslurm.core.devices import GPU_SOURCES, GPU_WATTS, PROCESSORS, cpu_watts, gpu_watts
 from carbonslurm.core.job import Tres
 from carbonslurm.core.power import PowerModel
 
@@ -26,7 +26,10 @@ from carbonslurm.core.power import PowerModel
         ("Tesla V100-PCIE-32GB", 250),
         ("l40s", 350),
         ("l40", 300),
-        ("mi250x", 560),
+        ("mi250x", 280),
+        ("Tesla K80", 150),
+        ("nvidia_gh200_480gb", None),
+        ("mi300a", None),
         ("amd_instinct_mi300x", 750),
         ("nvidia_geforce_rtx_3090", 350),
         ("quadro_rtx_a6000", 300),
@@ -76,3 +79,5 @@ def test_every_entry_is_found_by_its_own_name_and_can_be() -> None:
     assert {name: gpu_watts(name) for name in GPU_WATTS} == dict(GPU_WATTS)
     assert all(40 <= watts <= 1500 for watts in GPU_WATTS.values())
     assert all(2 <= watts / cores <= 15 for watts, cores in PROCESSORS.values())
+    assert set(GPU_SOURCES) == set(GPU_WATTS)
+    assert all(GPU_SOURCES.values())

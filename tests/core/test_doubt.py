@@ -63,6 +63,31 @@ def test_what_was_measured_last_moves_the_next_hours() -> None:
     assert np.abs(found[0].values[40:] - said.values[40:]).mean() < 50
 
 
+def test_what_was_measured_three_hours_ago_tells_less_of_the_next_ones() -> None:
+    """Nothing newer is known, and each time nothing newer was known: so much is made of it, and no more."""
+    series = truth(4)
+    plain = np.array([300 - 80 * np.cos((origin + np.arange(LEADS) - 12) * np.pi / 12) for origin in ORIGINS])
+    said = Hourly(NOW, 300 - 80 * np.cos((np.arange(LEADS) - 12) * np.pi / 12))
+    moved = {}
+    for lag in (0, 3):
+        measured = series.until(NOW - lag)
+        last = 450 - 80 * np.cos((measured.after - 1 - 12) * np.pi / 12)  # 150 more than usual
+        high = Hourly(measured.first, np.append(measured.values[:-1], last))
+        found = believed(said, Past(ORIGINS, plain, high, lag))
+        assert found is not None
+        moved[lag] = float(found[0].values[0] - said.values[0])
+    assert 0 < moved[3] < moved[0]
+
+
+def test_a_forecast_that_was_always_right_is_left_as_it_is_however_late_measured_values_come() -> None:
+    series = truth(1)
+    said = Hourly(NOW, series.between(NOW, NOW + LEADS))
+    for lag in (1, 12, 24):
+        found = believed(said, Past(ORIGINS, right(series), series.until(NOW - lag), lag))
+        assert found is not None
+        np.testing.assert_allclose(found[0].values, said.values, rtol=0.02)
+
+
 def test_the_band_holds_about_as_much_as_it_says() -> None:
     held = []
     for seed in range(30):

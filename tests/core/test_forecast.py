@@ -195,3 +195,22 @@ def test_steps_survive_the_way_into_a_series(given: list[float | None]) -> None:
     again = Series.from_steps("GB", "toy", NATURE, series.steps())
     assert again.steps() == series.steps()
     assert from_epoch(float(again.edges[0])) == again.start
+
+
+@given(
+    st.lists(st.floats(0, 900), min_size=1, max_size=30),
+    st.floats(-3000, 110_000),
+    st.floats(1, 60_000),
+    st.integers(0, 3),
+)
+def test_the_mean_of_one_window_is_that_of_many(
+    values: list[float], start: float, seconds: float, gaps: int
+) -> None:
+    """One is worked out in plain numbers and many by numpy: to the last bit the same."""
+    told = np.array(values)
+    told[: min(gaps, len(told) - 1)] = np.nan
+    edges = 1000.0 + 3600.0 * np.arange(len(told) + 1)
+    found = Series("GB", "toy", NATURE, edges, told, np.zeros(len(told), dtype=bool))
+    (many,) = found.means(np.array([start]), seconds)
+    one = found.mean_of(start, seconds)
+    assert one == (None if np.isnan(many) else many)

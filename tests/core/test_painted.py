@@ -94,7 +94,8 @@ def test_of_two_scopes_of_one_kind_one_is_taken() -> None:
 
 def test_a_run_of_no_length_has_the_intensity_of_its_moment() -> None:
     (best,) = best_of_each_kind([DAY], between(2, 2))
-    assert best.at(MIDNIGHT + 2 * HOUR) == 300
+    assert best.mean(between(2, 2)) == 300
+    assert best_of_each_kind([DAY], between(3, 3)) == []
 
 
 steps = st.none() | st.tuples(st.floats(0, 1000), st.sampled_from(NAMES))
@@ -114,3 +115,46 @@ def test_a_piece_says_of_its_window_what_the_whole_says(
         assert (gap is None) is (whole.known_seconds(window) >= window.length.total_seconds() - 1e-6)
     else:
         assert (gap is None) is (all_of_it.at(window.start) is not None)
+
+
+@given(
+    st.lists(steps, min_size=1, max_size=12),
+    st.integers(-120, 840),
+    st.integers(0, 540),
+    st.sampled_from([1.0, 1 / 60, 1 / 3600]),
+)
+def test_a_cut_says_of_its_window_what_the_piece_says(
+    given_steps: list[tuple[float, str] | None], first: int, length: int, unit: float
+) -> None:
+    """The piece is copied out and numpy's; the cut looks up what it needs in the whole."""
+    whole = known(*given_steps)
+    window = between(first / 60, first / 60 + length * unit)
+    piece = whole.series(window)
+    for cut in best_of_each_kind([whole], window):
+        assert piece is not None
+        assert (cut.nature, cut.source) == (piece.nature, piece.source)
+        mean = piece.mean(window)
+        assert cut.mean(window) == (None if mean is None else pytest.approx(mean, rel=1e-12))
+        assert cut.estimated_within(window) is piece.estimated_within(window)
+    seen = piece is not None and any(
+        step.interval.start < window.end and window.start < step.interval.end for step in piece.steps()
+    )
+    if window.length:
+        assert bool(best_of_each_kind([whole], window)) is seen
+
+
+@given(st.lists(steps, min_size=1, max_size=12), st.integers(-120, 840), st.integers(0, 540))
+def test_estimates_within_a_window_are_those_of_its_steps(
+    given_steps: list[tuple[float, str] | None], first: int, length: int
+) -> None:
+    whole, window = known(*given_steps).series(), between(first / 60, (first + length) / 60)
+    assert whole is not None
+    assert whole.estimated_within(window) is any(
+        step.estimated and step.interval.start < window.end and window.start < step.interval.end
+        for step in whole.steps()
+    )
+
+
+def test_a_short_window_late_in_a_long_picture_is_not_lost_in_rounding() -> None:
+    whole = known(*[(1000 / 3, "meter")] * 20_000, (100, "meter"), (200, "meter"))
+    assert whole.mean(between(20_001 - 1 / 3600, 20_001 + 1 / 3600)) == pytest.approx(150, rel=1e-12)

@@ -17,7 +17,7 @@ from carbonslurm.core.job import HELD_BY_USER, JobKey, JobState, Queue, QueuedJo
 from carbonslurm.core.means import GateRules, Means, MeansRules
 from carbonslurm.core.ownership import HELD, UNKNOWN, Claim, Known, first_eligible
 from carbonslurm.core.planner import plan
-from carbonslurm.core.policies import NAMES
+from carbonslurm.core.policy_names import NAMES
 from carbonslurm.core.situation import PlanRules, Situation, Zones
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
 from carbonslurm.sim.job import SimulatedJob, Submission

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.policies import POLICIES, Question, judged_length, lowest_window, no_wait, threshold
+from carbonslurm.core.policy_names import JOINT, NAMES
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -33,6 +34,10 @@ def asked(
 
 
 DAY = series_of(300, 200, 100, 50, 400, 300)
+
+
+def test_the_names_that_a_site_may_choose_are_those_of_the_policies() -> None:
+    assert (*POLICIES, JOINT) == NAMES
 
 
 def test_no_wait_starts_at_once() -> None:

@@ -25,9 +25,9 @@ from carbonslurm.core.stop import (
     controller_settled,
     see,
     step,
-    worth_stopping,
 )
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
+from carbonslurm.core.worth import worth_stopping
 from carbonslurm.sim.job import SimulatedJob, Submission
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -63,7 +63,7 @@ def test_the_herd_does_not_meet_in_one_hour() -> None:
 def test_no_more_starts_than_there_is_room() -> None:
     """What fits is passed over, and later jobs may still fit."""
     planned = scene(
-        [100.0] * 48, [Job(0.0, (2.0,), 3.0), Job(0.0, (2.0,), 2.0), Job(0.0, (2.0,))], room=[4.0]
+        [100.0] * 48, [Job(0.0, (1.0,), 3.0), Job(0.0, (2.0,), 2.0), Job(0.0, (5.0,))], room=[4.0]
     )
     assert goes(joint(planned, Joint()), planned) == [True, False, True]
 

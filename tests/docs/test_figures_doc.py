@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from carbonslurm.core.baseline import Attempt, baselines
-from carbonslurm.core.devices import gpu_watts
+from carbonslurm.core.devices import GPU_SOURCES, GPU_WATTS, gpu_watts
 from carbonslurm.core.energy import Energy, Quality
 from carbonslurm.core.footprint import Figure, figure, percent_saved
 from carbonslurm.core.forecast import Kind, Nature, Scope, Series, Step
@@ -134,7 +134,7 @@ NAMED = [
     ["h100", "h100-pcie", "h100-nvl"],
     ["h200", "b200"],
     ["mi100", "mi210"],
-    ["mi250x", "mi300a", "mi300x"],
+    ["mi250x", "mi300x"],
     ["max-1550"],
 ]
 
@@ -146,6 +146,14 @@ def test_the_powers_named_are_the_table_s() -> None:
     assert [[float(watts) for watts in row] for row in rows] == [
         [gpu_watts(it) for it in row] for row in NAMED
     ]
+
+
+def test_every_power_stands_in_energy_md_with_its_source() -> None:
+    text = (DOCS / "energy.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- from core/devices.py -->\n(.*?)<!-- end -->", text, re.DOTALL)
+    assert shown is not None
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in shown[1].splitlines()[2:]]
+    assert rows == [[name, f"{watts:g}", GPU_SOURCES[name]] for name, watts in GPU_WATTS.items()]
 
 
 def test_the_defaults_named_are_the_model_s() -> None:

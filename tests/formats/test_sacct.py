@@ -12,7 +12,7 @@ from carbonslurm.core.job import AccountedRun, RunKey, Tres
 from carbonslurm.core.tag import FlexibleBy, Tag
 from carbonslurm.errors import DataError
 from carbonslurm.formats.sacct import FIELDS, Reading, read_accounted, read_runs, runs_argv
-from carbonslurm.formats.sacct_rows import ABSURD_JOULES
+from carbonslurm.formats.sacct_rows import ABSURD_JOULES, LONGEST_NAME, read_name
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EPOCH = int(NOW.timestamp())
@@ -41,6 +41,7 @@ DONE = {
     "NodeList": "n[1-2]",
     "ElapsedRaw": "3600",
     "AdminComment": TAG,
+    "JobName": "train",
 }
 
 
@@ -73,6 +74,7 @@ def test_a_run_that_completed() -> None:
         energy_joules=None,
         tag=Tag(flex=timedelta(hours=12), by=FlexibleBy.OWNER),
         node_list="n[1-2]",
+        name="train",
     )
 
 
@@ -188,6 +190,30 @@ def test_a_forged_row_is_none() -> None:
     forged = printed(DONE | {"JobIDRaw": "99", "User": "eve"}).replace(MARK, "~deadbeef~")
     runs, _ = read_runs(printed(DONE | {"AdminComment": f"x\n{forged}"}), MARK, "toy")
     assert [run.key.job_id for run in runs] == [7]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a|b", "\n", "x\n\ny\n", f"x\n{'|'.join(DONE.values())}", "\x1b[2J", "\u202egpj", "=1+1", "ü" * 255],
+)
+def test_any_name_of_a_job_stays_in_its_row(name: str) -> None:
+    runs, unread = read_runs(printed(DONE | {"JobName": name}, DONE | {"JobIDRaw": "8"}), MARK, "toy")
+    assert unread == []
+    assert [run.key.job_id for run in runs] == [7, 8]
+    assert runs[0].name == "\n".join(line for line in name.split("\n") if line) or name.startswith("\n")
+
+
+@given(st.text(st.characters(), max_size=300))
+def test_a_name_is_one_that_databases_take(text: str) -> None:
+    name = read_name(text)
+    assert len(name) == min(len(text), LONGEST_NAME)
+    assert "\0" not in name
+    assert name.encode().decode() == name
+
+
+def test_a_name_is_unknown_where_a_dump_has_none() -> None:
+    (run,), _ = read_runs("JobIDRaw|Submit\n7|1\n", "|", "toy", columns=None)
+    assert run.name is None
 
 
 @pytest.mark.parametrize(
@@ -361,9 +387,7 @@ def test_any_fields_give_each_row_as_a_run_or_as_unread(given: list[dict[str, st
     runs, unread = read_runs(printed(*given), MARK, "toy")
     for run in runs:
         assert run.started is None or run.ended is None or run.started <= run.ended
-    assert len(runs) + len(unread) >= len(given) or any(
-        "\n" in value for row in given for value in row.values()
-    )
+    assert len(runs) + len(unread) == len(given)
 
 
 @given(st.text())

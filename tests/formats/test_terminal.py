@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbonslurm.formats.terminal import cleaned, columns, grams_text
+from carbonslurm.formats.terminal import cleaned, columns, fitted, grams_text, room_of
 
 
 @given(st.text())
@@ -22,6 +22,16 @@ def test_a_table_has_a_line_a_row_whatever_is_in_it(rows: list[list[str]]) -> No
 
 def test_columns_are_as_wide_as_they_need() -> None:
     assert columns(["A", "N"], [["long", "1"], ["b", "20"]], frozenset({1})) == "A     N\nlong  1\nb    20"
+
+
+def test_letters_that_take_two_places_do_not_push_the_next_column() -> None:
+    table = columns(["Name", "N"], [["学習", "1"], ["abc", "20"], ["e\u0301te", "3"]], frozenset({1}))
+    assert table == "Name  N\n学習  1\nabc  20\ne\u0301te   3"
+
+
+@given(st.text(), st.integers(1, 20), st.booleans())
+def test_a_width_is_kept_whatever_the_text(text: str, width: int, left: bool) -> None:
+    assert room_of(fitted(text, -width if left else width)) == width
 
 
 @pytest.mark.parametrize(

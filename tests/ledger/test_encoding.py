@@ -69,6 +69,7 @@ runs = st.builds(
     tag=st.none() | tags,
     node_list=words,
     suspended=seconds,
+    name=st.none() | words,
 )
 natures = st.builds(Nature, st.sampled_from(Kind), st.sampled_from(Scope))
 grams = st.none() | st.floats(-1e12, 1e12)

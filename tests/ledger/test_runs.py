@@ -52,6 +52,26 @@ def test_a_run_that_ended_since_is_brought_up_to_date(ledger: Ledger, make_run: 
     assert [due.run for due in _due(ledger, clock(4))] == [make_run()]
 
 
+def test_runs_that_still_run_are_found_with_their_jobs(ledger: Ledger, make_run: Any, clock: Hours) -> None:
+    going = make_run(job_id=8, ended=None)
+    ledger.keep_runs([make_run(), going, make_run(job_id=9, started=None, ended=None)], clock(2))
+    for wanted in (RunFilter(running=True), RunFilter(running=True, window=Interval(clock(0), clock(9)))):
+        assert [row.run for row in ledger.runs(wanted)] == [going]
+    (item,) = ledger.with_jobs("green", [going])
+    assert (item.run, item.earlier) == (going, ())
+    assert ledger.accounted_until("green") is None
+    ledger.mark_accounted("green", clock(3))
+    assert ledger.accounted_until("green") == clock(3)
+
+
+def test_a_dump_without_names_and_nodes_takes_none_away(ledger: Ledger, make_run: Any, clock: Hours) -> None:
+    whole = replace(make_run(), name="train", node_list="n[1-2]")
+    ledger.keep_runs([whole], clock(2))
+    assert ledger.keep_runs([replace(whole, name=None, node_list="")], clock(3)) == 0
+    assert ledger.keep_runs([replace(whole, name="tune", node_list="")], clock(4)) == 1
+    assert _stored(ledger) == [replace(whole, name="tune")]
+
+
 readings = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([None, 3])), max_size=12)
 
 

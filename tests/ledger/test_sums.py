@@ -21,17 +21,17 @@ from hypothesis import strategies as st
 from carbonslurm.app.report import GROUPS, Books, Totals, month_starts, month_text, sums_of, total
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.energy import Quality
-from carbonslurm.core.footprint import Figure
+from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, Queue, RunKey, Tres
 from carbonslurm.core.stop import Phase
 from carbonslurm.ledger.sqlite import SqliteFile
 from carbonslurm.ledger.writing import Ledger
-from carbonslurm.ports import Dimension, Outcome, OutcomeState, RunFilter, RunRow
+from carbonslurm.ports import BesideSum, Dimension, Outcome, OutcomeState, RunFilter, RunRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 START = datetime(2026, 1, 20, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -40,6 +40,15 @@ ZONES = {"gpu": "GB", "long": "GB", "north": "north"}
 NEVER = timedelta(days=4000)
 
 amounts = st.one_of(st.none(), st.floats(0, 1e6, allow_nan=False))
+besides = st.builds(
+    Beside,
+    st.builds(Nature, st.sampled_from(Kind), st.just(Scope.LIFECYCLE)),
+    st.just("watttime"),
+    emitted_g=amounts,
+    baseline_g=amounts,
+    queue_g=amounts,
+    estimated=st.booleans(),
+)
 
 
 @st.composite
@@ -64,6 +73,7 @@ def accounted(draw: Any) -> tuple[AccountedRun, Figure | None]:
         tres=Tres(8, 1, draw(st.sampled_from([{}, {"a100": 2}, {"a100": 1, "h100": 3}]))),
         energy_joules=None,
         tag=None,
+        name=draw(st.sampled_from(["train", "", None])),
     )
     if run.ended is None or not draw(st.booleans()):
         return run, None
@@ -81,18 +91,52 @@ def accounted(draw: Any) -> tuple[AccountedRun, Figure | None]:
         estimated=draw(st.booleans()),
         quality=draw(st.sampled_from([*Quality, None])),
         zone=draw(st.sampled_from(["GB", "west", None])),
+        queue=Interval(run.started or START, run.ended) if known else None,
+        queue_g=draw(amounts) if known else None,
+        beside=draw(st.none() | besides) if known else None,
     )
 
 
 def same(one: Totals, other: Totals) -> None:
     """Equal, but for the order in which numbers were added up."""
-    counts = [(it.runs, it.unknown, it.late, it.stops, it.withheld, it.natures) for it in (one, other)]
+    counts = [
+        (it.runs, it.unknown, it.late, it.stops, it.withheld, it.natures, it.queued) for it in (one, other)
+    ]
     assert counts[0] == counts[1]
     assert (one.emitted_g is None) == (other.emitted_g is None)
-    for name in ("gpu_hours", "energy_kwh", "emitted_g", "baseline_g"):
+    for name in ("gpu_hours", "energy_kwh", "emitted_g", "baseline_g", "queued_g", "queue_g"):
         mine, theirs = getattr(one, name), getattr(other, name)
         assert mine == (None if theirs is None else pytest.approx(theirs, rel=1e-9, abs=1e-6))
     assert one.waited.total_seconds() == pytest.approx(other.waited.total_seconds())
+
+
+def beside_of(sums: Sequence[BesideSum]) -> dict[tuple[str, str], Any]:
+    """Counts and grams by own and other nature."""
+    return {
+        (str(it.own), str(it.nature)): (it.runs, it.with_baseline, pytest.approx(it.emitted_g, abs=1e-6))
+        for it in sums
+    }
+
+
+def beside_by_hand(rows: Sequence[RunRow]) -> dict[tuple[str, str], Any]:
+    found: dict[tuple[str, str], list[Beside]] = defaultdict(list)
+    for row in rows:
+        figure = row.figure
+        if (
+            row.run.started
+            and figure
+            and figure.beside
+            and None not in {figure.emitted_g, figure.beside.emitted_g}
+        ):
+            found[str(figure.nature), str(figure.beside.nature)].append(figure.beside)
+    return {
+        pair: (
+            len(each),
+            sum(it.baseline_g is not None for it in each),
+            sum(it.emitted_g or 0.0 for it in each),
+        )
+        for pair, each in found.items()
+    }
 
 
 def key_of(row: RunRow, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -103,6 +147,7 @@ def key_of(row: RunRow, names: tuple[str, ...]) -> tuple[str, ...]:
         "account": row.run.account,
         "partition": row.run.partition,
         "qos": row.run.qos,
+        "name": row.run.name,
         "cluster": row.run.key.cluster,
         "state": row.run.state,
         "month": row.run.started.astimezone().strftime("%Y-%m") if row.run.started else "",
@@ -138,6 +183,7 @@ def test_sums_by_any_grouping_are_the_sums_of_the_runs(
             same(item, total(sums_of(by_hand[key])))
         same(books.total(RunFilter()), total(sums_of(rows)))
         assert sum(item.runs for item in groups.values()) == books.total(RunFilter()).runs
+        assert beside_of(ledger.sums_beside(RunFilter())) == beside_by_hand(rows)
 
 
 def test_what_jobs_say_is_counted_on_either_database(

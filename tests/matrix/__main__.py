@@ -45,6 +45,8 @@ def main(words: list[str]) -> int:
         return error.exit_code
     print()
     for outcome in (outcomes[version.suite] for version in versions):
+        for line in outcome.again:
+            print(f"{outcome.suite}: failed, and passed when it was run again: {line}")
         for line in outcome.failed:
             print(f"{outcome.suite}: failed: {line}")
     for version in versions:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 from carbonslurm.errors import DataError
 
 _WHY = 200
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Outcome:
         trouble: what went wrong besides failed tests, '' for nothing.
         logs: that tell what went wrong.
         failed: the tests that did, a line each.
+        again: the tests that failed and passed when they were run once more, likewise; they count as passed.
     """
 
     suite: str
@@ -49,6 +51,7 @@ class Outcome:
     trouble: str = ""
     logs: tuple[Path, ...] = ()
     failed: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -85,18 +88,41 @@ def read_counts(xml: str) -> Counts:
     )
 
 
-def read_failed(xml: str) -> tuple[str, ...]:
-    """Name the tests of pytest's report that failed, each with the first line of why.
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A test that failed.
+
+    Attributes:
+        words: what pytest calls it.
+        why: the first line of that.
+    """
+
+    words: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.words}: {self.why}"
+
+
+def read_failed(xml: str) -> tuple[Failed, ...]:
+    """Name the tests of pytest's report that failed; one that could not be tidied up either twice.
 
     Raises:
         DataError: it is none.
     """
-    lines = []
+    found = []
     for case in _tree(xml).iter("testcase"):
+        file = (case.get("classname") or "").replace(".", "/")  # tests are functions: no class stands in it
         for how in (*case.findall("failure"), *case.findall("error")):
             why = (how.get("message") or "").splitlines() or [""]
-            lines.append(f"{case.get('classname')}::{case.get('name')}: {why[0][:_WHY]}")
-    return tuple(lines)
+            found.append(Failed(f"{file}.py::{case.get('name')}", why[0][:_WHY]))
+    return tuple(found)
+
+
+def to_try_again(failed: Sequence[Failed]) -> tuple[str, ...]:
+    """Choose what is run once more: all that failed, where the machine may be to blame."""
+    words = tuple(dict.fromkeys(test.words for test in failed))
+    return words if len(words) <= _FEW else ()
 
 
 def _tree(xml: str) -> ET.Element:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from carbonslurm.errors import CarbonslurmError, UnavailableError
 from matrix.entering import OUT, TREE, Place
-from matrix.outcome import Counts, Outcome, read_counts, read_failed
+from matrix.outcome import Counts, Failed, Outcome, read_counts, read_failed, to_try_again
 from matrix.roots import Workshop
 from matrix.versions import Version
 
@@ -74,17 +74,42 @@ class Runner:
         started = time.monotonic()
         with ThreadPoolExecutor(len(self.parts)) as pool:
             numbers = range(1, len(self.parts) + 1)
-            sessions = list(pool.map(partial(self._session, place, python, out), numbers, self.parts))
+            session = partial(self._session_and_again, place, python, out)
+            sessions = list(pool.map(session, numbers, self.parts))
         took = timedelta(seconds=time.monotonic() - started)
         counts = sum((session.counts for session in sessions), Counts())
         trouble = "; ".join(session.trouble for session in sessions if session.trouble)
         bad = tuple(session.log for session in sessions if session.trouble or session.counts.failed)
-        failed = tuple(line for session in sessions for line in session.failed)
-        return Outcome(version.suite, slurm, interpreter, counts, took, trouble, bad, failed)
+        failed = tuple(str(test) for session in sessions for test in session.failed)
+        again = tuple(str(test) for session in sessions for test in session.again)
+        return Outcome(version.suite, slurm, interpreter, counts, took, trouble, bad, failed, again)
 
-    def _session(self, place: Place, python: str, out: Path, number: int, words: Sequence[str]) -> "_Session":
-        """Run some of the tests in namespaces, and so with a sandbox, of their own."""
-        log, report = out / f"{number}.log", f"{number}.xml"
+    def _session_and_again(
+        self, place: Place, python: str, out: Path, number: int, words: Sequence[str]
+    ) -> "_Session":
+        """Run some of the tests, and the few that failed once more, in a sandbox that nothing was done to.
+
+        They wait for a real Slurm until deadlines, and a machine that others use, too, stands still for
+        longer now and then. What only passed the second time is said.
+        """
+        first = self._session(place, python, out, str(number), words)
+        names = to_try_again(first.failed)
+        if not names or first.trouble:
+            return first
+        self.workshop.say(f"{out.name}: once more: {', '.join(names)}")
+        second = self._session(place, python, out, f"{number}-again", names)
+        if second.trouble:
+            return first
+        missed = {test.words for test in second.failed}
+        counts = Counts(
+            first.counts.passed + second.counts.passed, second.counts.failed, first.counts.skipped
+        )
+        passed = tuple(test for test in first.failed if test.words not in missed)
+        return _Session(counts, "", second.log, second.failed, passed)
+
+    def _session(self, place: Place, python: str, out: Path, name: str, words: Sequence[str]) -> "_Session":
+        """Run tests in namespaces, and so with a sandbox, of their own."""
+        log, report = out / f"{name}.log", f"{name}.xml"
         inside = OUT if place.root else str(out)
         argv = [python, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={inside}/{report}", *words]
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
@@ -105,7 +130,8 @@ class _Session(NamedTuple):
     counts: Counts
     trouble: str
     log: Path
-    failed: tuple[str, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    again: tuple[Failed, ...] = ()
 
 
 def _met(place: Place, python: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from carbonslurm.errors import DataError
-from matrix.outcome import Counts, Outcome, read_counts, read_failed, summary
+from matrix.outcome import Counts, Failed, Outcome, read_counts, read_failed, summary, to_try_again
 
 REPORT = (
     '<?xml version="1.0"?><testsuites name="pytest tests">'
@@ -37,9 +37,22 @@ def test_failed_tests_are_named_with_the_first_line_of_why() -> None:
         case.format("left", '<skipped message="no scrontab"/>'),
     )
     assert read_failed(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>") == (
-        "tests.slurm.test_x::test_bad: assert 1 == 2",
-        "tests.slurm.test_x::test_unset: no slurmctld",
+        Failed("tests/slurm/test_x.py::test_bad", "assert 1 == 2"),
+        Failed("tests/slurm/test_x.py::test_unset", "no slurmctld"),
     )
+
+
+def test_a_failed_test_is_one_line() -> None:
+    assert str(Failed("tests/slurm/test_x.py::test_bad", "no")) == "tests/slurm/test_x.py::test_bad: no"
+
+
+def test_a_few_failed_tests_are_tried_again_each_once() -> None:
+    failed = [Failed("a", "no"), Failed("b", "no"), Failed("a", "could not be tidied up")]
+    assert to_try_again(failed) == ("a", "b")
+
+
+def test_where_many_failed_none_is_tried_again() -> None:
+    assert to_try_again([Failed(f"test {number}", "no") for number in range(9)]) == ()
 
 
 def test_an_outcome_is_one_line() -> None:

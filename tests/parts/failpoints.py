@@ -21,7 +21,7 @@ from carbonslurm.ports import Outcome, OutcomeState
 Parts = TypeVar("Parts")
 # They change nothing: what holds after one of these held before it.
 READS = frozenset({"snapshot", "controller", "known", "seen_waiting", "newest_issues", "actual", "pause"})
-READS |= {"marked", "outages", "capacity", "past_runs", "calls_of", "look", "stops_in_flight"}
+READS |= {"marked", "outages", "capacity", "past_runs", "issues", "calls_of", "look", "stops_in_flight"}
 READS |= {"stops_begun", "limit_of_ageing"}
 
 

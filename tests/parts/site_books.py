@@ -31,6 +31,8 @@ DAY_G, NIGHT_G = 300.0, 100.0
 NATURE = Nature(Kind.AVERAGE, Scope.DIRECT)
 TAG = Tag(flex=12 * HOUR, by=FlexibleBy.OWNER)
 KW = 2.0
+# A name that is a formula, forges a line, moves the cursor, turns the text around, and is markup.
+HOSTILE = "=1+1|x\n1003 eve\x1b[2J\u202e<script>alert(1)</script>"
 CONFIG = """
 cluster: green
 ledger: {folder}/ledger.sqlite
@@ -71,6 +73,7 @@ def run(number: int, day: int, hour: float, length: float, **facts: object) -> A
         "tres": Tres(16, 1, {"a100": 2}),
         "energy_joules": None,
         "tag": None,
+        "name": "train",
     }
     return AccountedRun(**values | facts)  # type: ignore[arg-type]
 
@@ -107,11 +110,19 @@ def runs() -> tuple[list[AccountedRun], list[AccountedRun]]:
         plain.append(run(1000 + day, day, 9, 4))
         if day % 2 == 0:
             begun = JANUARY + timedelta(days=day)
-            night = run(2000 + day, day, 1, 3, user="bob", account="maths", tag=TAG)
+            night = run(2000 + day, day, 1, 3, user="bob", account="maths", tag=TAG, name="sweep")
             waited.append(_submitted(night, begun - 6 * HOUR))
-    plain.append(run(3000, 5, 12, 2, user="<eve&co>", account="=maths", partition="north", state="FAILED"))
-    plain.append(run(3001, 6, 12, 2, user="<eve&co>", account="=maths", array_job_id=2999, array_task=4))
-    plain.append(run(3002, 6, 12, 2, user="<eve&co>", account="=maths", array_job_id=2999, array_task=5))
+    plain.append(
+        run(
+            3000, 5, 12, 2, user="<eve&co>", account="=maths", partition="north", name=HOSTILE, state="FAILED"
+        )
+    )
+    plain.append(
+        run(3001, 6, 12, 2, user="<eve&co>", account="=maths", array_job_id=2999, array_task=4, name=HOSTILE)
+    )
+    plain.append(
+        run(3002, 6, 12, 2, user="<eve&co>", account="=maths", array_job_id=2999, array_task=5, name=None)
+    )
     return plain, waited
 
 

@@ -95,6 +95,19 @@ def stop_once(at: float, restart: float) -> object:
     return planner
 
 
+def test_a_planner_lines_the_queue_up_anew() -> None:
+    """One place: what is said in hour 1 and again in hour 2 counts, not the order of arrival."""
+
+    def planner(scene: Scene) -> Placement:
+        wanted = {1: 3.0, 2: 2.0, 3: 1.0} if scene.now < START + 2 * HOUR else {1: 3.0, 2: 1.0, 3: 2.0}
+        order = np.array([wanted.get(job, np.nan) for job in scene.waiting.ids.tolist()])
+        return Placement(np.full(len(order), scene.now), order=order)
+
+    trace = trace_of([J(0, 3), J(1, 1), J(1, 1), J(1, 1)])
+    outcome = engine(trace, Strategy("x", Perfect(FLAT), planner=planner, cycle=HOUR), units=1).run()
+    assert ((outcome.first_start - START) / HOUR).tolist() == [0, 5, 3, 4]
+
+
 COST = StopCost(lost=300.0, restart=600.0)
 
 

@@ -17,10 +17,10 @@ import pytest
 from failpoints import Failpoint, calls
 from lives import Lives, now_s, wait_until_saved
 
+from carbonslurm.core.deciding import NOT_ITS_DUE
 from carbonslurm.core.interval import from_epoch
 from carbonslurm.core.ownership import STARTED
 from carbonslurm.core.priority import AgeWeight, site_factor
-from carbonslurm.core.waiting import NOT_ITS_DUE
 from carbonslurm.sandbox.jobs import fields, submit, wait_for_state
 from carbonslurm.sandbox.waiting import wait_until
 from carbonslurm.sandbox.watching import known

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from carbonslurm import wiring
-from carbonslurm.app.cycle import Memory
 from carbonslurm.app.fetch import fetch_all
+from carbonslurm.app.telling import Memory
 from carbonslurm.config import load
 
 
