@@ -50,6 +50,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 
 # Above this a counter is a sentinel or has wrapped: 1 MW for a whole year, in joules.
 ABSURD_JOULES = 1e6 * 365 * 86_400
+MOST_DIGITS = 9  # of seconds: 31 years
 NOT_ENDED = frozenset(
     {"PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED", "STAGE_OUT"}
 )
@@ -162,8 +163,9 @@ class RowReader:
 
     def _so_far(self, run: AccountedRun, elapsed: str) -> timedelta | None:
         """Return for how long a run had run when it was printed, which may be years ago."""
-        if elapsed:
-            return _length(elapsed)
+        length = _length(elapsed)
+        if length is not None:
+            return length
         return None if self._now is None or run.started is None else self._now - run.started
 
     def _moments(self, times: Sequence[str], elapsed: str) -> Moments:
@@ -197,8 +199,8 @@ class RowReader:
 
 
 def _length(elapsed: str) -> timedelta | None:
-    """Read Elapsed or ElapsedRaw, None where there is none."""
-    if not elapsed:
+    """Read Elapsed or ElapsedRaw, None where there is none, or one that no clock can have counted."""
+    if not elapsed or (elapsed.isdigit() and len(elapsed) > MOST_DIGITS):
         return None
     return timedelta(seconds=int(elapsed)) if elapsed.isdigit() else read_time_limit(elapsed)
 

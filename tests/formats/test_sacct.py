@@ -84,7 +84,8 @@ def test_the_nodes_of_a_run_are_kept_as_slurm_writes_them(text: str, nodes: str)
 
 
 @pytest.mark.parametrize(
-    ("elapsed", "minutes"), [("3600", 0), ("1800", 30), ("0", 0), ("", 0), ("3700", 0), ("00:45:00", 15)]
+    ("elapsed", "minutes"),
+    [("3600", 0), ("1800", 30), ("0", 0), ("", 0), ("3700", 0), ("00:45:00", 15), ("9" * 30, 0)],
 )
 def test_what_elapsed_lacks_is_how_long_it_was_suspended(elapsed: str, minutes: int) -> None:
     assert one(ElapsedRaw=elapsed).suspended == timedelta(minutes=minutes)

@@ -79,7 +79,7 @@ class Budgets:
         ]
         policy = {"margin": "1s", "name": "threshold", "threshold": THRESHOLD}
         # The hook gives the daemon two cycles to see a job: enough on a machine that runs three Slurms.
-        cycle = {**self.stage.changes["cycle"], "interval": "8s"}
+        cycle = {**self.stage.changes["cycle"], "interval": "5s"}
         self.stage.changes = {**self.stage.changes, "policy": policy, "budgets": budgets, "cycle": cycle}
         self.stage.stop()
         self.stage.write_site()
