@@ -51,7 +51,7 @@ FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
 @click.option("--name", "names", metavar="NAME[,NAME]", help="Only jobs that their owners called so.")
 @click.option("-M", "--clusters", metavar="NAME[,NAME]", help="Runs of these clusters, or of all.")
 @click.option("-L", "--allclusters", is_flag=True, help="Runs of all clusters that the ledger knows.")
-@click.option("-x", "--associations", metavar="ID[,ID]", hidden=True)
+@click.option("-x", "--associations", metavar="ID[,ID]", help="Refused: the ledger has no association ids.")
 @click.option("-X", "--allocations", is_flag=True, help="Whole jobs without steps: always so here.")
 @click.option("-D", "--duplicates", is_flag=True, help="Every attempt of a requeued job: always so here.")
 @click.option(
