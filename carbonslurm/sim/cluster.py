@@ -1,20 +1,11 @@
 """Slurm in memory, with a virtual clock: ports.QueueReader, Actuator, RunControl and Accounting in one.
 
-It behaves as reference tests on real Slurm showed: a requeue raises Restarts at once, shows COMPLETING for
-some seconds, then gives the job a new submit time and, unless its begin time lies ahead, one 121 s later;
-``requeue Incomplete`` leaves ended jobs alone, but one whose end slurmctld has not heard of runs again; a
-begin time in the past becomes now; a slurmctld that crashed may have forgotten its last updates.
-
-A partition is one pool of GPUs, and jobs start in order of submission as soon as they fit; backfill,
-priorities and single nodes are left out. The clock moves only by ``advance``; the same calls in the same
-order give the same cluster. Nobody can tell from it who gave a command: the owner's are the same as ours.
+What happens by itself as time passes is in ``controller``. Nobody can tell from it who gave a command: the
+owner's are the same as ours.
 """
 
-import itertools
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.capacity import Node
@@ -22,63 +13,19 @@ from carbonslurm.core.interval import Interval
 from carbonslurm.core.job import AccountedRun, JobKey, JobState, Queue, QueuedJob
 from carbonslurm.core.stop import ControllerFacts, Sight
 from carbonslurm.errors import DataError, RefusedError, UnavailableError
-from carbonslurm.formats.look import SAVED
 from carbonslurm.formats.squeue import Row, gather_arrays
 from carbonslurm.ports import Setting
-from carbonslurm.sim.forgetting import Journal
-from carbonslurm.sim.job import CPUS_PER_GPU, REQUEUE_DELAY, OnSignal, SimulatedJob, Submission
+from carbonslurm.sim.controller import SimulatedController
+from carbonslurm.sim.job import CPUS_PER_GPU, REQUEUE_DELAY, SimulatedJob, Submission
 
-if TYPE_CHECKING:
-    from carbonslurm.core.budget import RateLimit
-    from carbonslurm.core.priority import AgeWeight
-
-NEVER = datetime.max.replace(tzinfo=UTC)
 FORGETS_ENDED = timedelta(minutes=5)  # MinJobAge
 SLURMD_TIMEOUT = timedelta(minutes=5)
-SILENCE = timedelta(seconds=30)  # until slurmds tell a slurmctld that is back what ended meanwhile
 NOT_PENDING = "Job is no longer pending execution"
 INVALID = "Invalid job id specified"
 
 
-class SimulatedCluster:
-    """A cluster whose jobs live as time advances.
-
-    Attributes:
-        now: the virtual time.
-        commands: each command that changed something, for tests: (verb, job spec).
-        age: what age counts here, None where waiting costs none.
-        accrue_limit: what limits how many jobs age at once, None where nothing does.
-        slurmdbd_away: whether nobody can tell that just now.
-        planned_outages: when all nodes of partitions go into maintenance; it keeps nothing from running here.
-        sinfo_fails: whether nobody can read what the nodes leave just now.
-        gate_refusal: with what words Slurm refuses a gate, none where it takes one.
-        hold_refusal: likewise a hold.
-        gate_shut_until: until when jobs that carry the gate's licence do not start.
-    """
-
-    def __init__(
-        self, start: datetime, gpus: Mapping[str, int] | None = None, name: str = "toy", first_id: int = 1
-    ) -> None:
-        """Start with an empty queue, and a slurmctld that has been up for a day."""
-        self.name = name
-        self.now = start
-        self.commands: list[tuple[str, str]] = []
-        self.gate_shut_until = start
-        self.gate_refusal = self.hold_refusal = ""
-        self.planned_outages: dict[str, datetime] = {}
-        self.sinfo_fails = False
-        self._pools = dict(gpus or {"gpu": 16})
-        self._ids = itertools.count(first_id)
-        self._jobs: dict[int, SimulatedJob] = {}
-        self._runs: list[AccountedRun] = []
-        self._journal = Journal()
-        self.age: AgeWeight | None = None
-        self.accrue_limit: str | None = None
-        self.slurmdbd_away = False
-        self._booted = start - timedelta(days=1)
-        self.rate_limit: RateLimit | None = None
-        self._died: datetime | None = None
-        self._hears_from = start
+class SimulatedCluster(SimulatedController):
+    """A cluster whose jobs live as time advances: what people, and our ports, do to it and see of it."""
 
     # --- owners ---
 
@@ -101,10 +48,6 @@ class SimulatedCluster:
             )
         self._start_what_fits()
         return first
-
-    def job(self, job_id: int) -> SimulatedJob:
-        """Return a job's record, ended ones too."""
-        return self._jobs[job_id]
 
     def update_begin(self, spec: str, moment: datetime) -> str | None:
         """Set a begin time; return Slurm's refusal, if it refuses."""
@@ -166,23 +109,6 @@ class SimulatedCluster:
         if job.state is not JobState.ENDED:
             self._end(job, "CANCELLED", self.now)
             self._start_what_fits()
-
-    def comment(self, job_id: int, text: str) -> None:
-        """Set a job's own Comment, as its script may from within."""
-        self._jobs[job_id].comment = text
-
-    # --- slurmctld's own fate ---
-
-    def crash(self) -> None:
-        """Take slurmctld away: running jobs run on, nothing else happens."""
-        self._died, self._hears_from = self.now, NEVER
-
-    def come_back(self, forget: timedelta = timedelta(), silence: timedelta = SILENCE) -> None:
-        """Start slurmctld again, without its last updates, and for some time without news of the nodes."""
-        since = (self._died or self.now) - forget
-        self.gate_shut_until = self._journal.forget(since) or self.gate_shut_until
-        self._booted, self._died, self._hears_from = self.now, None, self.now + silence
-        self._start_what_fits()
 
     # --- ports ---
 
@@ -252,17 +178,6 @@ class SimulatedCluster:
         for job in running:
             job.reacts_at = self.now + job.wants.saves_in
 
-    def requeue(self, spec: str) -> None:
-        """Requeue a job that, as far as slurmctld knows, has not ended."""
-        self.answer()
-        for job in self._named(str(spec)):
-            if not job.wants.requeueable:
-                raise RefusedError("Requested operation is presently disabled")
-            if job.state is JobState.RUNNING:
-                self.commands.append(("requeue", str(spec)))
-                self._runs.append(job.run("REQUEUED", self.now))
-                job.requeue(self.now)
-
     def look(self, job_ids: Sequence[int]) -> Mapping[int, Sight]:
         """Show some jobs."""
         self.answer()
@@ -285,86 +200,7 @@ class SimulatedCluster:
         found = self.runs(window)
         return Accounted(tuple(run for run in found if not jobs or run.key.job_id in jobs))
 
-    # --- time ---
-
-    def advance(self, to: datetime) -> None:
-        """Let everything happen that happens until a moment."""
-        while (moment := self._next_event()) <= to:
-            self.now = max(self.now, moment)
-            for job in self._jobs.values():
-                self._turn(job)
-            self._start_what_fits()
-        self.now = max(self.now, to)
-
-    def _next_event(self) -> datetime:
-        opens = self.gate_shut_until if self.gate_shut_until > self.now else NEVER
-        return min(*map(self._next, self._jobs.values()), opens, NEVER)
-
-    def _next(self, job: SimulatedJob) -> datetime:
-        """When this job next does something by itself."""
-        if job.state is JobState.RUNNING:
-            return min(job.reacts_at or NEVER, max(job.ends_at, self._hears_from))
-        if job.leaves_at is not None:
-            return max(job.leaves_at, self._hears_from)
-        alive = self._died is None and job.state is JobState.PENDING
-        return job.begin if alive and job.begin is not None and job.begin > self.now else NEVER
-
-    def _turn(self, job: SimulatedJob) -> None:
-        if job.reacts_at is not None and job.reacts_at <= self.now:
-            self._react(job)
-        heard = self._hears_from <= self.now
-        if heard and job.state is JobState.RUNNING and job.ends_at <= self.now:
-            self._end(job, "COMPLETED" if job.done_at == job.ends_at else "TIMEOUT", job.ends_at)
-        elif heard and job.leaves_at is not None and job.leaves_at <= self.now:
-            job.wait_again(self.now)
-
-    def _react(self, job: SimulatedJob) -> None:
-        """Let the process act on its signal; what it tells Slurm fails while slurmctld is away."""
-        job.reacts_at = None
-        if job.wants.on_signal is not OnSignal.IGNORE and self.now < job.ends_at:
-            job.save(self.now)
-            says: dict[OnSignal, Callable[[], None]] = {
-                OnSignal.SAY: lambda: self.comment(job.key.job_id, f"{SAVED}:{job.restarts}"),
-                OnSignal.REQUEUE: lambda: self.requeue(job.spec),
-                OnSignal.EXIT: lambda: self._end(job, "COMPLETED", self.now),
-            }
-            if self._died is None and job.wants.on_signal in says:
-                says[job.wants.on_signal]()
-
-    def _start_what_fits(self) -> None:
-        if self._died is not None:
-            return
-        free = {name: size - self._held(name) for name, size in self._pools.items()}
-        for job in self._jobs.values():
-            behind_gate = job.gated and self.now < self.gate_shut_until
-            if job.is_eligible(self.now) and not behind_gate and job.wants.gpus <= free[job.wants.partition]:
-                free[job.wants.partition] -= job.wants.gpus
-                job.start(self.now)
-
-    def _held(self, partition: str) -> int:
-        """Count the GPUs in use; COMPLETING still uses them."""
-        using = (JobState.RUNNING, JobState.COMPLETING)
-        jobs = (job.wants for job in self._jobs.values() if job.state in using)
-        return sum(wants.gpus for wants in jobs if wants.partition == partition)
-
-    def _end(self, job: SimulatedJob, word: str, at: datetime) -> None:
-        job.end(word, at)
-        self._runs.append(job.run(word, at))
-        for other in self._jobs.values() if word == "COMPLETED" else ():
-            other.waits_for.discard(job.key.job_id)
-            if not other.waits_for and other.begin is None:
-                other.begin = self.now
-
     # --- commands ---
-
-    def answer(self) -> None:
-        """Answer, as every command has to.
-
-        Raises:
-            UnavailableError: slurmctld is away.
-        """
-        if self._died is not None:
-            raise UnavailableError("Unable to contact slurm controller (connect failure)")
 
     def _update(self, spec: str, word: str, change: Callable[[SimulatedJob], None]) -> str | None:
         jobs = self._named(spec)
@@ -387,21 +223,8 @@ class SimulatedCluster:
         job.begin = max(moment, self.now)
         return None
 
-    def _named(self, spec: str) -> list[SimulatedJob]:
-        """Return the jobs that ``12``, ``13_2`` or ``13_[0-3]`` names; an array's number means all of it."""
-        base, mark, ranges = spec.partition("_")
-        if not mark:
-            return [job for number, job in self._jobs.items() if int(base) in (number, job.array_id)]
-        tasks = set(_numbers(ranges))
-        return [job for job in self._jobs.values() if job.array_id == int(base) and job.task in tasks]
-
     def _is_forgotten(self, job: SimulatedJob) -> bool:
         return job.ended is not None and job.ended + FORGETS_ENDED < self.now
-
-
-def _numbers(ranges: str) -> Iterable[int]:
-    for first, last in re.findall(r"(\d+)(?:-(\d+))?", ranges):
-        yield from range(int(first), int(last or first) + 1)
 
 
 def _is_within(run: AccountedRun, window: Interval) -> bool:

@@ -26,9 +26,9 @@ MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 TASKS = 3  # of the array
 # The gate, holds, watching and ageing (test_ageing.py), which no partition of this story has; and what only
-# joint asks (test_joint.py).
+# joint asks (test_joint.py, test_judging.py).
 NOT_CALLED = {"shut", "open", "observe", "marked", "calls_of", "set_factor", "limit_of_ageing"}
-NOT_CALLED |= {"capacity", "past_runs"}
+NOT_CALLED |= {"capacity", "past_runs", "issues"}
 # (state in words, held, times it came to its own end, restarts, last start)
 End = tuple[str, bool, int, int, datetime]
 
