@@ -129,18 +129,19 @@ def cut(lines: Iterable[str], delimiter: str, width: int = 0) -> Iterator[list[s
         lines: without their ends.
         delimiter: between fields.
         width: how many fields a row has, where no text can have the delimiter in it: one that is short goes
-            on in the next line. 0 where a text may have it, so that a broken row does not take others along.
+            on in the next line, unless that is a whole row. 0 where a text may have it, so that a broken row
+            does not take others along.
     """
     row: list[str] | None = None
     for line in lines:
-        if row is not None and (delimiter not in line or len(row) < width):
-            first, *rest = line.split(delimiter)
-            row[-1] = f"{row[-1]}\n{first}" if line else row[-1]
-            row += rest
-        elif delimiter in line:
+        cells = line.split(delimiter)
+        if row is not None and (len(cells) == 1 or len(row) < width != len(cells)):
+            row[-1] = f"{row[-1]}\n{cells[0]}" if line else row[-1]
+            row += cells[1:]
+        elif len(cells) > 1:
             if row is not None:
                 yield row
-            row = line.split(delimiter)
+            row = cells
     if row is not None:
         yield row
 

@@ -69,7 +69,7 @@ def row(
         "normal",
         "1-00:00:00",
     ]
-    return "@".join([*words, f"cpu={cpus},node=1", "", "", "", tag])
+    return "@".join([*words, f"cpu={cpus},node=1", "", "", "", "", tag, "train"])
 
 
 def in_this_process(said: pytest.CaptureFixture[str], argv: list[str]) -> subprocess.CompletedProcess[str]:
@@ -254,7 +254,7 @@ def test_rows_that_cannot_be_read_are_counted_and_named_and_jobs_that_do_not_fit
     assert lines[:3] == [
         "carbonslurm: 2 rows could not be read:",
         "carbonslurm: sacct: run of job 3: it ends before it starts",
-        "carbonslurm: sacct: run of job 4: 3 fields instead of 20",
+        "carbonslurm: sacct: run of job 4: 3 fields instead of 22",
     ]
     assert lines[3].endswith(
         "left out: 1 of partitions that the cluster does not have, 1 larger than the cluster"

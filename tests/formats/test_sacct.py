@@ -185,6 +185,13 @@ def test_an_admin_comment_with_newlines_stays_in_its_row() -> None:
     assert runs[0].tag is not None
 
 
+def test_a_row_that_is_short_takes_no_whole_row_along() -> None:
+    short = MARK.join(["toy", "7", "7"])
+    runs, unread = read_runs(f"{short}\n{printed(DONE | {'JobIDRaw': '8'})}", MARK, "toy")
+    assert [run.key.job_id for run in runs] == [8]
+    assert unread == ["sacct: run of job 7: 3 fields instead of 22"]
+
+
 def test_a_forged_row_is_none() -> None:
     """Its writer does not know the delimiter of this call."""
     forged = printed(DONE | {"JobIDRaw": "99", "User": "eve"}).replace(MARK, "~deadbeef~")
