@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from carbonslurm.core.accounted import SHADOWED
 from carbonslurm.core.job import JobState
 from carbonslurm.formats.look import read_look
 from carbonslurm.formats.sacct import read_accounted
@@ -63,7 +64,8 @@ DUMPS = [
         "☃",
         _RUG.split(),
         steps=48,
-        set_aside={"a task of an array without its JobIDRaw": 2, "the same row again": 16},
+        # Names were made unknown one by one, so that rows that were printed twice differ in them.
+        set_aside={"a task of an array without its JobIDRaw": 2, SHADOWED: 16},
     ),
     Dump("sonar-2024-sacct-output.txt", "|", _SONAR.split(), steps=67),
     Dump("xdmod-phillips.sacct-P.log.gz", "|", _XDMOD.split(), "phillips"),
