@@ -91,7 +91,9 @@ def _stored(connection: Connection, runs: Collection[int]) -> dict[tuple[int, st
 
 
 def _change(connection: Connection, row: RowMapping, told: Columns) -> bool:
-    facts: dict[str, Any] = told | {"job_name": told["job_name"] or row["job_name"]}
+    facts: dict[str, Any] = dict(told)
+    if facts["job_name"] is None:  # some dumps lack it
+        facts["job_name"] = row["job_name"]
     older = row["ended"] is not None and facts["ended"] is None
     if older or all(row[name] == value for name, value in facts.items()):
         return False
