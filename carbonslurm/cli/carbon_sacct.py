@@ -45,7 +45,7 @@ FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
 @click.option(
     "-s", "--state", "states", metavar="STATE[,STATE]", help="Only runs in these states (R, CD, TO)."
 )
-@click.option("-j", "--jobs", "ids", metavar="ID[,ID]", help="Only these jobs (12, 13_4, 13_[1-3], 20+1).")
+@click.option("-j", "--jobs", "ids", metavar="ID[,ID]", help="Only these jobs (12, 13_4, 20+1, 12.0).")
 @click.option(
     "--as-of", metavar="TIME", help="The figures of that day, before later revisions.  [default: now]"
 )

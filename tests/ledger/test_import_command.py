@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from carbonslurm.cli.ledger import ledger
-from carbonslurm.core.job import AccountedStep, RunKey
+from carbonslurm.core.job import AccountedStep, RunKey, Tres
 from carbonslurm.errors import DataError, RefusedError, UsageError
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ports import RunFilter, RunRow
@@ -192,8 +192,14 @@ def test_json_of_any_version(tmp_path: Path, path: Path, newer: bool) -> None:
         },
         "steps": [
             {
-                "step": {"id": "7.batch" if newer else "batch"},
-                "time": {"start": number(1100), "end": number(2100)},
+                "step": {"id": "7.batch" if newer else "batch", "name": "batch"},
+                "time": {"start": number(1200), "end": number(2000), "elapsed": 800},
+                "state": ["CANCELLED"] if newer else "CANCELLED",
+                "exit_code": {
+                    "return_code": number(0),
+                    "signal": {"id" if newer else "signal_id": number(15)},
+                },
+                "tres": {"allocated": [{"type": "cpu", "name": "", "count": 2}]},
                 "statistics": {"energy": {"consumed": number(360_000)}},
             }
         ],
@@ -204,6 +210,14 @@ def test_json_of_any_version(tmp_path: Path, path: Path, newer: bool) -> None:
     assert (counts["rows"], counts["runs"], counts["steps"], counts["aside"]) == (3, 1, 1, 1)
     (row,) = _rows(path)
     assert (row.run.shown_id, row.run.energy_joules, row.run.tres.gpus) == ("3_2", 360_000, {"a100": 2})
+    started, ended = (datetime.fromtimestamp(at, UTC) for at in (1200, 2000))
+    assert _steps(path) == {
+        row.run.key: [
+            AccountedStep(
+                row.run.key, "batch", "batch", "CANCELLED", "0:15", started, ended, Tres(2), 360_000
+            )
+        ]
+    }
 
 
 @pytest.mark.parametrize(
