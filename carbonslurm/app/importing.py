@@ -45,6 +45,7 @@ def keep_all(pieces: Iterable[Accounted], book: RunBook, clock: Callable[[], dat
     for piece in pieces:
         at = clock()
         changed = book.keep_runs(piece.runs, at)
+        book.keep_steps(piece.known_steps)
         report = ImportReport(
             rows=report.rows + piece.rows,
             runs=report.runs + len(piece.runs),

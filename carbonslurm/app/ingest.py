@@ -82,6 +82,7 @@ class Ingest:
 
     def _keep(self, found: Accounted, now: datetime) -> int:
         kept = self.runs.keep_runs(found.runs, now)
+        self.runs.keep_steps(found.known_steps)
         self.runs.set_aside(found.aside, now)
         return kept
 

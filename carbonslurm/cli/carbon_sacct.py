@@ -45,7 +45,7 @@ FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
 @click.option(
     "-s", "--state", "states", metavar="STATE[,STATE]", help="Only runs in these states (R, CD, TO)."
 )
-@click.option("-j", "--jobs", "ids", metavar="ID[,ID]", help="Only these jobs (12, 13_4, 13_[1-3], 20+1).")
+@click.option("-j", "--jobs", "ids", metavar="ID[,ID]", help="Only these jobs (12, 13_4, 20+1, 12.0).")
 @click.option(
     "--as-of", metavar="TIME", help="The figures of that day, before later revisions.  [default: now]"
 )
@@ -53,7 +53,7 @@ FORMAT_VARIABLE = "CARBON_SACCT_FORMAT"
 @click.option("-M", "--clusters", metavar="NAME[,NAME]", help="Runs of these clusters, or of all.")
 @click.option("-L", "--allclusters", is_flag=True, help="Runs of all clusters that the ledger knows.")
 @click.option("-x", "--associations", metavar="ID[,ID]", help="Refused: the ledger has no association ids.")
-@click.option("-X", "--allocations", is_flag=True, help="Whole jobs without steps: always so here.")
+@click.option("-X", "--allocations", is_flag=True, help="Whole jobs, without their steps.")
 @click.option("-D", "--duplicates", is_flag=True, help="Every attempt of a requeued job: always so here.")
 @click.option(
     "-o", "--format", "fields", metavar="FIELD[%WIDTH][,FIELD]", help="Which columns; see --helpformat."
@@ -97,12 +97,13 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
     """
     from carbonslurm.cli import sacct_output as output
     from carbonslurm.cli.sacct_layout import Layout
+    from carbonslurm.cli.sacct_together import check
     from carbonslurm.cli.sacct_view import view_of
 
     if helpformat:
         click.echo(output.field_help())
         return
-    _check(given, by)
+    check(given, by)
     if given["html"] or given["pdf"]:
         _write_report(config_path, given)
         return
@@ -115,7 +116,7 @@ def carbon_sacct(config_path: Path | None, *, helpformat: bool, by: tuple[str, .
     )
     chosen = _chosen(given, layout)
     config = load_config(config_path)
-    wanted = _wanted(given, config)
+    wanted = _wanted({**given, "by": by}, config)
     view = view_of(given, _zone_of(config))
     with _books(config) as (book, books):
         if given["budget"]:
@@ -139,27 +140,6 @@ def _write_report(config_path: Path | None, given: dict[str, object]) -> None:
         sacct_report.write(files, sacct_report.state(config, book, books, wanted, wiring.now()))
 
 
-def _check(given: dict[str, object], by: tuple[str, ...]) -> None:
-    """Refuse words that exclude each other."""
-    if given["associations"]:
-        raise click.UsageError("-x: the ledger has no association ids: use -M, -A, -u and -r")
-    ways = [name for name in ("as_json", "as_csv", "parsable", "parsable2") if given[name]]
-    if (given["html"] or given["pdf"]) and (ways or by or given["fields"] or given["brief"]):
-        raise click.UsageError("--html and --pdf are reports of their own: leave out other forms of output")
-    if len(ways) > 1 and ways != ["parsable", "parsable2"]:
-        raise click.UsageError("one of --json, --csv, -p and -P, not several")
-    if given["budget"] and (by or given["mlflow"] or given["html"] or given["pdf"] or given["ids"]):
-        raise click.UsageError("--budget stands alone: leave out -j, --by, --html, --pdf and --mlflow")
-    if given["mlflow"] and (ways or by or not given["ids"]):
-        raise click.UsageError("--mlflow takes jobs (-j) and no other form of output")
-    if given["mlflow_run"] and not given["mlflow"]:
-        raise click.UsageError("--mlflow-run needs --mlflow")
-    if by and (given["fields"] or given["brief"]):
-        raise click.UsageError("--by has columns of its own: leave out -o and -b")
-    if not given["delimiter"]:
-        raise click.UsageError("--delimiter: expected a text, got an empty one")
-
-
 def _chosen(given: dict[str, object], layout: Layout) -> list[Column]:
     from carbonslurm.cli import sacct_output as output
     from carbonslurm.cli.sacct_chosen import chosen_fields
@@ -172,8 +152,10 @@ def _chosen(given: dict[str, object], layout: Layout) -> list[Column]:
 def _wanted(given: dict[str, object], config: Config) -> Wanted:
     from carbonslurm import wiring
     from carbonslurm.cli.sacct_filter import read_filter
+    from carbonslurm.cli.sacct_steps import refuse_steps
 
     wanted = read_filter(given, config.cluster, wiring.now())
+    refuse_steps(wanted, given)
     if wanted.hint:
         say(wanted.hint)
     return wanted
@@ -216,7 +198,7 @@ def _print_runs(
     view: View,
 ) -> None:
     from carbonslurm.app.report import sums_of, total
-    from carbonslurm.cli import sacct_output as output
+    from carbonslurm.cli import sacct_steps as steps
     from carbonslurm.cli import sacct_totals as totals
 
     rows = wanted.of(book.runs(wanted.runs))
@@ -226,12 +208,15 @@ def _print_runs(
         sacct_mlflow.log(rows, given, view)
         return
     view = replace(view, so_far=_so_far(config, wanted.runs, rows))
+    view = steps.with_steps(view, book, wanted, rows, given)
     if given["as_json"]:
         click.echo(totals.as_json(total(sums_of(rows)), view, rows=rows))
         return
-    _echo(layout.write(output.listed(rows, chosen, view)))
-    if rows and not (layout.divided or layout.csv):
-        click.echo(totals.summary(rows, view.so_far), err=True)
+    _echo(layout.write(steps.listed(rows, chosen, view)))
+    whole = [row for row in rows if row.run.key not in view.alone]
+    if whole and not (layout.divided or layout.csv):
+        going = {key: it for key, it in view.so_far.items() if key not in view.alone}
+        click.echo(totals.summary(whole, going), err=True)
 
 
 def _print_groups(

@@ -60,12 +60,21 @@ class Wanted:
         """Leave out other tasks of an array where single ones were asked for."""
         if all(pick.tasks is None for pick in self.picks):
             return rows
-        return [row for row in rows if any(_picked(pick, row) for pick in self.picks)]
+        return [row for row in rows if self.picks_of(row)]
+
+    def picks_of(self, row: RunRow) -> Sequence[JobPick]:
+        """Return the ids that pick a run, or a step of it."""
+        return [pick for pick in self.picks if _picked(pick, row)]
 
     @property
     def by_tasks(self) -> bool:
         """Whether single tasks of arrays were asked for."""
         return any(pick.tasks is not None for pick in self.picks)
+
+    @property
+    def by_steps(self) -> bool:
+        """Whether single steps of jobs were asked for."""
+        return any(pick.step is not None for pick in self.picks)
 
 
 def read_filter(given: Mapping[str, object], cluster: str, now: datetime) -> Wanted:
@@ -151,8 +160,6 @@ def _clusters(given: Mapping[str, object], cluster: str) -> tuple[str, ...]:
 
 def _raw_id(pick: JobPick) -> int:
     """Return the id by which the ledger knows it: Slurm numbers components on from their leader."""
-    if pick.step is not None:
-        raise UsageError(f"the ledger has whole jobs, no steps: ask for {pick.job_id}")
     return pick.job_id + (pick.offset or 0)
 
 

@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm.app.report import is_late, waited
-from carbonslurm.cli.sacct_chosen import Column
-from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_meanings import MEANINGS
 from carbonslurm.core.equivalents import Equivalents, equivalents
 from carbonslurm.core.footprint import Baseline, Figure, percent_saved
 from carbonslurm.core.going import SoFar
-from carbonslurm.core.job import RunKey, Tres
+from carbonslurm.core.job import AccountedStep, RunKey, Tres
 from carbonslurm.core.nature import Kind
 from carbonslurm.formats.terminal import columns, energy_text, grams_text, joules_text
 from carbonslurm.formats.times import length_text, local_text
@@ -28,6 +26,8 @@ class View:
         zone_of: the grid zone of a partition, as the configuration has it.
         prefix: of --units, None for units that fit.
         so_far: what runs that still run have done.
+        steps: of runs, in order, where they are shown.
+        alone: runs of which only steps were asked for.
         time_format: of moments, as strftime has it; None for sacct's own.
     """
 
@@ -35,6 +35,8 @@ class View:
     prefix: str | None = None
     so_far: Mapping[RunKey, SoFar] = field(default_factory=dict)
     time_format: str | None = None
+    steps: Mapping[RunKey, Sequence[AccountedStep]] = field(default_factory=dict)
+    alone: frozenset[RunKey] = frozenset()
 
     def time(self, moment: datetime | None) -> str:
         """Write a moment by the machine's clocks; Unknown where there is none."""
@@ -242,24 +244,12 @@ FOR_FILES = (
     "Start,End,ElapsedRaw,Timelimit,GPUs,CPUs,Nodes,Flexible,Withheld,Stopped,Late,Zone,EnergyKWh,Method,Quality,Intensity,"
     "EmittedG,BaselineG,SavedG,SavedPct,Kind,Scope,Source,Estimated"
 )
-_TEXTS = frozenset(
+TEXTS = frozenset(
     {"JobID", "Cluster", "User", "Account", "Partition", "QOS", "State", "Zone", "Kind", "Scope"}
 )
-_TEXTS |= {"Source", "Method", "Quality", "AllocTRES", "JobName"}
+TEXTS |= {"Source", "Method", "Quality", "AllocTRES", "JobName"}
 
 
 def field_help() -> str:
     """Return the columns and what those mean that sacct does not have."""
     return columns([], [[name, MEANINGS.get(name, "as in sacct")] for name in FIELDS])
-
-
-def listed(rows: Sequence[RunRow], chosen: Sequence[Column], view: View) -> Table:
-    """Return a line a run."""
-    cells = [[FIELDS[it.name](row, view) for it in chosen] for row in rows]
-    return Table(
-        header=[it.name for it in chosen],
-        cells=cells,
-        right=frozenset(place for place, it in enumerate(chosen) if it.name not in _TEXTS),
-        widths={place: it.width for place, it in enumerate(chosen) if it.width is not None},
-        texts=frozenset(place for place, it in enumerate(chosen) if it.name in _TEXTS),
-    )

@@ -8,6 +8,7 @@ from carbonslurm.app.report import Totals, is_late, sums_of, total
 from carbonslurm.cli.sacct_beside import beside_objects, running_lines, running_objects, so_far_object
 from carbonslurm.cli.sacct_layout import Table
 from carbonslurm.cli.sacct_output import View, intensity_of, number_text, percent_of
+from carbonslurm.cli.sacct_steps import step_objects
 from carbonslurm.core.equivalents import CAR_SOURCE, HOUSEHOLD_SOURCE, equivalents
 from carbonslurm.core.footprint import Baseline, Beside
 from carbonslurm.core.going import SoFar
@@ -222,6 +223,7 @@ def run_object(row: RunRow, view: View) -> dict[str, Any]:
         "estimated": figure.estimated if figure else None,
         "so_far": so_far_object(view.so_far.get(run.key)),
         "beside": _beside(figure.beside) if figure and figure.beside else None,
+        "steps": step_objects(row, view),
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from carbonslurm.core.job import AccountedRun, RunKey
+from carbonslurm.core.job import AccountedRun, AccountedStep, RunKey
 
 # Slurm ends a run soon after its limit; what a suspension, OverTimeLimit and a slow node add is less.
 BEYOND_LIMIT = timedelta(days=30)
@@ -41,11 +41,17 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Accounted:
-    """What one reading gave; ``rows`` is what was printed, whatever became of it."""
+    """What one reading gave; ``rows`` is what was printed, whatever became of it.
+
+    Attributes:
+        steps: how many rows were steps'.
+        known_steps: those of them whose run was read, and which can be true.
+    """
 
     runs: tuple[AccountedRun, ...] = ()
     steps: int = 0
     aside: tuple[SetAside, ...] = ()
+    known_steps: tuple[AccountedStep, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -192,3 +192,29 @@ class AccountedRun:
         if self.array_job_id is None or self.array_task is None:
             return str(self.key.job_id)
         return f"{self.array_job_id}_{self.array_task}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountedStep:
+    """A step of a run as sacct reports it. Steps overlap each other, so nothing of them is summed.
+
+    Attributes:
+        run: whose step it is.
+        name: as sacct writes it behind the job's id: ``0``, ``batch``, ``extern``, ``interactive``.
+        job_name: what it was called; None where that is not known.
+        state: Slurm's word, as of runs.
+        started: None where that is not known.
+        ended: None where it still runs.
+        tres: what it held.
+        energy_joules: as measured by Slurm, None where it did not.
+    """
+
+    run: RunKey
+    name: str
+    job_name: str | None
+    state: str
+    exit_code: str
+    started: datetime | None
+    ended: datetime | None
+    tres: Tres
+    energy_joules: float | None

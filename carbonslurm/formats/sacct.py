@@ -174,7 +174,7 @@ class Reading:
         """
         read: list[tuple[AccountedRun, Sequence[str]]] = []
         aside: list[SetAside] = []
-        steps, owner = Steps(self._columns), -1
+        steps, owner = Steps(self._columns, self._reader), -1
         for row in rows:
             if self.is_of_step(row):
                 steps.add(owner, row)
@@ -192,7 +192,8 @@ class Reading:
             run, row = read[index]
             read[index] = replace(run, energy_joules=joules), row
         runs, twice = one_each(read)
-        return Accounted(tuple(runs), steps.count, (*aside, *twice))
+        known = tuple(steps.known(lambda index: read[index][0].key))
+        return Accounted(tuple(runs), steps.count, (*aside, *twice), known)
 
     def pieces(self, rows: Iterable[Sequence[str]], size: int) -> Iterator[list[Sequence[str]]]:
         """Cut rows into pieces of a size or little more: a job's steps stay with it."""

@@ -73,8 +73,21 @@ def _step(job: str, step: Json) -> dict[str, str]:
         "JobIDRaw": f"{job}.{name}",
         "Start": _number(times.get("start")),
         "End": _number(times.get("end")),
+        "ElapsedRaw": _number(times.get("elapsed")),
+        "State": _word(step.get("state")),
+        "ExitCode": _exit(_part(step, "exit_code")),
+        "JobName": _text(named.get("name")),
+        "AllocTRES": _tres(_list(_part(step, "tres").get("allocated"))),
+        "ReqTRES": "",
         "ConsumedEnergyRaw": _number(_part(_part(step, "statistics"), "energy").get("consumed")),
     }
+
+
+def _exit(given: Json) -> str:
+    """Write how a step ended as sacct's text does, ``code:signal``."""
+    signal = _part(given, "signal")
+    number = _number(signal.get("id", signal.get("signal_id")))
+    return f"{_number(given.get('return_code')) or 0}:{number or 0}"
 
 
 def _shown(job: Json) -> str:

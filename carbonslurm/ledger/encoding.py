@@ -11,7 +11,7 @@ from sqlalchemy import RowMapping
 from carbonslurm.core.energy import Quality
 from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.interval import Interval, from_epoch
-from carbonslurm.core.job import AccountedRun, QueuedJob, RunKey, Tres
+from carbonslurm.core.job import AccountedRun, AccountedStep, QueuedJob, RunKey, Tres
 from carbonslurm.core.nature import Kind, Nature, Scope
 from carbonslurm.core.rest import Asked, QuestionKey
 from carbonslurm.core.tag import Tag, format_tag, parse_tag
@@ -105,6 +105,37 @@ def read_run(row: RowMapping | Mapping[str, Any]) -> AccountedRun:
         node_list=row["node_list"] or "",
         suspended=row["suspended"] or timedelta(),
         name=row["job_name"],
+    )
+
+
+def step_columns(step: AccountedStep) -> Columns:
+    """Return a step's facts; whose it is stands in ``run``, which is the ledger's number."""
+    return {
+        "step": step.name,
+        "job_name": step.job_name,
+        "state": step.state,
+        "exit_code": step.exit_code,
+        "started": step.started,
+        "ended": step.ended,
+        "energy_joules": step.energy_joules,
+        "cpus": step.tres.cpus,
+        "nodes": step.tres.nodes,
+        "gpus": gpus_text(step.tres.gpus),
+    }
+
+
+def read_step(row: RowMapping | Mapping[str, Any], run: RunKey) -> AccountedStep:
+    """Return the step that ``step_columns`` wrote."""
+    return AccountedStep(
+        run=run,
+        name=row["step"],
+        job_name=row["job_name"],
+        state=row["state"],
+        exit_code=row["exit_code"],
+        started=row["started"],
+        ended=row["ended"],
+        tres=Tres(row["cpus"], row["nodes"], read_gpus(row["gpus"])),
+        energy_joules=row["energy_joules"],
     )
 
 

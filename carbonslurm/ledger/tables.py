@@ -36,7 +36,7 @@ from carbonslurm.ports import OutcomeState
 
 # All revisions in order; the last is what this code reads and writes. Here, so that a reader need not import
 # Alembic (0.3 s) to tell whether it can read a ledger.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 
 METADATA = MetaData(
     naming_convention={
@@ -184,6 +184,22 @@ RUN = Table(
     Index("ix_run_user", "user_name", "ended"),
     Index("ix_run_account", "account", "ended"),
     Index("ix_run_settled", "cluster", "settled", "ended"),
+)
+
+STEP = Table(
+    "step",
+    METADATA,
+    Column("run", Number, ForeignKey("run.id"), primary_key=True, autoincrement=False, doc="whose step"),
+    Column("step", Text, primary_key=True, doc="its name as sacct writes it: 0, batch, extern"),
+    Column("job_name", Text, doc="what it was called: any text whatever; NULL: not known"),
+    Column("state", Text, nullable=False, doc="Slurm's word"),
+    Column("exit_code", Text, nullable=False, doc="sacct's: code:signal"),
+    Column("started", Moment, doc="NULL: not known"),
+    Column("ended", Moment, doc="NULL: not ended when last read"),
+    Column("energy_joules", Double, doc="as measured by Slurm, NULL where it did not; steps overlap"),
+    Column("cpus", Integer, nullable=False, doc="as Slurm counts them"),
+    Column("nodes", Integer, nullable=False, doc="whole or shared"),
+    Column("gpus", Text, nullable=False, doc="JSON: count by type"),
 )
 
 FIGURE = Table(

@@ -27,6 +27,7 @@ from carbonslurm.ledger.queue_book import QueueBook
 from carbonslurm.ledger.reports import Reports
 from carbonslurm.ledger.running import RunningReader
 from carbonslurm.ledger.runs import RunBook
+from carbonslurm.ledger.steps import StepBook
 from carbonslurm.ledger.sums import Sums
 from carbonslurm.ledger.switch import Switch
 from carbonslurm.ledger.tables import REVISIONS
@@ -50,6 +51,7 @@ class Ledger(
     QueueBook,
     MeasurementBook,
     Reports,
+    StepBook,
     Sums,
     Loads,
     Switch,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from carbonslurm.core.energy import Measurement
     from carbonslurm.core.footprint import Figure
     from carbonslurm.core.interval import Interval
-    from carbonslurm.core.job import AccountedRun, JobKey, Queue, RunKey
+    from carbonslurm.core.job import AccountedRun, AccountedStep, JobKey, Queue, RunKey
     from carbonslurm.core.length import PastRun
     from carbonslurm.core.ownership import Known
     from carbonslurm.core.stop import Phase, StopInFlight
@@ -247,6 +247,9 @@ class RunBook(Protocol):
 
     def keep_runs(self, runs: Sequence[AccountedRun], at: datetime) -> int:
         """Store runs; one already stored is brought up to date. Return how many were new or changed."""
+
+    def keep_steps(self, steps: Sequence[AccountedStep]) -> int:
+        """Store steps of runs that are kept, each once. Return how many were new or changed."""
 
     def set_aside(self, rows: Sequence[SetAside], at: datetime) -> int:
         """Keep rows that are no runs, each with its reason. Return how many were new."""

@@ -13,7 +13,7 @@ import pytest
 from carbonslurm.core.accounted import Accounted, SetAside
 from carbonslurm.core.forecast import Kind
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun
+from carbonslurm.core.job import AccountedRun, AccountedStep
 from carbonslurm.ports import RunFilter
 from carbonslurm.sim.job import OnSignal
 
@@ -87,9 +87,27 @@ class Printed:
 
     runs: tuple[AccountedRun, ...]
     aside: tuple[SetAside, ...] = ()
+    steps: tuple[AccountedStep, ...] = ()
 
     def accounted(self, _window: Interval, _now: datetime, _jobs: Sequence[int] = ()) -> Accounted:
-        return Accounted(self.runs, 0, self.aside)
+        return Accounted(self.runs, len(self.steps), self.aside, self.steps)
+
+
+def test_steps_that_sacct_shows_are_kept_with_their_runs(world: Any) -> None:
+    """They change no figure."""
+    job = world.submit(HOUR, flex=None)
+    world.without_us(2 * HOUR)
+    world.measured(*GRID)
+    world.reconcile()
+    (before,) = world.rows()
+    (run,) = (it for it in world.owner.runs(Interval(NOON - HOUR, world.now)) if it.key.job_id == job)
+    step = AccountedStep(
+        run.key, "0", "train", run.state, "0:0", run.started, run.ended, run.tres, energy_joules=7.0
+    )
+    for _ in range(2):
+        world.reconcile(Printed((run,), steps=(step,)))
+        assert world.ledger.steps(RunFilter()) == {run.key: [step]}
+    assert world.rows() == [before]
 
 
 def test_a_job_that_was_resized_is_one_run_in_two_pieces(world: Any) -> None:

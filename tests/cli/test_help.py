@@ -132,7 +132,7 @@ def test_help_imports_neither_database_nor_numbers() -> None:
 
 def test_runs_are_shown_without_numbers_being_imported() -> None:
     needs = "config, wiring; from carbonslurm.app import report; from carbonslurm.ledger import accounts"
-    shows = "carbon_sacct, sacct_filter, sacct_output, sacct_totals"
+    shows = "carbon_sacct, sacct_filter, sacct_output, sacct_steps, sacct_totals"
     imported = f"from carbonslurm import {needs}; from carbonslurm.cli import {shows}"
     code = f"import sys; {imported}; print(*sys.modules)"
     assert not {"alembic", "numpy", "httpx", "matplotlib", "pandas"} & set(run_python(code).split())

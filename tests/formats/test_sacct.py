@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun, RunKey, Tres
+from carbonslurm.core.job import AccountedRun, AccountedStep, RunKey, Tres
 from carbonslurm.core.tag import FlexibleBy, Tag
 from carbonslurm.errors import DataError
 from carbonslurm.formats.sacct import FIELDS, Reading, read_accounted, read_runs, runs_argv
@@ -368,6 +368,62 @@ def test_steps_of_a_job_that_is_set_aside_are_nobody_elses() -> None:
     accounted = read_accounted(printed(DONE, broken, step), MARK, "toy", now=NOW)
     assert [run.energy_joules for run in accounted.runs] == [None]
     assert (accounted.steps, len(accounted.aside)) == (1, 1)
+    assert accounted.known_steps == ()
+
+
+EMPTY_OF_STEPS = (
+    "Submit",
+    "Eligible",
+    "User",
+    "UID",
+    "Partition",
+    "QOS",
+    "Timelimit",
+    "ReqTRES",
+    "AdminComment",
+)
+
+
+def of_step(name: str, **changes: str) -> dict[str, str]:
+    """A step's row as sacct prints it: much of a job's is empty in it."""
+    row = DONE | dict.fromkeys(EMPTY_OF_STEPS, "") | {"JobIDRaw": f"7.{name}", "JobID": f"7.{name}"}
+    return row | {"JobName": name, "AllocTRES": "cpu=2,gres/gpu=1,node=1"} | changes
+
+
+def test_steps_are_kept_with_their_run() -> None:
+    rows = (
+        of_step("batch", ConsumedEnergyRaw="500"),
+        of_step("0", JobName="a.out", Start=str(EPOCH - 600), State="CANCELLED by 5", ExitCode="0:15"),
+        of_step("1+1", State="RUNNING", End="Unknown", ElapsedRaw="60"),
+    )
+    run = RunKey("toy", 7, NOW - timedelta(hours=2))
+    start, ten = NOW - timedelta(hours=1), timedelta(minutes=10)
+    held = Tres(2, 1, {"": 1})
+    assert read_accounted(printed(DONE, *rows), MARK, "toy", now=NOW).known_steps == (
+        AccountedStep(run, "batch", "batch", "COMPLETED", "0:0", start, NOW, held, 500.0),
+        AccountedStep(run, "0", "a.out", "CANCELLED", "0:15", NOW - ten, NOW, held, None),
+        AccountedStep(run, "1+1", "1+1", "RUNNING", "0:0", start, None, held, None),
+    )
+
+
+def test_steps_of_each_attempt_are_its_own() -> None:
+    again = DONE | {"Submit": str(EPOCH), "Start": str(EPOCH), "End": str(EPOCH + 60)}
+    step = of_step("0", Start=str(EPOCH), End=str(EPOCH + 60))
+    accounted = read_accounted(printed(DONE, of_step("0"), again, step), MARK, "toy", now=NOW)
+    assert [(it.run.submitted, it.started) for it in accounted.known_steps] == [
+        (NOW - timedelta(hours=2), NOW - timedelta(hours=1)),
+        (NOW, NOW),
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"End": "Unknown"}, {"End": str(EPOCH - 7200)}, {"Start": "soon"}, {"AllocTRES": "cpu=many"}],
+)
+def test_a_step_that_cannot_be_true_is_counted_and_takes_nothing_along(changes: dict[str, str]) -> None:
+    accounted = read_accounted(printed(DONE, of_step("0", **changes), of_step("1")), MARK, "toy", now=NOW)
+    assert [it.name for it in accounted.known_steps] == ["1"]
+    assert (accounted.steps, len(accounted.runs), accounted.aside) == (2, 1, ())
 
 
 def test_a_piece_keeps_steps_with_their_job() -> None:

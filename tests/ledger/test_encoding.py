@@ -2,6 +2,7 @@
 
 import string
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from carbonslurm.core.energy import Quality
 from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import AccountedRun, RunKey, Tres
+from carbonslurm.core.job import AccountedRun, AccountedStep, RunKey, Tres
 from carbonslurm.core.tag import Checkpoint, FlexibleBy, Tag
 from carbonslurm.errors import DataError
 from carbonslurm.ledger.columns import Moment
@@ -44,6 +45,12 @@ tags = st.builds(
     length=st.none() | seconds,
 )
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+held = st.builds(
+    Tres,
+    st.integers(0, 10**6),
+    st.integers(0, 10**5),
+    st.dictionaries(st.text(string.printable), st.integers(0, 10**6), max_size=3),
+)
 runs = st.builds(
     AccountedRun,
     key=st.builds(RunKey, st.just("green"), st.integers(1, 2**32 - 1), moments),
@@ -59,17 +66,24 @@ runs = st.builds(
     state=words,
     exit_code=words,
     time_limit=st.none() | seconds,
-    tres=st.builds(
-        Tres,
-        st.integers(0, 10**6),
-        st.integers(0, 10**5),
-        st.dictionaries(st.text(string.printable), st.integers(0, 10**6), max_size=3),
-    ),
+    tres=held,
     energy_joules=st.none() | st.floats(0, 1e15),
     tag=st.none() | tags,
     node_list=words,
     suspended=seconds,
     name=st.none() | words,
+)
+steps = st.builds(
+    AccountedStep,
+    run=st.none(),
+    name=words,
+    job_name=st.none() | words,
+    state=words,
+    exit_code=words,
+    started=st.none() | moments,
+    ended=st.none() | moments,
+    tres=held,
+    energy_joules=st.none() | st.floats(0, 1e15),
 )
 natures = st.builds(Nature, st.sampled_from(Kind), st.sampled_from(Scope))
 grams = st.none() | st.floats(-1e12, 1e12)
@@ -128,3 +142,14 @@ def test_a_run_and_its_figure_come_back(run: AccountedRun, figure: Figure, at: d
         ledger.keep_figures([(run.key, figure)], at)
         (row,) = ledger.runs(RunFilter())
     assert (row.run, row.figure) == (run, figure)
+
+
+@settings(max_examples=30, deadline=None)
+@given(run=runs, made=st.lists(steps, max_size=4, unique_by=lambda step: step.name), at=moments)
+def test_the_steps_of_a_run_come_back(run: AccountedRun, made: list[AccountedStep], at: datetime) -> None:
+    mine = {step.name: replace(step, run=run.key) for step in made}
+    with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder) / "ledger.db") as ledger:
+        ledger.keep_runs([run], at)
+        ledger.keep_steps(list(mine.values()))
+        found = ledger.steps(RunFilter())
+    assert {step.name: step for step in found.get(run.key, ())} == mine

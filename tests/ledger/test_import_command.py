@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from carbonslurm.cli.ledger import ledger
+from carbonslurm.core.job import AccountedStep, RunKey, Tres
 from carbonslurm.errors import DataError, RefusedError, UsageError
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ports import RunFilter, RunRow
@@ -75,6 +76,11 @@ def _rows(path: Path) -> Sequence[RunRow]:
         return reading.runs(RunFilter())
 
 
+def _steps(path: Path) -> Mapping[RunKey, Sequence[AccountedStep]]:
+    with Reading.open(path) as reading:
+        return reading.steps(RunFilter())
+
+
 @pytest.fixture
 def dump(tmp_path: Path) -> Path:
     """Every kind of row that there is."""
@@ -105,10 +111,20 @@ def test_every_kind_of_row_is_a_run_a_step_or_set_aside(dump: Path, path: Path) 
 
 def test_the_same_file_again_changes_nothing(dump: Path, path: Path) -> None:
     _import(dump, path)
-    before = _rows(path)
+    before = _rows(path), _steps(path)
     again = _import(dump, path)
     assert (again["changed"], again["newly_aside"]) == (0, 0)
-    assert _rows(path) == before
+    assert (_rows(path), _steps(path)) == before
+
+
+def test_steps_are_kept_beside_their_runs(dump: Path, path: Path) -> None:
+    _import(dump, path)
+    ((run, steps),) = _steps(path).items()
+    assert (run.job_id, int(run.submitted.timestamp())) == (7, 1000)
+    assert [(it.name, it.energy_joules, it.tres.gpu_count) for it in steps] == [
+        ("batch", 360_000, 1),
+        ("0", 720_000, 1),
+    ]
 
 
 def test_rows_set_aside_are_listed_with_their_reasons(dump: Path, path: Path) -> None:
@@ -176,8 +192,14 @@ def test_json_of_any_version(tmp_path: Path, path: Path, newer: bool) -> None:
         },
         "steps": [
             {
-                "step": {"id": "7.batch" if newer else "batch"},
-                "time": {"start": number(1100), "end": number(2100)},
+                "step": {"id": "7.batch" if newer else "batch", "name": "batch"},
+                "time": {"start": number(1200), "end": number(2000), "elapsed": 800},
+                "state": ["CANCELLED"] if newer else "CANCELLED",
+                "exit_code": {
+                    "return_code": number(0),
+                    "signal": {"id" if newer else "signal_id": number(15)},
+                },
+                "tres": {"allocated": [{"type": "cpu", "name": "", "count": 2}]},
                 "statistics": {"energy": {"consumed": number(360_000)}},
             }
         ],
@@ -188,6 +210,14 @@ def test_json_of_any_version(tmp_path: Path, path: Path, newer: bool) -> None:
     assert (counts["rows"], counts["runs"], counts["steps"], counts["aside"]) == (3, 1, 1, 1)
     (row,) = _rows(path)
     assert (row.run.shown_id, row.run.energy_joules, row.run.tres.gpus) == ("3_2", 360_000, {"a100": 2})
+    started, ended = (datetime.fromtimestamp(at, UTC) for at in (1200, 2000))
+    assert _steps(path) == {
+        row.run.key: [
+            AccountedStep(
+                row.run.key, "batch", "batch", "CANCELLED", "0:15", started, ended, Tres(2), 360_000
+            )
+        ]
+    }
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.fixture(scope="module")
 def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Jobs of two days, each of an hour or less, some requeued; a broken row among any fifty."""
+    """Jobs of two days, each of an hour or less, some requeued, some with a step; a broken row in fifty."""
     chance = random.Random(6)  # noqa: S311  # the same rows each time
     lines = ["JobIDRaw|Submit|Start|End|State|User|Account|Partition|AllocTRES"]
     first = 1_795_132_800  # two days before 2026-11-22
@@ -89,6 +89,8 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lines.append(f"{number}|{end}|{end + 60}|{end + 120}|COMPLETED|{rest}")
         else:
             lines.append(f"{number}|{start - 60}|{start}|{end}|COMPLETED|{rest}")
+            if number % 7 == 0:
+                lines.append(f"{number}.0|{start}|{start}|{end}|COMPLETED||physics||cpu=2,node=1")
     file = tmp_path_factory.mktemp("dump") / "sacct.txt"
     file.write_text("\n".join(lines) + "\n")
     return file
@@ -100,7 +102,7 @@ def _make_old(place: SqliteFile | PostgresServer, dump: Path) -> None:
     config.set_main_option("script_location", str(FOLDER))
     place.prepare()
     engine = place.writer(timedelta(seconds=5), migrating=True)
-    rows = [line.split("|") for line in dump.read_text().splitlines()[1:]]
+    rows = [line.split("|") for line in dump.read_text().splitlines()[1:] if ".0|" not in line]
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, OLD_REVISION)
@@ -149,7 +151,7 @@ def _old_ledgers(
 
 
 def _content(place: SqliteFile | PostgresServer) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row without its number; figures with the job that they are of, and runs with their figure."""
+    """Every row without its number; figures and steps with the job that theirs is, runs with their figure."""
     with Reading.open(place) as reading, reading.view() as view:
         rows = {name: [tuple(row) for batch in view.batches(name) for row in batch] for name in TABLES}
     jobs = {row[0]: row[1:4] for row in rows["run"]}
@@ -159,7 +161,8 @@ def _content(place: SqliteFile | PostgresServer) -> dict[str, list[tuple[Any, ..
     content = {name: sorted((row[1:] for row in found), key=repr) for name, found in rows.items()}
     counts = TABLES["run"].c.keys().index("figure")
     runs = [(*row[1:counts], figures.get(row[counts]), *row[counts + 1 :]) for row in rows["run"]]
-    return content | {"run": sorted(runs, key=repr), "figure": sorted(figures.values())}
+    steps = sorted((*jobs[row[0]], *row[1:]) for row in rows["step"])
+    return content | {"run": sorted(runs, key=repr), "figure": sorted(figures.values()), "step": steps}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
@@ -177,7 +180,7 @@ def test_whoever_is_killed_loses_nothing_and_writes_nothing_twice(
         assert nursery.work(dump, undisturbed, None) == 0
         expected = _content(undisturbed)
         assert (len(expected["run"]), len(expected["set_aside"])) == (636, 12)
-        assert len(expected["figure"]) == 636
+        assert (len(expected["figure"]), len(expected["step"])) == (636, 77)
         done = 0
         while done < kills:
             place = old()

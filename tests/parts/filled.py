@@ -10,7 +10,7 @@ from carbonslurm.core.energy import Covers, Measurement
 from carbonslurm.core.footprint import Beside
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
-from carbonslurm.core.job import Queue
+from carbonslurm.core.job import AccountedStep, Queue, Tres
 from carbonslurm.core.rest import Asked, QuestionKey
 from carbonslurm.ledger.writing import Ledger
 from carbonslurm.ports import Asking, CycleReport, Outcome, OutcomeState, QueuePass
@@ -31,6 +31,8 @@ def fill(ledger: Ledger, make: Any, clock: Hours) -> None:
     ledger.settle({number: Outcome(OutcomeState.CONFIRMED, clock(1))})
     ledger.end_cycle(cycle, clock(0.1), CycleReport(pending=1, notes=("one", "two")))
     ledger.keep_runs([run, make["run"](job_id=8, started=None, ended=None, tag=None)], clock(4))
+    step = AccountedStep(run.key, "0", 'a,\n"b"', "RUNNING", "0:0", clock(1) + odd, None, Tres(2, 1), 1 / 3)
+    ledger.keep_steps([step])
     ledger.keep_figures([(run.key, make["figure"]())], clock(5))
     beside = Beside(Nature(Kind.MARGINAL, Scope.DIRECT), "watttime", 1 / 7, None, None, estimated=False)
     ledger.keep_figures([(run.key, make["figure"](emitted_g=1 / 3, estimated=True, beside=beside))], clock(6))
