@@ -7,9 +7,9 @@ comes as sums of its own, without runs (``job_sums``).
 
 SQLite sums up by sorting, which takes longer than reading: so each of its keys counts, and a nature is one
 number and not two words. Of a million runs, a third in the year that is asked for, that is half the time.
-PostgreSQL sums up by hashing where it expects few groups. A nature that asks whether the grams are known makes
-it expect as many groups as there are amounts of grams; so, where it can, the join asks, and the nature does
-not. For SQLite that is less to sort.
+PostgreSQL sums up by hashing where it expects few groups. A nature that asks whether the grams are known
+makes it expect as many groups as there are amounts of grams; so, where it can, the join asks, and the nature
+does not. For SQLite that is less to sort.
 """
 
 from collections.abc import Sequence
