@@ -225,7 +225,7 @@ def _counted(postgres: PrivatePostgres, database: str, table: str) -> int:
 def test_the_server_counts_what_was_copied(
     new_database: Callable[..., PostgresServer], postgres: PrivatePostgres, make_run: Any, clock: Hours
 ) -> None:
-    """Else it plans for a few hundred rows until its autovacuum comes by, and takes ten times as long."""
+    """Else it plans for a few hundred rows until its autovacuum comes by, and takes several times as long."""
     source, target = new_database(), new_database()
     name = target.url.rpartition("/")[2]
     assert _counted(postgres, name, "run") == -1
