@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from carbonslurm.app.ingest import MANY
 from carbonslurm.core.accounted import Accounted
 from carbonslurm.ports import RunBook
 
@@ -54,4 +55,6 @@ def keep_all(pieces: Iterable[Accounted], book: RunBook, clock: Callable[[], dat
             changed=report.changed + changed,
             newly_aside=report.newly_aside + book.set_aside(piece.aside, at),
         )
+    if report.changed >= MANY:
+        book.many_were_written()
     return report

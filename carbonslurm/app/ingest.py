@@ -28,6 +28,7 @@ FIRST_READ = timedelta(days=7)
 # sacct leaves out an attempt whose Eligible lies behind the window, and a requeue with a begin time ahead
 # moves the Eligible of the attempt that has just ended, too: so the window reaches as far as a job may wait.
 AHEAD = timedelta(days=31)
+MANY = 1_000  # runs or figures at once: an import, or a month that was revised
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class Ingest:
             made = figured(due, self.rules, self.archive)
             self.runs.keep_figures([(item.run.key, figure) for item, figure in made], now)
             figures, before = figures + len(due), keys
+        if figures >= MANY:
+            self.runs.many_were_written()
         return IngestReport(kept, figures)
 
     def _read(self, now: datetime) -> int:

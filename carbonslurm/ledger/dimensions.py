@@ -5,13 +5,13 @@ from datetime import datetime
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, RowMapping, and_, case, literal_column
+from sqlalchemy import Column, ColumnElement, Integer, RowMapping, and_, case, literal_column
 
 from carbonslurm.core.nature import Kind, Nature, Scope
 from carbonslurm.ledger.tables import FIGURE, RUN
 from carbonslurm.ports import Dimension
 
-_COLUMNS: Mapping[Dimension, ColumnElement[Any]] = {
+_COLUMNS: Mapping[Dimension, Column[Any]] = {
     Dimension.CLUSTER: RUN.c.cluster,
     Dimension.USER: RUN.c.user_name,
     Dimension.ACCOUNT: RUN.c.account,
@@ -25,6 +25,7 @@ _COLUMNS: Mapping[Dimension, ColumnElement[Any]] = {
     Dimension.SOURCE: FIGURE.c.source,
     Dimension.ESTIMATED: FIGURE.c.estimated,
 }
+OF_FIGURES = frozenset(it for it, column in _COLUMNS.items() if column.table is FIGURE)
 _NATURES = tuple(Nature(kind, scope) for kind, scope in product(Kind, Scope))
 
 KNOWN = and_(FIGURE.c.emitted_g.is_not(None), FIGURE.c.baseline_g.is_not(None))
@@ -32,11 +33,11 @@ KNOWN = and_(FIGURE.c.emitted_g.is_not(None), FIGURE.c.baseline_g.is_not(None))
 
 def _number_of_nature() -> ColumnElement[int]:
     of = [and_(FIGURE.c.kind == it.kind.value, FIGURE.c.scope == it.scope.value) for it in _NATURES]
-    number = case(*((is_it, literal_column(str(number))) for number, is_it in enumerate(of)))
-    return case((KNOWN, number))
+    return case(*((is_it, literal_column(str(number))) for number, is_it in enumerate(of)))
 
 
-NATURE = _number_of_nature().label("of_nature")
+NATURE = case((KNOWN, _number_of_nature())).label("of_nature")
+NATURE_OF_KNOWN = _number_of_nature().label("of_nature")  # where only figures with grams are joined
 
 
 def nature_of(row: RowMapping) -> Nature | None:

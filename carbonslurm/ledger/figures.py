@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, select
 
 from carbonslurm.core.footprint import Beside, Figure
 from carbonslurm.ledger.chosen import parts
@@ -25,9 +25,17 @@ def counting_figure(as_of: datetime | None) -> ColumnElement[int]:
     return _of_run.where(FIGURE.c.computed_at <= as_of).correlate(RUN).scalar_subquery()
 
 
-def with_figures(wanted: RunFilter, columns: Sequence[ColumnElement[Any]]) -> list[Select[Any]]:
-    """Return statements that together give columns of each run that is wanted, once, with its figure."""
-    runs = RUN.outerjoin(FIGURE, FIGURE.c.id == counting_figure(wanted.as_of))
+def with_figures(
+    wanted: RunFilter, columns: Sequence[ColumnElement[Any]], *joined: ColumnElement[bool]
+) -> list[Select[Any]]:
+    """Return statements that together give columns of each run that is wanted, once, with its figure.
+
+    Args:
+        wanted: which runs.
+        columns: of runs and figures.
+        joined: what holds of a figure; a run whose figure is another has none.
+    """
+    runs = RUN.outerjoin(FIGURE, and_(FIGURE.c.id == counting_figure(wanted.as_of), *joined))
     return [select(*columns).select_from(runs).where(*part) for part in parts(wanted)]
 
 

@@ -47,6 +47,9 @@ class Place(Protocol):
     def number_on(self, connection: Connection, table: Table) -> None:
         """Make new rows of a table that was filled with numbered rows get numbers behind those."""
 
+    def count_anew(self, connection: Connection) -> None:
+        """Have the database count how its rows lie, by which it plans its questions: many were written."""
+
     def back_up(self, target: Path) -> None:
         """Write a copy of the whole ledger to a new file, while others read and write it.
 

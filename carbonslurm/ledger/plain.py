@@ -108,6 +108,7 @@ class TableWriter(TableReader):
                     self._database.place.insert(connection, table, rows)
                 self._database.place.number_on(connection, TABLES[name])
                 self._verify(connection, name, counts.get(name, 0))  # before rows come that refer to these
+            self._database.place.count_anew(connection)
 
     def _verify(self, connection: Connection, name: str, wanted: int) -> None:
         found = _count(connection, name)

@@ -24,6 +24,7 @@ from carbonslurm.errors import LedgerError, UnavailableError, UsageError
 from carbonslurm.ledger.columns import as_stored
 from carbonslurm.ledger.database import translated
 from carbonslurm.ledger.place import READS
+from carbonslurm.ledger.tables import METADATA
 
 try:
     import psycopg
@@ -111,6 +112,15 @@ class PostgresServer:
                 f"SELECT setval(pg_get_serial_sequence('\"{table.name}\"', 'id'), highest.max) "  # noqa: S608
                 f"FROM ({highest}) AS highest WHERE highest.max IS NOT NULL"
             )
+
+    def count_anew(self, connection: Connection) -> None:
+        """Have the server count our tables; one that is another role's it leaves alone.
+
+        Its autovacuum does so a minute later, where it is on. Until then it takes a million rows for a few
+        hundred, and looks through all actions again for each job: 4 s of its CPU time for a year, not 0.4 s.
+        """
+        names = ", ".join(f'"{table.name}"' for table in METADATA.sorted_tables)
+        connection.exec_driver_sql(f"ANALYZE {names}")
 
     def back_up(self, target: Path) -> None:
         """Say which command does it: the server's own, which is better at it."""

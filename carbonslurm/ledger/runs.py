@@ -114,6 +114,15 @@ class RunBook(Room):
             if self._seen is not None:
                 concern_since(connection, self._seen)
 
+    def many_were_written(self) -> None:
+        """Have the database count its rows anew: see ``Place.count_anew``.
+
+        Raises:
+            LedgerError: it could not be written.
+        """
+        with self._database.writing() as connection:
+            self._database.place.count_anew(connection)
+
     def mark_accounted(self, cluster: str, until: datetime) -> None:
         """Remember that moment.
 

@@ -81,6 +81,9 @@ class SqliteFile:
     def number_on(self, connection: Connection, table: Table) -> None:
         """Nothing to do: SQLite numbers on from the highest."""
 
+    def count_anew(self, connection: Connection) -> None:
+        """Nothing to do: questions are written so that SQLite finds its way, and counts lead it astray."""
+
     def back_up(self, target: Path) -> None:
         """Write a copy by SQLite's own means; see ``back_up``."""
         back_up(self.path, target)

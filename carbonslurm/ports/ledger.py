@@ -263,6 +263,9 @@ class RunBook(Protocol):
     def keep_figures(self, figures: Sequence[tuple[RunKey, Figure]], at: datetime) -> None:
         """Add figures; older ones are kept, the newest counts."""
 
+    def many_were_written(self) -> None:
+        """Make questions quick again, after more runs or figures were written than a day brings."""
+
     def accounted_until(self, cluster: str) -> datetime | None:
         """Return the moment up to which sacct has been read."""
 

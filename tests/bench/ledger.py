@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from ledger_parts.measuring import ROUNDS, Cost, command, often, timed
+from ledger_parts.measuring import ROUNDS, Cost, command, family, often, timed
 from ledger_parts.records import END, FIRST, FLEXIBLE, HOUR, job, lines
 from ledger_parts.slurmdbd import Slurmdbd, slurmdbd
 
@@ -40,10 +40,11 @@ ZONES = {"gpu": "NL", "cpu": "FR", "long": "DE"}
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A configuration, and what it takes to read how much room the ledger takes."""
+    """A configuration, and what it takes to read how much room and CPU time the database takes."""
 
     path: Path
     size: Callable[[], int]
+    server: Callable[[], float] = lambda: 0.0
 
     def values(self) -> config.Config:
         """Read it."""
@@ -111,15 +112,18 @@ def importing(site: Site, dump: Path) -> tuple[str, ...]:
 def ask(site: Site, count: int) -> list[Cost]:
     """Measure what people ask; return what whole processes cost: one job, a month, a year."""
     sacct = (str(BIN / "carbon-sacct"), "--config", str(site.path))
-    costs = [often("carbon-sacct -j N, the whole process", *sacct, "-j", str(count // 2))]
+    costs = [
+        often("carbon-sacct -j N, the whole process", *sacct, "-j", str(count // 2), servers=site.server)
+    ]
     for name, span, group in (("a month", MONTH, "user"), ("a year", YEAR, "account")):
         window = ("-a", "-S", f"{span.start:%Y-%m-%d}", "-E", f"{span.end:%Y-%m-%d}", "--by", group)
-        costs.append(often(f"carbon-sacct --by {group}, {name}, the whole process", *sacct, *window))
+        whole = f"carbon-sacct --by {group}, {name}, the whole process"
+        costs.append(often(whole, *sacct, *window, servers=site.server))
         wanted = RunFilter(window=span, clusters=("bench",))
         with wiring.reading(site.values()) as reading:
             books = Books(reading, ZONES.__getitem__)
             asked = lambda books=books, wanted=wanted, group=group: books.with_whole(wanted, (group,))  # noqa: E731
-            timed(f"{name} by {group}, in a process that runs", asked, ROUNDS)
+            timed(f"{name} by {group}, in a process that runs", asked, ROUNDS, site.server)
     return costs
 
 
@@ -185,7 +189,8 @@ def on_postgres(folder: Path, dump: Path, count: int, beside: Slurmdbd | None) -
         size = "SELECT pg_database_size('ledger')"
         address, password = server.url("ledger"), server.password_file()
         site = configured(folder, address, password, lambda: int(server.sql(size, "ledger")[0][0]))
-        measure(site, dump, count, beside)
+        pid = server.process.pid if server.process else 0
+        measure(replace(site, server=lambda: family(pid)), dump, count, beside)
     finally:
         server.kill()
 

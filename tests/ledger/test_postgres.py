@@ -4,7 +4,7 @@ import os
 import pwd
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,8 +14,13 @@ import pytest
 import yaml
 
 from carbonslurm import config, wiring
+from carbonslurm.app.importing import keep_all
+from carbonslurm.app.ingest import MANY
+from carbonslurm.core.accounted import Accounted
 from carbonslurm.core.action import Action, Verb
+from carbonslurm.core.interval import Interval
 from carbonslurm.errors import LedgerError
+from carbonslurm.ledger.plain import TABLES
 from carbonslurm.ledger.postgres import WRITERS, PostgresServer
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ledger.tables import REVISIONS
@@ -201,6 +206,50 @@ with wiring.reading(site) as reading:
     print(len(reading.runs(RunFilter())))
 print(wiring.place(site).is_writable())
 """
+
+
+class Nothing:
+    """A sacct that has nothing new to say."""
+
+    def accounted(self, _window: Interval, _now: datetime, _jobs: Sequence[int] = ()) -> Accounted:
+        return Accounted()
+
+
+def _counted(postgres: PrivatePostgres, database: str, table: str) -> int:
+    """Return how many rows the server believes a table has; -1: it has never looked."""
+    words = f"SELECT reltuples::bigint FROM pg_class WHERE relname = '{table}'"  # noqa: S608  # the name is ours
+    ((count,),) = postgres.sql(words, database)
+    return int(count)
+
+
+def test_the_server_counts_what_was_copied(
+    new_database: Callable[..., PostgresServer], postgres: PrivatePostgres, make_run: Any, clock: Hours
+) -> None:
+    """Else it plans for a few hundred rows until its autovacuum comes by, and takes several times as long."""
+    source, target = new_database(), new_database()
+    name = target.url.rpartition("/")[2]
+    assert _counted(postgres, name, "run") == -1
+    with Ledger.open(source) as ledger, Ledger.open(target) as book:
+        ledger.keep_runs([make_run(job_id=number) for number in range(1, 8)], clock(4))
+        with ledger.view() as view:
+            counts = {table: view.count(table) for table in TABLES}
+            book.fill({table: view.batches(table) for table in TABLES}, counts)
+    assert _counted(postgres, name, "run") == 7
+
+
+def test_the_server_counts_many_runs_and_many_figures(
+    site: Path, postgres: PrivatePostgres, make_run: Any, clock: Hours
+) -> None:
+    values = config.load(site)
+    with wiring.ledger(values) as book:
+        keep_all([Accounted((make_run(job_id=1),))], book, lambda: clock(4))
+        assert _counted(postgres, "scratch", "run") == -1
+        many = tuple(make_run(job_id=number) for number in range(2, MANY + 2))
+        keep_all([Accounted(many)], book, lambda: clock(4))
+        assert _counted(postgres, "scratch", "run") == MANY + 1
+        assert _counted(postgres, "scratch", "figure") == 0
+        replace(wiring.ingest(values, book, print), accounting=Nothing()).run()
+    assert _counted(postgres, "scratch", "figure") == MANY + 1
 
 
 def test_any_user_reads_by_the_role_for_readers(site: Path, make_run: Any, clock: Hours) -> None:

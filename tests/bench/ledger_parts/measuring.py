@@ -1,11 +1,13 @@
 """What something costs: wall time, and CPU time of this process or of its children."""
 
+import contextlib
 import os
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 ROUNDS = 5
 
@@ -26,6 +28,17 @@ def command(name: str, *words: str, runs: int = 0) -> None:
         raise SystemExit(f"{name}: code {child.returncode}")
     rate = f"{runs / wall:,.0f} runs/s, by CPU {runs / processor:,.0f}, " if runs else ""
     said(name, wall, processor, f"{rate}{used.ru_maxrss / 1024:.0f} MB")
+
+
+def family(pid: int) -> float:
+    """Return the seconds of CPU time that a server and its children have taken, those that ended included."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # a process that has just ended
+            fields = stat.read_text().rpartition(")")[2].split()
+            if pid in {int(stat.parent.name), int(fields[1])}:
+                ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +81,14 @@ def often(
     return cost
 
 
-def timed(name: str, work: Callable[[], object], times: int = 1) -> None:
-    """Do some work in this process; print the medians."""
+def timed(
+    name: str, work: Callable[[], object], times: int = 1, servers: Callable[[], float] = lambda: 0.0
+) -> None:
+    """Do some work in this process; print the medians, the CPU time of servers behind it included."""
     walls, processors = [], []
     for _ in range(times):
-        begun, used = time.perf_counter(), time.process_time()
+        begun, used, theirs = time.perf_counter(), time.process_time(), servers()
         work()
         walls.append(time.perf_counter() - begun)
-        processors.append(time.process_time() - used)
+        processors.append(time.process_time() - used + servers() - theirs)
     said(name, statistics.median(walls), statistics.median(processors))
