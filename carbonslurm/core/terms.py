@@ -20,6 +20,7 @@ class Joint:
         usual: jobs to come are expected to need at most this share of a pool: no rush lasts.
         caution: how much more where lengths are not known, for each standard deviation that equals the mean.
         full: above this share of a pool, needed by what cannot wait, not all promises can be kept.
+        slight: up to so much above that a job with its last chance may still have another one stopped.
         size: then a job comes so much later, as a multiple of the time that its run takes of the whole pool.
         keep: g/kWh as a share of the mean; what a change must gain.
         equal: likewise; advantages that differ by less are equals.
@@ -35,6 +36,7 @@ class Joint:
     usual: float = 0.75
     caution: float = 0.25
     full: float = 1.0
+    slight: float = 0.1
     size: float = 50.0
     keep: float = 0.005
     equal: float = 0.001

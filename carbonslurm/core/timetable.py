@@ -8,7 +8,7 @@
    left runs; then, in the order of advantage, whoever gains, as long as there is room. A running job that
    falls short of a place, its stop paid, is stopped.
 4. Where more work cannot wait than the pool can do up to some moment ahead, promises break whatever is done
-   (``rush``): nobody waits for carbon, nothing is stopped, and the order is such that few of them do.
+   (``rush``): nobody waits for carbon, hardly anything is stopped, and the order is such that few of them do.
 
 Among equals the owner with less in the pool goes first. What was answered last stands while a change gains
 less than a threshold. The same scene gives the same placement.
@@ -91,8 +91,8 @@ class _Pool:
     def planned(self) -> _Planned:
         jobs = jobs_of(self.scene, self.pool, self.rules.slot)
         market = market_of(self.scene, self.pool, self.known, jobs, self.rules)
-        if needed(market) > self.rules.full:
-            return self._rushed(jobs, market)
+        if (need := needed(market)) > self.rules.full:
+            return self._rushed(jobs, market, need)
         scarcity, found_at = self._scarcity(market)
         table = self._table(market, scarcity, found_at)
         gain = self._gain(jobs, table, scarcity, market)
@@ -104,23 +104,22 @@ class _Pool:
         if self.rules.explain:
             must, wishes = gain[waiting] >= MUST / 2, gain[waiting] > -self._equal
             why = reasons(must, wishes, chosen[waiting], slots[waiting], market.intensity, scarcity)
-        stopped = np.flatnonzero((jobs.runs == 1) & ~chosen)
-        resume = self.scene.now + max(self.scene.cycle, ONE_SECOND)
-        stops = [Stop(int(jobs.ids[index]), resume) for index in stopped]
+        stops = self._stops(jobs, (jobs.runs == 1) & ~chosen)
         there = jobs.place[waiting]
         return _Planned(there, starts, np.full(len(there), np.nan), stops, scarcity, found_at, table, why)
 
-    def _rushed(self, jobs: Jobs, market: Market) -> _Planned:
+    def _rushed(self, jobs: Jobs, market: Market, need: float) -> _Planned:
         """Everybody goes: who fits at once, the others into the queue. Prices are of no use, and stay."""
-        waiting, order = jobs.runs == 0, in_a_rush(jobs, market.units, self.rules, self.scene)
-        line = np.flatnonzero(waiting & jobs.free)
-        line = line[np.lexsort((jobs.ids[line], turn(jobs)[line], order[line]))]
-        left = market.units - float(jobs.units[~waiting].sum())
-        starts = np.full(len(order), self.scene.now + ONE_SECOND)
-        starts[line[fitting(jobs.units[line], left)]] = self.scene.now
+        waiting, rush = jobs.runs == 0, in_a_rush(jobs, need, market.units, self.rules, self.scene)
+        starts = np.where(rush.runs, self.scene.now, self.scene.now + ONE_SECOND)
         there, (scarcity, found_at) = jobs.place[waiting], self._last_prices(market)
         why = (RUSH,) * len(there) if self.rules.explain else ()
-        return _Planned(there, starts[waiting], order[waiting], [], scarcity, found_at, None, why)
+        stops = self._stops(jobs, rush.stopped)
+        return _Planned(there, starts[waiting], rush.order[waiting], stops, scarcity, found_at, None, why)
+
+    def _stops(self, jobs: Jobs, stopped: Flags) -> list[Stop]:
+        resume = self.scene.now + max(self.scene.cycle, ONE_SECOND)
+        return [Stop(int(jobs.ids[index]), resume) for index in np.flatnonzero(stopped)]
 
     def _scarcity(self, market: Market) -> tuple[Floats, float]:
         """The last prices, moved on to this slot; searched for anew once they are old."""

@@ -33,6 +33,17 @@ def test_nobody_is_stopped_where_not_all_promises_can_be_kept() -> None:
     assert joint(scene(CLEAN_LATER, rush, running, room=[1.0]), Joint()).stops == ()
 
 
+def test_in_a_slight_rush_who_may_still_wait_makes_room_for_a_last_chance() -> None:
+    """One hour has 10.5 units of work for 10; nobody is stopped for the promises that are broken already."""
+    running = [Job(20.0, (10.0,), 5.0), Job(0.0, (10.0,), 5.0)]
+    jobs = [Job(0.0, (1.0,), 0.5) for _ in range(11)]
+    planned = scene(FLAT, jobs, running, room=[10.0])
+    assert [stop.job for stop in joint(with_latest(planned, [0.1, *[-1.0] * 10]), Joint()).stops] == [
+        int(planned.running.ids[0])
+    ]
+    assert joint(with_latest(planned, [-1.0] * 11), Joint()).stops == ()
+
+
 def test_nobody_waits_for_carbon_in_a_rush() -> None:
     """One that could wait for the clean hours goes into the queue behind those that cannot."""
     jobs = [Job(9.0, (4.0,)), *(Job(0.0, (10.0,)) for _ in range(4))]
