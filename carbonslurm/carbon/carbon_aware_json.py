@@ -19,7 +19,7 @@ The format says nothing of kind and scope, so the configuration must. Traps, eac
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +28,14 @@ import msgspec
 
 from carbonslurm.carbon import checks
 from carbonslurm.carbon.carbon_aware_reading import length_of
-from carbonslurm.carbon.file import REISSUED_EVERY, SERIES_HORIZON, SERIES_PAST, issued_at, load
+from carbonslurm.carbon.file import (
+    REISSUED_EVERY,
+    SERIES_HORIZON,
+    SERIES_PAST,
+    forecast_steps,
+    issued_at,
+    load,
+)
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import iso
 from carbonslurm.errors import ConfigError, DataError
@@ -177,11 +184,7 @@ def answer(
     if not first <= now < last:
         raise DataError(f"from {iso(first)} to {iso(last)}: says nothing about now")
     until = issued + REISSUED_EVERY + SERIES_HORIZON
-    ahead = [
-        replace(step, estimated=True)
-        for step in written.steps
-        if step.interval.end > issued and step.interval.start < until
-    ]
+    ahead = forecast_steps(written.steps, issued, until)
     past = [step for step in written.steps if now - SERIES_PAST < step.interval.end <= min(issued, now)]
     nature = Nature(options.kind, options.scope)
     series = Series.from_steps(options.zone, NAME, nature, ahead)

@@ -6,9 +6,10 @@ count from when it was written: **each full hour it is issued anew**, and at onc
 So a week-old series is not stale, the number of stored issues is bounded, and asking twice within an hour
 gives the same issue, point for point.
 
-- A *series* is a forecast from the step that contains the issue's time on, up to the horizon (7 days unless
-  configured) or its own end. Its steps that have ended are measured values, 7 days back, unless the file
-  flags them as estimated.
+- A *series* is a forecast up to the horizon (7 days unless configured) or its own end. Its steps that have
+  ended are measured values, 7 days back, unless the file flags them as estimated. The issue begins three
+  hours back, with a step that has ended at least: both are out of one file, so that the forecast stands where
+  the measurement ended, and is not to be moved there (``core.joint``).
 - A *profile* or a *constant* measures nothing: ``actual`` is None. Its issue reaches 24 h back instead, so
   that runs from before the first fetch have an intensity, flagged as estimated like everything from an issue;
   and 48 h ahead unless configured.
@@ -39,6 +40,8 @@ REISSUED_EVERY = timedelta(hours=1)
 LARGEST = 64_000_000  # bytes, unpacked: 30 years of quarter hours
 SERIES_HORIZON = timedelta(days=7)
 SERIES_PAST = timedelta(days=7)
+SERIES_OVERLAP = timedelta(hours=3)
+ONE_SECOND = timedelta(seconds=1)
 PROFILE_HORIZON = timedelta(hours=48)
 PROFILE_PAST = timedelta(hours=24)
 TERMS = Terms(every=timedelta())  # it costs nothing to look
@@ -120,19 +123,21 @@ def answer(written: Written, options: FileOptions, issued: datetime, now: dateti
     else:
         _cover(written.content, now)
         until = issued + REISSUED_EVERY + (options.horizon or SERIES_HORIZON)
-        ahead = _ahead(written.content, issued, until)
+        ahead = forecast_steps(written.content, issued, until)
         past = [step for step in written.content if now - SERIES_PAST < step.interval.end <= now]
     series = Series.from_steps(options.zone, NAME, known, ahead)
     measured = Series.from_steps(options.zone, NAME, known, past) if past else None
     return CarbonAnswer(forecast=Issue(series, generated_at=issued, fetched_at=now), actual=measured)
 
 
-def _ahead(steps: Sequence[Step], issued: datetime, until: datetime) -> list[Step]:
-    """Return the steps of the forecast; what nobody measured yet is an estimate."""
+def forecast_steps(steps: Sequence[Step], issued: datetime, until: datetime) -> list[Step]:
+    """Return the steps of the forecast, some that have ended among them; all are estimates there."""
+    ended = [step.interval.end for step in steps if step.interval.end <= issued]
+    since = min(issued - SERIES_OVERLAP, ended[-1] - ONE_SECOND) if ended else issued
     return [
         replace(step, estimated=True)
         for step in steps
-        if step.interval.end > issued and step.interval.start < until
+        if step.interval.end > since and step.interval.start < until
     ]
 
 

@@ -44,7 +44,7 @@ def test_with_a_time_of_issue_it_is_a_forecast_made_then(tmp_path: Path, now: da
     assert said.actual is not None
     assert (said.forecast.generated_at, said.forecast.fetched_at) == (made, now)
     assert said.forecast.series.nature == Nature(Kind.AVERAGE, Scope.UNKNOWN)
-    assert said.forecast.series.values.tolist() == [90, 80, 70]
+    assert said.forecast.series.values.tolist() == [100, 90, 80, 70]
     assert bool(said.forecast.series.estimated.all())
     assert said.actual.values.tolist() == [100]  # 9:00 to 10:00 has ended, too, but nobody measured it
 
@@ -59,7 +59,7 @@ def test_without_one_it_is_issued_anew_each_hour(tmp_path: Path, now: datetime) 
     assert said.forecast is not None
     assert said.actual is not None
     assert said.forecast.generated_at == now.replace(minute=0)
-    assert said.forecast.series.values.tolist() == [80, 70]
+    assert said.forecast.series.values.tolist() == [100, 90, 80, 70]
     assert said.actual.values.tolist() == [100, 90]
 
 

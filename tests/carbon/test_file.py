@@ -16,6 +16,7 @@ from carbonslurm.carbon.file import FileOptions, FileSource, issued_at
 from carbonslurm.carbon.written import Profile, read_csv, read_yaml
 from carbonslurm.core.forecast import Kind, Nature, Scope
 from carbonslurm.core.interval import Interval
+from carbonslurm.core.joint import bridged
 from carbonslurm.errors import ConfigError, DataError, UnavailableError
 from carbonslurm.ports import CarbonAnswer
 
@@ -61,7 +62,7 @@ def series(answer: CarbonAnswer) -> Any:
 
 def test_a_series_is_divided_at_now(write: Write, now: datetime) -> None:
     answer = write("a.csv", hourly(now, 24, 24)).fetch(now)
-    assert series(answer).start == now.replace(minute=0)
+    assert series(answer).start == now.replace(minute=0) - 3 * HOUR
     assert series(answer).at(now) == 24
     assert series(answer).horizon == now.replace(minute=0) + 24 * HOUR
     assert bool(series(answer).estimated.all())
@@ -69,6 +70,29 @@ def test_a_series_is_divided_at_now(write: Write, now: datetime) -> None:
     assert answer.actual.values.tolist() == list(range(24))
     assert not answer.actual.estimated.any()
     assert series(answer).nature == Nature(Kind.AVERAGE, Scope.UNKNOWN)
+
+
+@pytest.mark.parametrize("steps", [1, 12], ids=["of an hour", "of a minute's twelfth"])
+def test_a_step_in_the_file_is_no_error_of_its_forecast(write: Write, now: datetime, steps: int) -> None:
+    """480 g/kWh until just now, 120 from now on: the forecast is not moved to where the measurement ended."""
+    length = HOUR / steps / (60 if steps > 1 else 1)
+    start = now.replace(minute=0) if steps == 1 else now
+    rows = [(start + n * length, 480 if n < 0 else 120) for n in range(-4, 40)]
+    text = "\n".join(["time,g_per_kwh", *(f"{moment.isoformat()},{value}" for moment, value in rows)])
+    answer = write("a.csv", text).fetch(now)
+    assert answer.forecast is not None
+    assert bridged(answer.forecast, answer.actual).series.at(now) == 120
+
+
+def test_a_step_that_lasts_long_has_the_one_before_it_in_the_forecast(write: Write, now: datetime) -> None:
+    """Eight hours ago it began: what ended then is in forecast and measurement, and moves nothing."""
+    ends = [now - 20 * HOUR, now - 8 * HOUR, now + 8 * HOUR]
+    rows = [
+        f"{a.isoformat()},{b.isoformat()},{v}" for a, b, v in zip(ends, ends[1:], (480, 120), strict=False)
+    ]
+    answer = write("a.csv", "\n".join(["start,end,g_per_kwh", *rows])).fetch(now)
+    assert answer.forecast is not None
+    assert bridged(answer.forecast, answer.actual).series.at(now) == 120
 
 
 def test_an_old_series_that_covers_now_is_fresh(write: Write, now: datetime) -> None:
@@ -99,7 +123,7 @@ def test_a_change_in_the_future_is_a_wrong_clock(now: datetime) -> None:
 
 def test_a_long_series_is_cut_to_a_week_on_either_side(write: Write, now: datetime) -> None:
     answer = write("a.csv", hourly(now, 1000, 1000)).fetch(now)
-    assert len(series(answer).values) == 7 * 24 + 1
+    assert len(series(answer).values) == 3 + 7 * 24 + 1
     assert len(answer.actual.values) == 7 * 24
 
 
@@ -131,9 +155,9 @@ def test_gzip_bom_ends_flags_and_a_chosen_column(write: Write, now: datetime) ->
     answer = source.fetch(now)
     assert answer.actual.values.tolist() == [100, 200]
     assert answer.actual.estimated.tolist() == [True, False]
-    assert series(answer).values.tolist() == [300]
+    assert series(answer).values.tolist() == [100, 200, 300]
     direct = write("b.csv", text, column="direct", scope=Scope.DIRECT, kind=Kind.MARGINAL).fetch(now)
-    assert series(direct).values.tolist() == [3]
+    assert series(direct).values.tolist() == [1, 2, 3]
     assert series(direct).nature == Nature(Kind.MARGINAL, Scope.DIRECT)
 
 
@@ -247,7 +271,7 @@ series:
 """
     answer = write("a.yaml", text).fetch(now)
     assert answer.actual.values.tolist() == [100]
-    assert series(answer).values.tolist() == [200.5, 300]
+    assert series(answer).values.tolist() == [100, 200.5, 300]
     assert series(answer).horizon == datetime(2026, 11, 22, 12, tzinfo=UTC)
     assert series(answer).mean(Interval(now, now + HOUR)) is not None
 
