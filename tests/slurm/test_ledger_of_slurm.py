@@ -214,6 +214,8 @@ def _meddle(told: Told) -> None:
 
 
 def _let_end(told: Told) -> None:
+    seen = wiring.now()  # Slurm counts whole seconds: of less it says nothing
+    wait_until(lambda: wiring.now() - seen > timedelta(seconds=2), PATIENCE_S, "two seconds of suspension")
     told.control("resume", told.jobs["suspended"], admin=True)
     for name in ("runs", "resized", "suspended"):
         told.flag(name).touch()
