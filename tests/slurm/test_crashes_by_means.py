@@ -124,7 +124,8 @@ class Told(Lives):
         self.begin_later = self.submit(2, BY_BEGIN)
         wait_until_saved(self.stage)
         self.crash_at("withhold:after")
-        wait_until(lambda: self.is_compensated(self.begin_later), PATIENCE, "the site factor again")
+        # Slurm 22.05 works priorities out anew once a minute (PriorityCalcPeriod), counted from its start.
+        wait_until(lambda: self.is_compensated(self.begin_later), 3 * PATIENCE, "the site factor again")
         self.stage.kill()
         self.gated.append(self.submit(2, GATED))
         wait_until_saved(self.stage)
