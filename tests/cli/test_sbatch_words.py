@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from site_books import job as seen_waiting
 
 from carbonslurm.cli.carbon_sbatch import split
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.footprint import Figure
 from carbonslurm.core.forecast import Issue, Kind, Nature, Scope, Series, Step
 from carbonslurm.core.interval import Interval, from_epoch
-from carbonslurm.core.job import AccountedRun, JobKey, JobState, Queue, QueuedJob, RunKey, Tres
+from carbonslurm.core.job import AccountedRun, Queue, RunKey, Tres
 from carbonslurm.errors import UsageError
 from carbonslurm.formats.sbatch import comment_with, read_limit, read_request, read_words, with_comment
 from carbonslurm.ledger.writing import Ledger
@@ -531,7 +532,7 @@ def test_a_plan_says_what_came_of_the_owner_s_past_plans(site: dict[str, str], t
     span = Interval(now - 2 * HOUR, now - HOUR)
     figure = Figure(1.0, "modelled", 100.0, span, 250.0, timedelta(), nature, "file", False)
     runs = [ended_run(number, now) for number in range(1, 6)]
-    jobs = [queued(run) for run in runs]
+    jobs = [seen_waiting(run, tag=None) for run in runs]
     with Ledger.open(tmp_path / "ledger.sqlite", cluster="toy") as ledger:
         ledger.note(Queue(now - 9 * HOUR, tuple(jobs)), {job.key: job.submitted for job in jobs})
         waits = [Action(Verb.WITHHOLD, job, "clean then", until=span.start, saving_g=200.0) for job in jobs]
@@ -564,31 +565,6 @@ def ended_run(number: int, now: datetime) -> AccountedRun:
         tres=Tres(1, 1, {"": 1}),
         energy_joules=None,
         tag=None,
-    )
-
-
-def queued(item: AccountedRun) -> QueuedJob:
-    """Its job while it waited."""
-    return QueuedJob(
-        key=JobKey("toy", item.key.job_id),
-        spec=str(item.key.job_id),
-        state=JobState.PENDING,
-        user=item.user,
-        account=item.account,
-        partition=item.partition,
-        qos=item.qos,
-        submitted=item.key.submitted,
-        eligible=item.eligible,
-        started=None,
-        time_limit=item.time_limit,
-        deadline=None,
-        needs=(),
-        held=False,
-        reason="None",
-        restarts=0,
-        requeueable=True,
-        tag=None,
-        tres=item.tres,
     )
 
 

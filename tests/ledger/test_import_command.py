@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from carbonslurm.cli.ledger import ledger
 from carbonslurm.core.job import AccountedStep, RunKey, Tres
 from carbonslurm.errors import DataError, RefusedError, UsageError
+from carbonslurm.formats.sacct import FIELDS
 from carbonslurm.ledger.reading import Reading
 from carbonslurm.ports import RunFilter, RunRow
 
@@ -252,3 +253,8 @@ def test_a_file_that_cannot_be_read_is_one_line(
 
 def test_a_file_of_a_ledger_needs_a_cluster(dump: Path, path: Path) -> None:
     assert isinstance(_run("import", "--sacct", dump, "--path", path).exception, UsageError)
+
+
+def test_the_help_asks_sacct_for_all_that_the_daemon_asks_for() -> None:
+    shown = CliRunner().invoke(ledger, ["import", "--help"]).output
+    assert set(FIELDS) <= set(shown.replace(",", " ").split())

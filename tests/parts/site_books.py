@@ -78,10 +78,10 @@ def run(number: int, day: int, hour: float, length: float, **facts: object) -> A
     return AccountedRun(**values | facts)  # type: ignore[arg-type]
 
 
-def job(item: AccountedRun) -> QueuedJob:
+def job(item: AccountedRun, tag: Tag | None = TAG) -> QueuedJob:
     """The job of a run as it was seen while it waited."""
     return QueuedJob(
-        key=JobKey("green", item.key.job_id),
+        key=JobKey(item.key.cluster, item.key.job_id),
         spec=str(item.key.job_id),
         state=JobState.PENDING,
         user=item.user,
@@ -98,7 +98,7 @@ def job(item: AccountedRun) -> QueuedJob:
         reason="None",
         restarts=0,
         requeueable=True,
-        tag=TAG,
+        tag=tag,
         tres=item.tres,
     )
 

@@ -58,7 +58,7 @@ def import_(
     \b
       SLURM_TIME_FORMAT=%s sacct -a -D -P -S 2024-01-01 -E now -o Cluster,JobIDRaw,JobID,Submit,Eligible,
         Start,End,State,ExitCode,User,UID,Account,Partition,QOS,Timelimit,AllocTRES,ReqTRES,
-        ConsumedEnergyRaw,AdminComment
+        ConsumedEnergyRaw,NodeList,ElapsedRaw,AdminComment,JobName
 
     Rows that are no runs are set aside: carbonslurm ledger aside. The same file again changes nothing. The
     daemon works the figures out.
