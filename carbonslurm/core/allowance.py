@@ -119,6 +119,6 @@ def effect_on(
     return min(mine, key=lambda it: it.at_end is not AtEnd.GREEN, default=None)
 
 
-def is_free(job: QueuedJob, effect: Allowance | None) -> bool:
+def is_free(job: QueuedJob, used_up: Mapping[JobKey, Allowance]) -> bool:
     """Tell whether a job is flexible only by a budget, and that is not used up: it may start."""
-    return job.tag is not None and job.tag.by is FlexibleBy.BUDGET and effect is None
+    return job.tag is not None and job.tag.by is FlexibleBy.BUDGET and job.key not in used_up

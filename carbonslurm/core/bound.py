@@ -94,12 +94,15 @@ def bound_of(
     tag = job.tag
     if tag is None:
         return now
-    first = first_eligible or now
-    limits = [first + tag.flex, first + rules.max_wait]
-    limits += [tag.latest] if tag.latest is not None else []
-    limits += [_latest_start(end, job, rules, now) for end in (tag.finish, job.deadline) if end is not None]
-    limits += [latest[job.key.job_id]] if job.key.job_id in latest else []
-    return min(limits) - rules.queue_wait.get(job.partition, timedelta())
+    last = (first_eligible or now) + min(tag.flex, rules.max_wait)
+    if tag.latest is not None:
+        last = min(last, tag.latest)
+    for finish in (tag.finish, job.deadline):
+        if finish is not None:
+            last = min(last, _latest_start(finish, job, rules, now))
+    if latest:
+        last = min(last, latest.get(job.key.job_id, last))
+    return last - rules.queue_wait[job.partition] if job.partition in rules.queue_wait else last
 
 
 def is_late(started: datetime | None, bound: datetime | None) -> bool:

@@ -10,12 +10,14 @@ fewer nodes than its pool is planned as if it could use all of them; what does n
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import add
 
 from carbonslurm.core.job import QueuedJob, Tres
 
 CPU = "cpu"
 ANY = "gpu"  # of jobs that name no type
 _Kind = tuple[str, str]  # partition, and what is asked there: CPUs, GPUs of a type
+_Shape = tuple[frozenset[str], tuple[str, ...]]  # of a node: its partitions, the kinds of units that it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +88,38 @@ def pools(nodes: Sequence[Node], jobs: Iterable[QueuedJob] = ()) -> Pools:
         jobs: that wait or run: where one of them asks for any GPU, or Slurm does not say the type, the types
             of its partition are one.
     """
-    groups = _Groups()
-    for node in nodes:
-        for kind in (CPU, *(name or ANY for name in node.gpus)):
-            groups.join((partition, kind) for partition in sorted(node.partitions))
+    groups, alike = _Groups(), _alike(nodes)
+    for partitions, kinds in alike:
+        for kind in kinds:
+            groups.join((partition, kind) for partition in sorted(partitions))
     known = set(groups.parent)
     for partition in {job.partition for job in jobs if kind_of(job.tres) == ANY}:
-        kinds = sorted(kind for name, kind in known if name == partition and kind != CPU)
-        if kinds:
-            groups.join([(partition, ANY), *((partition, kind) for kind in kinds)])
-    return _numbered(groups, _units(nodes, groups))
+        types = sorted(kind for name, kind in known if name == partition and kind != CPU)
+        if types:
+            groups.join([(partition, ANY), *((partition, kind) for kind in types)])
+    return _numbered(groups, _units(alike, groups))
 
 
-def _units(nodes: Sequence[Node], groups: "_Groups") -> dict[_Kind, int]:
+def _alike(nodes: Iterable[Node]) -> dict[_Shape, tuple[int, ...]]:
+    """Return the units of all nodes that are in the same partitions and have the same kinds of units.
+
+    A cluster has thousands of nodes, of a few shapes.
+    """
+    found: dict[_Shape, tuple[int, ...]] = {}
+    for node in nodes:
+        shape = node.partitions, (CPU, *[name or ANY for name in node.gpus])
+        counts = node.cpus, *node.gpus.values()
+        before = found.get(shape)
+        found[shape] = counts if before is None else tuple(map(add, before, counts))
+    return found
+
+
+def _units(alike: Mapping[_Shape, tuple[int, ...]], groups: "_Groups") -> dict[_Kind, int]:
     """Return the units of each pool, by the partition that stands for it."""
     found: dict[_Kind, int] = {}
-    for node in nodes:
-        counts = {CPU: node.cpus, **{name or ANY: count for name, count in node.gpus.items()}}
-        for kind, count in counts.items() if node.partitions else ():
-            root = groups.root((min(node.partitions), kind))
+    for (partitions, kinds), counts in alike.items():
+        for kind, count in zip(kinds, counts, strict=True) if partitions else ():
+            root = groups.root((min(partitions), kind))
             found[root] = found.get(root, 0) + count
     return found
 

@@ -45,9 +45,9 @@ class Deciding:
     def take_back(self, job: QueuedJob) -> Action | None:
         """Leave a job, for which there is nothing else to do, only what it has lost by waiting."""
         known = self.situation.known.get(job.key, UNKNOWN)
-        if job.tag is None or job.obstacle or known.stopping or self.situation.paused:
+        if known.compensation is None or not is_overpaid(job, known):
             return None
-        if not is_overpaid(job, known):
+        if job.tag is None or job.obstacle or known.stopping or self.situation.paused:
             return None
         return Action(Verb.LEAVE, job, NOT_ITS_DUE, site_factor=self._earned(job, known))
 
@@ -170,10 +170,10 @@ class Deciding:
 
         A gate keeps the age. While its dependencies last a job has none to lose.
         """
-        first = lost_from(prospect.job, prospect.known)
-        if self.situation.age is None or prospect.means is Means.GATE or first is None:
+        if self.situation.age is None or prospect.means is Means.GATE:
             return None
-        return site_factor(self.situation.age, until - first)
+        first = lost_from(prospect.job, prospect.known)
+        return None if first is None else site_factor(self.situation.age, until - first)
 
     def _earned(self, job: QueuedJob, known: Known) -> int | None:
         return earned(job, known, self.situation.age, self.situation.now)

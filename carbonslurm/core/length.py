@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,6 +48,18 @@ class PastRun:
     flex: timedelta | None = None
 
 
+class Expected(NamedTuple):
+    """What a run is expected to last that has not begun.
+
+    Attributes:
+        rests: shape (5,), equally likely lengths, seconds.
+        length: the middle one, in whole seconds.
+    """
+
+    rests: Floats
+    length: timedelta
+
+
 @dataclass(frozen=True, eq=False)
 class Past:
     """What past runs teach of lengths.
@@ -58,7 +71,7 @@ class Past:
     runs: Sequence[PastRun]
     _circles: dict[tuple[str, str], Runs] = field(init=False, default_factory=dict)
     _curves: dict[_Key, Survival] = field(init=False, default_factory=dict)
-    _whole: dict[tuple[str, str, str, timedelta | None, timedelta], Floats] = field(
+    _whole: dict[tuple[str, str, str, timedelta | None, timedelta], Expected] = field(
         init=False, default_factory=dict
     )
 
@@ -71,6 +84,20 @@ class Past:
         self._circles.update({name: _together(found) for name, found in members.items()})
 
     @cached_property
+    def first(self) -> datetime | None:
+        """When the first of them was submitted; None where there are none."""
+        return min((run.submitted for run in self.runs), default=None)
+
+    @cached_property
+    def _submitted(self) -> Floats:
+        return np.array([run.submitted.timestamp() for run in self.runs], dtype=float)
+
+    def submitted_within(self, since: float, until: float) -> list[PastRun]:
+        """Return the runs submitted after one moment and up to another, Unix seconds, in their order."""
+        within = (since < self._submitted) & (self._submitted <= until)
+        return [self.runs[place] for place in np.flatnonzero(within).tolist()]
+
+    @cached_property
     def _shares(self) -> Runs:
         """Shares of their limits that runs have lasted."""
         limited = [run for run in self.runs if run.time_limit][:REMEMBERED]
@@ -80,20 +107,20 @@ class Past:
         ended = np.array([share for share, over in shares if over], dtype=float)
         return Runs(ended, np.array([share for share, over in shares if not over], dtype=float))
 
-    def rests(self, job: QueuedJob, assumed: timedelta, done: float) -> Floats:
-        """Return what is left of a run that has lasted so many seconds, shape (5,); most have not begun.
-
-        Nothing lasts beyond its limit; ``assumed`` stands in for that where there is none.
-        """
-        if done > 0:
-            return self._rests(job, assumed, done)
+    def expected(self, job: QueuedJob, assumed: timedelta) -> Expected:
+        """Return how long a run is expected to last that has not begun; ``assumed`` as for ``rests``."""
         key = job.user, job.account, job.partition, job.time_limit, assumed
         found = self._whole.get(key)
         if found is None:
-            found = self._whole[key] = self._rests(job, assumed, 0.0)
+            rests = self.rests(job, assumed, 0.0)
+            found = self._whole[key] = Expected(rests, _whole_seconds(rests))
         return found
 
-    def _rests(self, job: QueuedJob, assumed: timedelta, done: float) -> Floats:
+    def rests(self, job: QueuedJob, assumed: timedelta, done: float) -> Floats:
+        """Return what is left of a run that has lasted so many seconds, shape (5,).
+
+        Nothing lasts beyond its limit; ``assumed`` stands in for that where there is none.
+        """
         limit = job.time_limit
         curve = self.curve(job, assumed if limit is None else limit)
         most = np.inf if limit is None else max(limit.total_seconds() - done, 1.0)
@@ -134,7 +161,9 @@ def predicted_length(job: QueuedJob, assumed: timedelta, past: Past | None = Non
     if past is None:
         declared = job.tag.length if job.tag else None
         return min((it for it in (declared, job.time_limit) if it is not None), default=assumed)
-    return timedelta(seconds=max(round(float(rests(job, timedelta(), assumed, past)[MEDIAN])), 1))
+    if _declared(job) is None:
+        return past.expected(job, assumed).length
+    return _whole_seconds(rests(job, timedelta(), assumed, past))
 
 
 def predicted_rest(
@@ -158,9 +187,26 @@ def rests(job: QueuedJob, lasted: timedelta, assumed: timedelta, past: Past | No
     done = lasted.total_seconds()
     declared = _declared(job)
     if past is not None and declared is None:
-        return past.rests(job, assumed, done)
+        return past.rests(job, assumed, done) if done > 0 else past.expected(job, assumed).rests
     whole = (declared or (assumed if job.time_limit is None else job.time_limit)).total_seconds()
     return np.full(len(QUANTILES), max(whole - done, OUTLIVED * done, min(SHORTEST, whole)))
+
+
+def whole_rests(jobs: Sequence[QueuedJob], assumed: timedelta, past: Past | None) -> Floats:
+    """Return the lengths of runs that have not begun, shape (n, 5): ``rests`` of many at once."""
+    if past is None or not jobs:
+        whole = [(_declared(job) or job.time_limit or assumed).total_seconds() for job in jobs]
+        return np.repeat(np.array(whole, dtype=float)[:, None], len(QUANTILES), axis=1)
+    rows = [past.expected(job, assumed).rests if _declared(job) is None else None for job in jobs]
+    none = timedelta()
+    found = [
+        rests(job, none, assumed, None) if row is None else row for job, row in zip(jobs, rows, strict=True)
+    ]
+    return np.concatenate(found).reshape(len(jobs), len(QUANTILES))
+
+
+def _whole_seconds(rests: Floats) -> timedelta:
+    return timedelta(seconds=max(round(float(rests[MEDIAN])), 1))
 
 
 def _declared(job: QueuedJob) -> timedelta | None:

@@ -192,7 +192,9 @@ def overridden(
 
     Only a change within one run speaks: with another Restarts it was Slurm that requeued.
     """
-    for means in (Means.HOLD, Means.GATE) if known.claims else ():
+    if not known.claims:
+        return _unclaimed_change(job, now)
+    for means in (Means.HOLD, Means.GATE):
         claim = known.claim(means, job.restarts)
         if _was_lifted(job, claim) and not forgotten(job, claim, controller_started):
             return STARTED
@@ -207,8 +209,6 @@ def _was_lifted(job: QueuedJob, claim: Claim | None) -> bool:
 def _other_begin_time(
     job: QueuedJob, known: Known, now: datetime, controller_started: datetime | None
 ) -> str | None:
-    if not known.claims:
-        return _unclaimed_change(job, now)
     claim = known.claim(Means.BEGIN, job.restarts)
     if job.eligible is None or forgotten(job, claim, controller_started):
         return None
@@ -239,11 +239,11 @@ def _unclaimed_change(job: QueuedJob, now: datetime) -> str | None:
     """A job that we did not touch: does its begin time differ from what the hook saw and set at submit?"""
     if job.state is not JobState.PENDING or job.restarts > 0 or job.tag is None or job.eligible is None:
         return None
-    from_submit = {moment for moment in (job.tag.window, job.tag.begin) if moment is not None}
+    window, from_submit = job.tag.window, (job.tag.window, job.tag.begin)
     # A job submitted while the snapshot was taken is not moved: it may start from its submission on.
-    if job.eligible > max(now, job.submitted + CLOCKS) and job.eligible not in from_submit:
+    later = job.eligible > now and job.eligible > job.submitted + CLOCKS
+    if later and job.eligible not in from_submit:
         return OTHER_TIME
-    window = job.tag.window
     if window is not None and window > now and job.eligible < window:
         return STARTED
     return None

@@ -11,13 +11,15 @@ A running job is stopped only where both agree: joint, which has something bette
 ``core.stop``, for which the stop has to pay by itself.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import isnan
-from typing import TYPE_CHECKING
 
-from carbonslurm.core.capacity import Pools, pools, units_of
+from carbonslurm.core.action import Action
+from carbonslurm.core.capacity import Pools, pools
+from carbonslurm.core.columns import NOWHERE, Columns, columns
+from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import from_epoch, whole_second
 from carbonslurm.core.job import JobKey
 from carbonslurm.core.policies import Choice, lowest_window
@@ -26,9 +28,6 @@ from carbonslurm.core.scene import Placement, Scarcity
 from carbonslurm.core.situation import Found, PlanRules, Situation
 from carbonslurm.core.timetable import Joint, joint
 from carbonslurm.core.waiting import Prospect
-
-if TYPE_CHECKING:
-    from carbonslurm.core.forecast import Series
 
 RULES = Joint(explain=True)
 STAYS = timedelta(hours=1)
@@ -45,14 +44,13 @@ class Placed:
     """What was answered for the jobs that were asked for.
 
     Attributes:
-        choices: when each is to start.
-        together: those that were placed together.
+        choices: when each of the jobs that wait is to start, in their order; None where there was no
+            question.
         spared: running jobs that are not to be stopped.
         found: for the next cycle.
     """
 
-    choices: Mapping[JobKey, Choice]
-    together: frozenset[JobKey] = frozenset()
+    choices: Sequence[Choice | None]
     spared: frozenset[JobKey] = frozenset()
     found: Found | None = field(default=None)
 
@@ -60,7 +58,7 @@ class Placed:
 def placed_together(
     situation: Situation,
     rules: PlanRules,
-    prospects: Sequence[Prospect],
+    wishes: Sequence[Prospect | Action | None],
     stoppable: Mapping[JobKey, Stoppable],
 ) -> Placed:
     """Return when each job of which there is a question is to start, and which running ones are spared.
@@ -68,107 +66,143 @@ def placed_together(
     Args:
         situation: the moment.
         rules: the site's.
-        prospects: of all pending jobs that are ours.
+        wishes: of all jobs that wait, in their order.
         stoppable: running jobs whose stop would pay by itself.
     """
     queue = situation.queue
     known = pools(situation.capacity or (), [*queue.pending(), *queue.running()])
-    asked = [prospect for prospect in prospects if prospect.question is not None]
-    own = [known.of(prospect.job) for prospect in asked]
-    reasons = [_why_alone(prospect, pool, known) for prospect, pool in zip(asked, own, strict=True)]
-    alone = {prospect.job.key: why for prospect, why in zip(asked, reasons, strict=True) if why}
-    choices = {
-        prospect.job.key: Choice(prospect.earliest, LET_GO)
-        for prospect in asked
-        if prospect.job.key not in alone and _was_just_let_go(prospect, situation.now)
-    }
-    places = [
-        (prospect, pool)
-        for prospect, pool, why in zip(asked, own, reasons, strict=True)
-        if pool is not None and why is None and prospect.job.key not in choices
-    ]
-    asked = [prospect for prospect in asked if prospect.job.key not in choices]
-    going = {prospect.job.key for prospect in prospects} - {prospect.job.key for prospect in asked}
-    scene = _scene(situation, rules, known, places, frozenset(going), stoppable)
+    jobs = columns(queue.jobs, known, rules.assumed_length, situation.past)
+    asked = _asked(wishes, jobs, known, situation.now)
+    forecasts = _forecasts(situation, rules, known, asked.placed, jobs, stoppable)
+    going = frozenset(asked.going)
+    scene = QueueScene(situation, rules, known, forecasts, jobs, asked.placed, going, stoppable)
     placement = joint(scene.scene(_kept(situation.found, known)), RULES)
-    choices |= _choices(scene, placement)
-    for prospect in asked:
-        if prospect.job.key not in choices:
-            choices[prospect.job.key] = _alone(prospect, alone.get(prospect.job.key, TOO_SHORT))
+    choices: list[Choice | None] = [None] * len(wishes)
+    for place, choice in (*asked.choices.items(), *_choices(scene, placement)):
+        choices[place] = choice
     stopped = {stop.job for stop in placement.stops}
     return Placed(
         choices,
-        frozenset(prospect.job.key for prospect in asked) - frozenset(alone),
         frozenset(_spared(scene, stopped)),
         None if placement.scarcity is None else Found(_signature(known), placement.scarcity),
     )
 
 
-def _why_alone(prospect: Prospect, pool: int | None, known: Pools) -> str | None:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The jobs that wait, by their places, sorted by what is to be asked of whom.
+
+    Attributes:
+        placed: they are to be placed together.
+        going: they are let go, whatever joint says.
+        choices: what was decided without it.
+    """
+
+    placed: dict[int, Prospect]
+    going: set[int]
+    choices: dict[int, Choice]
+
+
+def _asked(wishes: Sequence[Prospect | Action | None], jobs: Columns, known: Pools, now: datetime) -> _Asked:
+    asked = _Asked({}, set(), {})
+    own, units = (column[jobs.waiting].tolist() for column in (jobs.pool, jobs.units))
+    for place, wish in enumerate(wishes):
+        if not isinstance(wish, Prospect):
+            continue
+        if wish.question is None:
+            asked.going.add(place)
+        elif why := _why_alone(wish, own[place], units[place], known):
+            asked.choices[place] = _alone(wish, why)
+        elif wish.known.claims and _was_just_let_go(wish, now):
+            asked.choices[place] = Choice(wish.earliest, LET_GO)
+            asked.going.add(place)
+        else:
+            asked.placed[place] = wish
+    return asked
+
+
+def _why_alone(prospect: Prospect, pool: int, units: int, known: Pools) -> str | None:
     if prospect.green:
         return GREEN
     if prospect.job.waits_for_others:
         return DEPENDS
-    if pool is None:
+    if pool == NOWHERE:
         return NO_ROOM_KNOWN
-    return TOO_LARGE if units_of(prospect.job.tres) > known.units[pool] else None
+    return TOO_LARGE if units > known.units[pool] else None
 
 
 def _was_just_let_go(prospect: Prospect, now: datetime) -> bool:
     claims = prospect.known.claims
-    if not claims:
-        return False
     mine = [claim for claim in claims if claim.restarts == prospect.job.restarts and claim.at is not None]
     last = max(mine, key=lambda claim: claim.at or now, default=None)
     return last is not None and last.set_to is None and last.at is not None and now - last.at < STAYS
 
 
-def _scene(
+def _forecasts(
     situation: Situation,
     rules: PlanRules,
     known: Pools,
-    placed: Sequence[tuple[Prospect, int]],
-    going: frozenset[JobKey],
+    placed: Mapping[int, Prospect],
+    jobs: Columns,
     stoppable: Mapping[JobKey, Stoppable],
-) -> QueueScene:
-    """Return the scene of the pools in which somebody is to be placed, or may be stopped.
+) -> Mapping[int, Series]:
+    """Return the forecasts of the pools in which somebody is to be placed, or may be stopped.
 
     A pool has one forecast: of partitions that share nodes and stand in two zones, that of the first job. One
     without a unit, as far as we know, places nobody.
     """
     forecasts: dict[int, Series] = {}
-    for prospect, pool in placed:
-        if prospect.question is not None:
-            forecasts.setdefault(pool, prospect.question.series)
+    own = jobs.pool[jobs.waiting].tolist()
+    for place, prospect in placed.items():
+        if own[place] not in forecasts and prospect.question is not None:
+            forecasts[own[place]] = prospect.question.series
     for stop in stoppable.values():
-        own, series = known.of(stop.job), situation.forecasts.get(rules.zones.of(stop.job))
-        if own is not None and known.units[own] and series is not None:
-            forecasts.setdefault(own, series)
-    return QueueScene(situation, rules, known, forecasts, placed, going, stoppable)
+        pool, series = known.of(stop.job), situation.forecasts.get(rules.zones.of(stop.job))
+        if pool is not None and known.units[pool] and series is not None:
+            forecasts.setdefault(pool, series)
+    return forecasts
 
 
-def _choices(scene: QueueScene, placement: Placement) -> dict[JobKey, Choice]:
-    """Return what was answered, in whole seconds and within each bound; what was not is missing."""
-    choices: dict[JobKey, Choice] = {}
-    at_once = scene.situation.now.timestamp() + 1.0
-    answers = zip(scene.placed, placement.starts.tolist(), placement.reasons, strict=False)
-    for (prospect, _), start, reason in answers:
+def _choices(scene: QueueScene, placement: Placement) -> Iterator[tuple[int, Choice]]:
+    """Yield what was answered, by the jobs' places, in whole seconds and within each bound."""
+    at_once, said = scene.situation.now.timestamp() + 1.0, _Said()
+    answers = zip(scene.placed.items(), placement.starts.tolist(), placement.reasons, strict=False)
+    for (place, prospect), start, reason in answers:
         question = prospect.question
         if question is None or isnan(start):
+            yield place, _alone(prospect, TOO_SHORT)._replace(together=True)
             continue
         moment = question.earliest
         if start > at_once:
-            moment = min(max(whole_second(from_epoch(start), up=True), moment), question.bound)
-        words = f"{reason} ({question.series.source})" if "g/kWh" in reason else reason
-        choices[prospect.job.key] = Choice(moment, words)
-    return choices
+            moment = min(max(said.moment(start), moment), question.bound)
+        yield place, Choice(moment, said.words(reason, question.series.source), together=True)
+
+
+class _Said:
+    """What was said before: many jobs start at the same moments, for the same reasons."""
+
+    def __init__(self) -> None:
+        self._moments: dict[float, datetime] = {}
+        self._words: dict[tuple[str, str], str] = {}
+
+    def moment(self, start: float) -> datetime:
+        found = self._moments.get(start)
+        if found is None:
+            found = self._moments[start] = whole_second(from_epoch(start), up=True)
+        return found
+
+    def words(self, reason: str, source: str) -> str:
+        found = self._words.get((reason, source))
+        if found is None:
+            found = self._words[reason, source] = f"{reason} ({source})" if "g/kWh" in reason else reason
+        return found
 
 
 def _alone(prospect: Prospect, why: str) -> Choice:
     if prospect.question is None:
         raise AssertionError(f"{prospect.job.spec} was asked for without a question")
     choice = lowest_window(prospect.question)
-    return replace(choice, reason=f"{choice.reason}; {why}")
+    return Choice(choice.start, f"{choice.reason}; {why}")
 
 
 def _spared(scene: QueueScene, stopped: set[int]) -> list[JobKey]:

@@ -44,21 +44,24 @@ def plan(situation: Situation, rules: PlanRules) -> Plan:
     latest = latest_by_deadlines(situation.queue.jobs, rules.bound, situation.now)
     waiting, running = Waiting(situation, rules, latest), Running(situation, rules, latest)
     deciding = Deciding(situation, rules)
-    wishes = [waiting.prospect(job) for job in situation.queue.pending()]
+    pending, watched = situation.queue.pending(), situation.watched
+    wishes = [waiting.prospect(job) for job in pending]
     placed = _answers(situation, rules, wishes, running)
-    prospects = [_answered(waiting, wish, placed) for wish in wishes]
+    prospects = [
+        waiting.answered(wish, choice) if isinstance(wish, Prospect) and choice is not None else wish
+        for wish, choice in zip(wishes, placed.choices, strict=True)
+    ]
     asked = [wish for wish in prospects if isinstance(wish, Prospect) and wish.means is Means.GATE]
-    shut = gate_shut([prospect for prospect in asked if prospect.job.key not in situation.watched])
+    shut = gate_shut([prospect for prospect in asked if prospect.job.key not in watched])
     # Those that are only watched have no say; for them is written what the gate would do, had they one.
     would = bool(shut or gate_shut(asked))
     found = [
-        deciding.act(prospect, would if prospect.job.key in situation.watched else bool(shut))
+        deciding.act(prospect, would if watched and prospect.job.key in watched else bool(shut))
         if isinstance(prospect, Prospect)
         else prospect
         for prospect in prospects
     ]
-    pending = zip(situation.queue.pending(), found, strict=True)
-    found = [action or deciding.take_back(job) for job, action in pending]
+    found = [action or deciding.take_back(job) for job, action in zip(pending, found, strict=True)]
     found += [running.act(job, placed.spared) for job in situation.queue.running()]
     actions = [action for action in found if action is not None]
     room = rules.stop.per_hour - situation.stops_begun
@@ -69,23 +72,16 @@ def _answers(
     situation: Situation, rules: PlanRules, wishes: Sequence[Prospect | Action | None], running: Running
 ) -> Placed:
     """Ask the policy for each job of which there is a question."""
-    prospects = [wish for wish in wishes if isinstance(wish, Prospect)]
     if rules.policy == JOINT:
-        return placed_together(situation, rules, prospects, running.stoppable())
+        return placed_together(situation, rules, wishes, running.stoppable())
     return Placed(
-        {
-            it.job.key: POLICIES[GREENEST if it.green else rules.policy](it.question)
-            for it in prospects
-            if it.question is not None
-        }
+        [
+            POLICIES[GREENEST if it.green else rules.policy](it.question)
+            if isinstance(it, Prospect) and it.question is not None
+            else None
+            for it in wishes
+        ]
     )
-
-
-def _answered(waiting: Waiting, wish: Prospect | Action | None, placed: Placed) -> Prospect | Action | None:
-    if not isinstance(wish, Prospect) or wish.question is None:
-        return wish
-    key = wish.job.key
-    return waiting.answered(wish, placed.choices[key], together=key in placed.together)
 
 
 def _within_budget(actions: list[Action], stops: int) -> list[Action]:

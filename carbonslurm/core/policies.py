@@ -7,11 +7,14 @@ cycle, with the newest forecast; the planner keeps bounds and ownership, a polic
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
 from carbonslurm.core.forecast import Floats, Series
 from carbonslurm.core.interval import from_epoch
+
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,7 @@ class DailyWindow:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """When should this job start?
 
     Attributes:
@@ -61,12 +63,18 @@ class Question:
     windows: tuple[DailyWindow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The start that a policy chose, and why in a few words."""
+class Choice(NamedTuple):
+    """The start that a policy chose.
+
+    Attributes:
+        start: the moment.
+        reason: why, in a few words.
+        together: whether others were placed with it, whose starts depend on its own.
+    """
 
     start: datetime
     reason: str
+    together: bool = False
 
 
 Policy = Callable[[Question], Choice]
@@ -173,9 +181,12 @@ def judged_length(question: Question) -> timedelta:
     Beyond its horizon a forecast says nothing. A run that does not fit between its bound and the horizon is
     judged on as much of it as does, and on at least half of what is known.
     """
-    known = question.series.horizon - question.earliest
-    room = question.series.horizon - min(question.bound, question.series.horizon)
-    return max(min(question.length, max(room, known / 2)), timedelta(seconds=1))
+    horizon = question.series.horizon
+    if question.bound + question.length <= horizon:  # nearly always
+        return max(question.length, SECOND)
+    known = horizon - question.earliest
+    room = horizon - min(question.bound, horizon)
+    return max(min(question.length, max(room, known / 2)), SECOND)
 
 
 def candidate_starts(question: Question, length: timedelta) -> Floats:

@@ -11,13 +11,13 @@ of a node leaves nothing there for others. Device powers are the site's own numb
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from carbonslurm.core.devices import gpu_watts
 from carbonslurm.core.job import Tres
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """W of a run by what draws them, without what the room adds.
 
     Attributes:

@@ -7,7 +7,7 @@
   One with GPUs takes CPUs too, of those who wait for CPUs alone.
 - The pending range of an array is one job, which may need several waves: as many tasks as there is room for
   stand there for so much longer, and early enough that the last of them starts by the bound.
-- What came within the last day stands for what will come.
+- What came within the last day stands for what will come (``lately``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 
 from carbonslurm.core.capacity import Pools, units_of
+from carbonslurm.core.columns import Columns
 from carbonslurm.core.forecast import Floats, Series
 from carbonslurm.core.job import JobKey, QueuedJob
+from carbonslurm.core.lately import arrivals
 from carbonslurm.core.length import MEDIAN, QUANTILES, rests
+from carbonslurm.core.line import Flags
 from carbonslurm.core.ownership import UNKNOWN, standing
-from carbonslurm.core.scene import Arrivals, RunningJobs, Scarcity, Scene, StopCost, WaitingJobs
+from carbonslurm.core.scene import Arrivals, Ints, RunningJobs, Scarcity, Scene, StopCost, WaitingJobs
 from carbonslurm.core.situation import PlanRules, Situation
 from carbonslurm.core.waiting import Prospect
 
-LATELY = timedelta(days=1)  # what came in so long speaks for what will come
-ENOUGH = timedelta(hours=6)  # less says nothing
 STARTABLE = frozenset({"None", "Priority", "Resources", ""})  # Slurm's reasons of a job that only lacks room
 
 
@@ -51,8 +52,9 @@ class QueueScene:
         rules: the site's.
         pools: of the cluster.
         forecasts: by pool, for those in which somebody is to be placed.
-        placed: the jobs that wait and are to be placed, each with its pool.
-        going: jobs that are let go now.
+        jobs: all that wait or run.
+        placed: those that are to be placed, by their places among the jobs that wait.
+        going: places of jobs that are let go now.
         stoppable: running jobs that may be stopped.
     """
 
@@ -60,8 +62,9 @@ class QueueScene:
     rules: PlanRules
     pools: Pools
     forecasts: Mapping[int, Series]
-    placed: Sequence[tuple[Prospect, int]]
-    going: frozenset[JobKey]
+    jobs: Columns
+    placed: Mapping[int, Prospect]
+    going: frozenset[int]
     stoppable: Mapping[JobKey, Stoppable]
 
     def scene(self, scarcity: Scarcity | None) -> Scene:
@@ -84,49 +87,39 @@ class QueueScene:
     # --- waiting
 
     def _waiting(self) -> WaitingJobs:
-        rows = [self._row(prospect, pool) for prospect, pool in self.placed]
-        taken = {prospect.job.key for prospect, _ in self.placed}
-        for job in self.situation.queue.pending():
-            if job.key in taken or not self._could_start(job):
-                continue
-            pool = self.pools.of(job)
-            if pool is not None and pool in self.forecasts:
-                rows.append(self._inflexible(job, pool))
-        owners = _numbered([job.user for job, *_ in rows])
-        column = _columns(rows)
+        """Return the jobs to be placed and, behind them, those that take room first: these have no slack."""
+        rows = self.jobs.waiting[[*self.placed, *self._inflexible()]].astype(np.int64)
+        jobs, count, now = [self.jobs.jobs[row] for row in rows.tolist()], len(self.placed), self._now
+        units, waves = self._waves(rows)
+        rests = self.jobs.rests[rows] * waves[:, None]
+        length = rests[:, MEDIAN]
+        placed = self.placed.values()
+        earliest, latest, planned = (np.full(len(rows), value) for value in (now, now, np.nan))
+        earliest[:count] = [it.earliest.timestamp() for it in placed]
+        last = np.array([_last(it).timestamp() for it in placed]) - (length * (1 - 1 / waves))[:count]
+        latest[:count] = np.maximum(last, earliest[:count])
+        planned[:count] = [self._planned(it) if it.known.claims else np.nan for it in placed]
+        stops = np.zeros(len(rows), dtype=np.int64)
+        stops[:count] = [it.known.stops if self._may_pause(it.job) else self._most_stops for it in placed]
+        limits = [np.nan if job.time_limit is None else job.time_limit.total_seconds() for job in jobs]
         return WaitingJobs(
-            ids=np.array([job.key.job_id for job, *_ in rows], dtype=np.int64),
-            arrived=np.array([job.submitted.timestamp() for job, *_ in rows], dtype=float),
-            earliest=column(1),
-            latest=column(2),
-            length=column(3),
-            longest=np.array([self._longest(job, length) for job, _, _, length, *_ in rows], dtype=float),
-            units=column(4),
-            pool=column(5).astype(np.int64),
-            owner=owners,
-            planned=column(6),
-            stops=column(7).astype(np.int64),
-            rests=_wide([row[-1] for row in rows]),
+            ids=np.array([job.key.job_id for job in jobs], dtype=np.int64),
+            arrived=self.jobs.submitted[rows],
+            earliest=earliest,
+            latest=latest,
+            length=length,
+            longest=np.fmax(np.array(limits, dtype=float), length),
+            units=units.astype(float),
+            pool=self.jobs.pool[rows],
+            owner=_numbered([job.user for job in jobs]),
+            planned=planned,
+            stops=stops,
+            rests=rests,
         )
 
-    def _row(self, prospect: Prospect, pool: int) -> tuple[Any, ...]:
-        job, question = prospect.job, prospect.question
-        latest = question.bound if question is not None else prospect.bound
-        units, waves = self._waves(job, pool)
-        left = rests(job, timedelta(), self.rules.assumed_length, self.situation.past) * waves
-        length = float(left[MEDIAN])
-        last = latest.timestamp() - length * (1 - 1 / waves)
-        return (
-            job,
-            prospect.earliest.timestamp(),
-            max(last, prospect.earliest.timestamp()),
-            length,
-            units,
-            pool,
-            self._planned(prospect),
-            prospect.known.stops if self._may_pause(job) else self._most_stops,
-            left,
-        )
+    @property
+    def _now(self) -> float:
+        return self.situation.now.timestamp()
 
     def _planned(self, prospect: Prospect) -> float:
         """When a job is to start as things stand, now if it was let go; NaN where nothing was said of it."""
@@ -134,30 +127,39 @@ class QueueScene:
         stands = next((it.set_to for it in standing(job, known) if it.set_to is not None), None)
         if stands is not None:
             return stands.timestamp()
-        mine = [claim for claim in known.claims if claim.restarts == job.restarts]
-        return self.situation.now.timestamp() if mine else np.nan
+        mine = any(claim.restarts == job.restarts for claim in known.claims)
+        return self._now if mine else np.nan
 
-    def _inflexible(self, job: QueuedJob, pool: int) -> tuple[Any, ...]:
-        now = self.situation.now.timestamp()
-        units, waves = self._waves(job, pool)
-        left = rests(job, timedelta(), self.rules.assumed_length, self.situation.past) * waves
-        return (job, now, now, float(left[MEDIAN]), units, pool, np.nan, 0, left)
+    def _inflexible(self) -> list[int]:
+        """Return the places of jobs that could start now and are not to be placed."""
+        others = np.ones(len(self.jobs.waiting), dtype=bool)
+        others[list(self.placed)] = False
+        others &= self._has_forecast[self.jobs.pool[self.jobs.waiting]]
+        rows = self.jobs.waiting.tolist()
+        return [
+            place
+            for place in np.flatnonzero(others).tolist()
+            if self._could_start(self.jobs.jobs[rows[place]], going=place in self.going)
+        ]
 
-    def _waves(self, job: QueuedJob, pool: int) -> tuple[int, int]:
-        """Return how many units a job takes at once, and how often one after the other."""
-        each, room = max(units_of(job.tres), 1), self.pools.units[pool]
-        at_once = min(job.tasks, max(room // each, 1))
-        return at_once * each, -(-job.tasks // at_once)
+    @property
+    def _has_forecast(self) -> Flags:
+        """Shape (p + 1,), by pool; the last one is nowhere."""
+        return np.array([pool in self.forecasts for pool in range(len(self.pools.units))] + [False])
 
-    def _could_start(self, job: QueuedJob) -> bool:
+    def _waves(self, rows: Ints) -> tuple[Ints, Ints]:
+        """Return how many units jobs take at once, and how often one after the other."""
+        each, tasks = np.maximum(self.jobs.units[rows], 1), self.jobs.tasks[rows]
+        room = np.array(self.pools.units, dtype=np.int64)[self.jobs.pool[rows]]
+        at_once = np.minimum(tasks, np.maximum(room // each, 1))
+        return at_once * each, -(-tasks // at_once)
+
+    def _could_start(self, job: QueuedJob, *, going: bool) -> bool:
         if job.waits_for_others or job.obstacle is not None:
             return False
         now = self.situation.now
         by_itself = job.reason in STARTABLE and (job.eligible is None or job.eligible <= now)
-        return job.key in self.going or (by_itself and not job.held)
-
-    def _longest(self, job: QueuedJob, length: float) -> float:
-        return length if job.time_limit is None else max(job.time_limit.total_seconds(), length)
+        return going or (by_itself and not job.held)
 
     # --- running
 
@@ -227,35 +229,15 @@ class QueueScene:
     # --- what will come
 
     def _arrivals(self) -> Arrivals | None:
-        """What came within the last day: runs that have ended, and what is in the queue."""
-        past, now = self.situation.past, self.situation.now
+        past = self.situation.past
         if past is None:
             return None
-        since = now - LATELY
-        rows = [
-            (run.submitted, run.flex, run.partition, run.tres, 1, np.full(len(QUANTILES), run.seconds))
-            for run in past.runs
-            if run.ended and since < run.submitted <= now
-        ]
-        for job in self.situation.queue.jobs:
-            if job.state.value in {"PENDING", "RUNNING"} and since < job.submitted <= now:
-                flex = job.tag.flex if job.tag else None
-                left = rests(job, timedelta(), self.rules.assumed_length, past)
-                rows.append((job.submitted, flex, job.partition, job.tres, job.tasks, left))
-        first = min((run.submitted for run in past.runs), default=now)
-        first = min([first, *(row[0] for row in rows)])
-        span = min(now - first, LATELY)
-        here = [(row, self.pools.at(row[2], row[3])) for row in rows]
-        known = [(row, pool) for row, pool in here if pool is not None and pool in self.forecasts]
-        if span < ENOUGH or not known:
-            return None
-        return Arrivals(
-            span=span.total_seconds(),
-            slack=np.array([(row[1] or timedelta()).total_seconds() for row, _ in known]),
-            rests=_wide([row[5] for row, _ in known]),
-            units=np.array([units_of(row[3]) * row[4] for row, _ in known], dtype=float),
-            pool=np.array([pool for _, pool in known], dtype=np.int64),
-        )
+        return arrivals(self.situation.now, self.jobs, past, self.pools, self._has_forecast)
+
+
+def _last(prospect: Prospect) -> datetime:
+    """Return the last moment at which a job may start, as its policy is asked."""
+    return prospect.bound if prospect.question is None else prospect.question.bound
 
 
 def _columns(rows: Sequence[tuple[Any, ...]]) -> Callable[[int], Floats]:

@@ -8,6 +8,7 @@ from carbonslurm.core.patience import Ints
 
 SPENT = "it may wait no longer"
 NO_ROOM = "it would run now, but there is no room: it starts as soon as there is"
+SCARCE = 1.0  # g/kWh: a price from which on room is said to be scarce
 
 
 def reasons(
@@ -23,18 +24,15 @@ def reasons(
         intensity: shape (t,), g/kWh.
         scarcity: shape (t,), g/kWh.
     """
+    here = [SPENT, f"{intensity[0]:.0f} g/kWh now, and waiting would not pay", NO_ROOM]
+    # There are as many different lines as slots, however many jobs there are.
+    lines = np.array([*here, *_later(intensity, scarcity)], dtype=object)
     slot = np.clip(slots, 0, len(intensity) - 1)
-    now, then, price = float(intensity[0]), intensity[slot], scarcity[slot]
-    lines = []
-    for index in range(len(slots)):
-        if must[index]:
-            lines.append(SPENT)
-        elif chosen[index]:
-            lines.append(f"{now:.0f} g/kWh now, and waiting would not pay")
-        elif wishes[index]:
-            lines.append(NO_ROOM)
-        elif price[index] >= 1:
-            lines.append(f"{then[index]:.0f} g/kWh then, {now:.0f} now; room is scarce then")
-        else:
-            lines.append(f"{then[index]:.0f} g/kWh then, {now:.0f} now; there is room then")
-    return tuple(lines)
+    return tuple(lines[np.select([must, chosen, wishes], [0, 1, 2], len(here) + slot)].tolist())
+
+
+def _later(intensity: Floats, scarcity: Floats) -> list[str]:
+    """Return what is said of each slot."""
+    now = f"{intensity[0]:.0f} now"
+    room = ["room is scarce then" if price >= SCARCE else "there is room then" for price in scarcity.tolist()]
+    return [f"{then:.0f} g/kWh then, {now}; {it}" for then, it in zip(intensity.tolist(), room, strict=True)]

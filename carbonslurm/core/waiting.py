@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
 
 from carbonslurm.core.action import Action, Verb
 from carbonslurm.core.allowance import AtEnd, is_free
 from carbonslurm.core.bound import bound_of
+from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import whole_second
 from carbonslurm.core.job import QueuedJob
 from carbonslurm.core.length import predicted_length
@@ -40,8 +43,7 @@ BOUND_REACHED = "its bound is reached"
 GREENEST = "lowest-window"  # the policy for those whose budget says to wait for green hours
 
 
-@dataclass(frozen=True, slots=True)
-class Prospect:
+class Prospect(NamedTuple):
     """What one job's policy wishes, before anything is decided for it.
 
     Attributes:
@@ -91,20 +93,34 @@ def bound(
     made to wait until after it.
     """
     moment = bound_of(job, known.first_eligible, latest, rules.bound, situation.now)
-    outage = situation.outage(job)
+    outage = situation.outage(job) if situation.outages else None
     if outage is not None and job.time_limit is not None:
         before = outage - job.time_limit - rules.bound.margin
         moment = min(moment, before) if before >= situation.now else moment
     return whole_second(moment, up=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Waiting:
     """One call of plan(): the situation and the rules, at hand for each pending job's own short story."""
 
     situation: Situation
     rules: PlanRules
     latest: Mapping[int, datetime]
+
+    @cached_property
+    def _soonest(self) -> datetime:
+        return whole_second(self.situation.now, up=True)
+
+    @cached_property
+    def _usable(self) -> Mapping[str, Series]:
+        """By zone, the forecasts that cover the soonest start; nearly every job asks for that."""
+        known = self.situation.forecasts.items()
+        return {
+            zone: series
+            for zone, series in known
+            if series is not None and series.at(self._soonest) is not None
+        }
 
     def prospect(self, job: QueuedJob) -> Prospect | Action | None:
         """Return what there is to wish for one; an Action where it is not asked, None where nothing is ours.
@@ -124,25 +140,25 @@ class Waiting:
         return self._wish(job, known)
 
     def _wish(self, job: QueuedJob, known: Known) -> Prospect:
-        now, means = self.situation.now, self.rules.means.of(job)
-        own = job.tag.begin if job.tag else None
-        earliest = whole_second(now if own is None else max(now, own), up=True)
+        means, earliest = self.rules.means.of(job), self._soonest
+        if job.tag is not None and job.tag.begin is not None:
+            earliest = max(earliest, whole_second(job.tag.begin, up=True))
         last = bound(job, known, self.latest, self.situation, self.rules)
         question = self._question(job, means, earliest, last)
         if isinstance(question, str):
             return Prospect(job, known, means, earliest, last, None, question)
-        budget = self.situation.used_up.get(job.key)
+        budget = self.situation.used_up.get(job.key) if self.situation.used_up else None
         green = budget is not None and budget.at_end is AtEnd.GREEN
-        return Prospect(job, known, means, earliest, last, None, NO_FORECAST, question, green=green)
+        return Prospect(job, known, means, earliest, last, None, NO_FORECAST, question, False, green)
 
     def _question(self, job: QueuedJob, means: Means, earliest: datetime, last: datetime) -> Question | str:
         """Return what the policy is to be asked; the reason where it is not, and the job may go."""
         if self.situation.paused:
             return PAUSED
-        if is_free(job, self.situation.used_up.get(job.key)):
+        if is_free(job, self.situation.used_up):
             return WITHIN_BUDGET
-        series = self.situation.forecasts.get(self.rules.zones.of(job))
-        if series is None or series.at(earliest) is None:
+        series = self._forecast(self.rules.zones.of(job), earliest)
+        if series is None:
             return NO_FORECAST
         latest = last if means is Means.BEGIN else last - EARLY_CYCLES * self.rules.lead
         if latest <= earliest:
@@ -150,18 +166,23 @@ class Waiting:
         length = predicted_length(job, self.rules.assumed_length, self.situation.past)
         return Question(earliest, latest, length, series, self.rules.threshold)
 
-    def answered(self, prospect: Prospect, choice: Choice, *, together: bool = False) -> Prospect:
+    def _forecast(self, zone: str, moment: datetime) -> Series | None:
+        """Return the forecast of a zone, if it covers a moment."""
+        if moment is self._soonest:
+            return self._usable.get(zone)
+        series = self.situation.forecasts.get(zone)
+        return None if series is None or series.at(moment) is None else series
+
+    def answered(self, prospect: Prospect, choice: Choice) -> Prospect:
         """Return the prospect with what its policy chose."""
-        it, reason = prospect, choice.reason
-        budget = self.situation.used_up.get(it.job.key)
+        job, known, means, earliest, last, *_, question, _, green = prospect
+        start, reason, together = choice
+        budget = self.situation.used_up.get(job.key) if self.situation.used_up else None
         if budget is not None:
             reason = f"{reason}; the budget of {budget.owner} is used up"
-        soon = it.earliest if it.means is Means.BEGIN else it.earliest + self.rules.lead
-        start, question = (None, None) if choice.start <= soon else (choice.start, it.question)
-        together = together and start is not None
-        return Prospect(  # for each of a hundred thousand: ``replace`` would take four times as long
-            it.job, it.known, it.means, it.earliest, it.bound, start, reason, question, together, it.green
-        )
+        if start <= (earliest if means is Means.BEGIN else earliest + self.rules.lead):
+            return Prospect(job, known, means, earliest, last, None, reason, None, False, green)
+        return Prospect(job, known, means, earliest, last, start, reason, question, together, green)
 
     def _taken_over(self, job: QueuedJob, known: Known) -> Action | None:
         """Record that somebody else holds a job that we made wait: it is theirs, once they release it, too.
