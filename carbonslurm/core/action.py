@@ -3,9 +3,9 @@
 The daemon carries them out, observe mode writes them down, the simulator and the tests read the same list.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from carbonslurm.core.job import QueuedJob
 from carbonslurm.core.means import Means
@@ -20,9 +20,11 @@ class Verb(StrEnum):
     LEAVE = "leave"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One decision about one job.
+
+    A tuple, not a dataclass: a plan may make a hundred thousand, and a frozen dataclass of so many fields
+    takes five times as long to make.
 
     Attributes:
         verb: what to do.

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from carbonslurm.core.job import JobKey, QueuedJob
-from carbonslurm.core.tag import FlexibleBy
 
 
 class AtEnd(StrEnum):
@@ -117,8 +116,3 @@ def effect_on(
         if it.allowance.concerns(user, account, partition)
     ]
     return min(mine, key=lambda it: it.at_end is not AtEnd.GREEN, default=None)
-
-
-def is_free(job: QueuedJob, used_up: Mapping[JobKey, Allowance]) -> bool:
-    """Tell whether a job is flexible only by a budget, and that is not used up: it may start."""
-    return job.tag is not None and job.tag.by is FlexibleBy.BUDGET and job.key not in used_up

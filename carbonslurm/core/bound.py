@@ -41,6 +41,9 @@ def latest_by_deadlines(
     Deadlines are handed from each job to those that it waits for. Worked out once for the whole queue, and
     without recursion: its owner may make a chain as long, and a net as dense, as Slurm lets them.
     """
+    jobs = tuple(jobs)
+    if not any(job.deadline is not None or job.needs for job in jobs):  # nearly always
+        return {}
     by_id = {job.key.job_id: job for job in jobs}
     latest = {
         number: _latest_start(job.deadline, job, rules, now)

@@ -6,11 +6,11 @@ between them. A plan that stands is kept for a few grams more.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from carbonslurm.core.action import Action, Verb
-from carbonslurm.core.job import QueuedJob
+from carbonslurm.core.job import QueuedJob, Tres
 from carbonslurm.core.means import Means
 from carbonslurm.core.ownership import UNKNOWN, Claim, Known, is_ours_still, standing
 from carbonslurm.core.policies import Question, judged_length
@@ -29,6 +29,7 @@ class Deciding:
 
     situation: Situation
     rules: PlanRules
+    _powers: dict[tuple[object, ...], float] = field(init=False, default_factory=dict)
 
     def act(self, prospect: Prospect, shut: bool) -> Action | None:
         """Return what is to be done for a job, now that it is known whether the gate is shut."""
@@ -38,14 +39,14 @@ class Deciding:
         if prospect.means is Means.GATE and not shut:
             passed = any(claim.means is Means.GATE for claim in stands)
             return self._release(prospect, Means.GATE, GATE_OPEN, silent=True) if passed else None
-        if self._keeps(prospect, stands) or self._is_near(prospect, stands):
+        if (stands and self._keeps(prospect, stands)) or self._is_near(prospect, stands):
             return self._take_over(prospect, stands)
         return self._withhold(prospect, prospect.start)
 
     def take_back(self, job: QueuedJob) -> Action | None:
         """Leave a job, for which there is nothing else to do, only what it has lost by waiting."""
         known = self.situation.known.get(job.key, UNKNOWN)
-        if known.compensation is None or not is_overpaid(job, known):
+        if not is_overpaid(job, known):
             return None
         if job.tag is None or job.obstacle or known.stopping or self.situation.paused:
             return None
@@ -143,7 +144,7 @@ class Deciding:
         if question is not None:
             now_g, then_g = _means(question, question.earliest, start)
         if question is not None and now_g is not None and then_g is not None:
-            energy = kwh_from_watts(self.rules.power.watts(prospect.job.tres), question.length)
+            energy = kwh_from_watts(self._watts(prospect.job.tres), question.length)
             saving = energy * (now_g - then_g)
         return Action(
             Verb.WITHHOLD,
@@ -160,10 +161,19 @@ class Deciding:
             factor_before=self._earned(prospect.job, prospect.known) or 0,
         )
 
+    def _watts(self, tres: Tres) -> float:
+        """Return the power of a run, of which many ask for the same."""
+        asks = tres.cpus, tres.nodes, *tres.gpus.items()
+        watts = self._powers.get(asks)
+        if watts is None:
+            watts = self._powers[asks] = self.rules.power.watts(tres)
+        return watts
+
     def _is_held(self, prospect: Prospect) -> bool:
         """Whether it is held by us already: Slurm need not hear of another hour."""
-        claim = prospect.known.claim(Means.HOLD, prospect.job.restarts)
-        return prospect.means is Means.HOLD and is_ours_still(prospect.job, claim)
+        if prospect.means is not Means.HOLD:
+            return False
+        return is_ours_still(prospect.job, prospect.known.claim(Means.HOLD, prospect.job.restarts))
 
     def _site_factor(self, prospect: Prospect, until: datetime) -> int | None:
         """What waiting until then costs in age, from when this run could have started: that is what we cause.
@@ -176,6 +186,8 @@ class Deciding:
         return None if first is None else site_factor(self.situation.age, until - first)
 
     def _earned(self, job: QueuedJob, known: Known) -> int | None:
+        if known.compensation is None:  # nearly always
+            return None
         return earned(job, known, self.situation.age, self.situation.now)
 
 

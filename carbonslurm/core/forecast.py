@@ -122,6 +122,10 @@ class Series:
         """Shape (n + 1,): unknown seconds from the first edge to each edge."""
         return np.concatenate(([0.0], np.cumsum(np.isnan(self.values) * np.diff(self.edges))))
 
+    @cached_property
+    def _has_unknown(self) -> bool:
+        return bool(self._gaps_at_edges[-1] > 0)
+
     def at(self, moment: datetime) -> float | None:
         """Return the g/kWh at a moment, None where it is unknown."""
         index = bisect_right(self._plain_edges, aware(moment).timestamp()) - 1
@@ -166,7 +170,7 @@ class Series:
         edges, end = self._plain_edges, start + seconds
         if start < edges[0] or end > edges[-1]:
             return None
-        if self._gaps_at_edges[-1] > 0:
+        if self._has_unknown:
             value = float(self.means(np.array([start]), seconds)[0])
             return None if isnan(value) else value
         return (self._integral(end) - self._integral(start)) / seconds
@@ -183,7 +187,7 @@ class Series:
     def _integral(self, moment: float) -> float:
         """The integral up to a Unix time within the edges, as numpy's interp has it."""
         edges, sums = self._plain_edges, self._plain_integral
-        left = min(bisect_right(edges, moment), len(edges) - 1) - 1
+        left = bisect_right(edges, moment, hi=len(edges) - 1) - 1
         slope = (sums[left + 1] - sums[left]) / (edges[left + 1] - edges[left])
         return sums[left + 1] if moment == edges[left + 1] else slope * (moment - edges[left]) + sums[left]
 

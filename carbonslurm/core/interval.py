@@ -43,9 +43,9 @@ def to_epoch(moment: datetime) -> int:
 
 def whole_second(moment: datetime, *, up: bool) -> datetime:
     """Return the moment in whole seconds, which is all that Slurm keeps: starts go up, bounds go down."""
-    moment = aware(moment)
-    if not moment.microsecond:  # nearly always
+    if moment.tzinfo is UTC and not moment.microsecond:  # nearly always
         return moment
+    moment = aware(moment)
     floor = moment.replace(microsecond=0)
     return floor + timedelta(seconds=1) if up and floor < moment else floor
 

@@ -61,7 +61,12 @@ def plan(situation: Situation, rules: PlanRules) -> Plan:
         else prospect
         for prospect in prospects
     ]
-    found = [action or deciding.take_back(job) for job, action in zip(pending, found, strict=True)]
+    owing = {key for key, known in situation.known.items() if known.compensation is not None}
+    if owing:
+        found = [
+            deciding.take_back(job) if action is None and job.key in owing else action
+            for job, action in zip(pending, found, strict=True)
+        ]
     found += [running.act(job, placed.spared) for job in situation.queue.running()]
     actions = [action for action in found if action is not None]
     room = rules.stop.per_hour - situation.stops_begun

@@ -100,7 +100,8 @@ class QueueScene:
         latest[:count] = np.maximum(last, earliest[:count])
         planned[:count] = [self._planned(it) if it.known.claims else np.nan for it in placed]
         stops = np.zeros(len(rows), dtype=np.int64)
-        stops[:count] = [it.known.stops if self._may_pause(it.job) else self._most_stops for it in placed]
+        most = self._most_stops
+        stops[:count] = [it.known.stops if most and self._may_pause(it.job) else most for it in placed]
         limits = [np.nan if job.time_limit is None else job.time_limit.total_seconds() for job in jobs]
         return WaitingJobs(
             ids=np.array([job.key.job_id for job in jobs], dtype=np.int64),

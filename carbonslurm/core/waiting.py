@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from carbonslurm.core.action import Action, Verb
-from carbonslurm.core.allowance import AtEnd, is_free
+from carbonslurm.core.allowance import AtEnd
 from carbonslurm.core.bound import bound_of
 from carbonslurm.core.forecast import Series
 from carbonslurm.core.interval import whole_second
@@ -33,6 +33,7 @@ from carbonslurm.core.ownership import (
 from carbonslurm.core.policies import Choice, Question
 from carbonslurm.core.priority import earned
 from carbonslurm.core.situation import PlanRules, Situation
+from carbonslurm.core.tag import FlexibleBy
 
 # What needs us to end is ended so many cycles early: one to act in, and one that may fail.
 EARLY_CYCLES = 2
@@ -155,7 +156,7 @@ class Waiting:
         """Return what the policy is to be asked; the reason where it is not, and the job may go."""
         if self.situation.paused:
             return PAUSED
-        if is_free(job, self.situation.used_up):
+        if job.tag is not None and job.tag.by is FlexibleBy.BUDGET and job.key not in self.situation.used_up:
             return WITHIN_BUDGET
         series = self._forecast(self.rules.zones.of(job), earliest)
         if series is None:

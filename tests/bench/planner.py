@@ -4,8 +4,12 @@ So many pending jobs of three hundred users before nodes that could do all of it
 of seven days in steps of ten minutes, lengths learned from 20,000 past runs. Three plans: of a queue that
 nobody has seen before; of the same queue in the next cycle, with its begin times set; and after an hour, when
 prices are searched for anew. Medians of several, in CPU time of one core, so that other work on the machine
-does not show.
+does not show. Python looks for garbage as seldom as in the daemon, or, with ``--collect``, as it is used to.
 """
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one core; numpy reads it when it is imported
 
 import argparse
 import json
@@ -27,6 +31,7 @@ from carbonslurm.core.ownership import Claim, Known
 from carbonslurm.core.planner import Plan, plan
 from carbonslurm.core.situation import PlanRules, Situation, Zones
 from carbonslurm.core.tag import FlexibleBy, Tag
+from carbonslurm.daemon import collect_seldom
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -147,7 +152,10 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one list of objects")
     parser.add_argument("--rounds", type=int, default=5, help="plans of which the median is taken")
     parser.add_argument("--jobs", type=int, action="append", help="how many; several may be given")
+    parser.add_argument("--collect", action="store_true", help="look for garbage after every 700 new values")
     asked = parser.parse_args()
+    if not asked.collect:
+        collect_seldom()
     rows = [timed(count, asked.rounds) for count in asked.jobs or COUNTS]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if asked.json:

@@ -4,6 +4,10 @@ One plan of many pending jobs, no two alike, over seven days of forecast in step
 the median of several. CPU time, so that other work on the machine does not show.
 """
 
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one core; numpy reads it when it is imported
+
 import argparse
 import json
 import resource

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carbonslurm.core.job import JobKey, QueuedJob, Tres
-from carbonslurm.core.length import Past, PastRun, predicted_length, predicted_rest, rests
+from carbonslurm.core.length import (
+    Past,
+    PastRun,
+    predicted_length,
+    predicted_rest,
+    rests,
+    whole_rests,
+)
 from carbonslurm.core.tag import FlexibleBy, Tag
 from carbonslurm.sim.job import SimulatedJob, Submission
 
@@ -131,3 +138,31 @@ def test_no_rest_exceeds_the_limit_and_they_rise(
     assert (found[1:] >= found[:-1]).all()
     if limit is not None:
         assert found.max() <= max((limit - lasted) * 3600, 1)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.none() | st.integers(1, 30), st.none() | st.integers(1, 40), st.sampled_from(["a", "b"])
+        ),
+        max_size=6,
+    ),
+    st.none() | st.lists(st.floats(0.001, 40), max_size=30),
+)
+def test_many_at_once_are_expected_to_last_what_each_is_by_itself(
+    asked: list[tuple[int | None, int | None, str]], lasted: list[float] | None
+) -> None:
+    past = None if lasted is None else Past([past_run(length, user="a") for length in lasted])
+    jobs = [waiting(limit, declared=declared, user=user) for limit, declared, user in asked]
+    found = whole_rests(jobs, 4 * HOUR, past)
+    assert found.shape == (len(jobs), 5)
+    assert found.tolist() == [rests(job, timedelta(), 4 * HOUR, past).tolist() for job in jobs]
+
+
+def test_runs_are_looked_up_by_when_they_were_submitted() -> None:
+    runs = [past_run(1, submitted=NOW - hours * HOUR) for hours in (1, 5, 24, 30)]
+    past, now = Past(runs), NOW.timestamp()
+    assert past.submitted_within(now - 24 * 3600, now) == runs[:2]
+    assert past.first == runs[-1].submitted
+    assert Past([]).first is None
+    assert Past([]).submitted_within(0.0, now) == []
