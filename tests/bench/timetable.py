@@ -66,7 +66,7 @@ def nobody() -> RunningJobs:
 
 
 def scene(count: int) -> Scene:
-    """So many jobs before a cluster that needs two days for them."""
+    """So many jobs before a cluster that could do all of it in fourteen hours: full, and in no rush."""
     jobs = waiting(count, np.random.default_rng(count))
     work = float((jobs.units * jobs.length).sum()) / HOUR
     series = forecast()
@@ -74,7 +74,7 @@ def scene(count: int) -> Scene:
         now=NOW,
         waiting=jobs,
         running=nobody(),
-        room=np.array([max(work / 48, 8.0)]),
+        room=np.array([max(work / 14, 8.0)]),
         forecasts=(series,),
         bands=(None,),
         stop=StopCost(lost=300.0),
