@@ -2,7 +2,8 @@
 
 DATA is the folder above ``jobs`` and ``carbon``. Options choose: ``--part pai|mit|ricc|year`` (again for
 more), ``--policy NAME,...``, ``--zone``, ``--units 32,...``, ``--load 0.6,...``, ``--forecast`` and
-``--length``, likewise; ``--days N`` takes only the jobs of a trace's first days. With ``--keep FILE`` each
+``--length``, likewise; ``--days N`` takes only the jobs of a trace's first days, ``--param`` is as of
+``carbonslurm simulate``. With ``--keep FILE`` each
 row is written there as soon as it is measured, and one that is there already is not measured again: so the
 parts, which take hours together, can be run in pieces. Nothing is judged.
 """
@@ -26,6 +27,7 @@ from carbonslurm.core.forecast import Kind, Nature, Scope, Series
 from carbonslurm.formats.traces import read_trace
 from carbonslurm.sim.comparison import Run, Setting, run
 from carbonslurm.sim.foresight import Foresight
+from carbonslurm.sim.parameters import read_parameters
 from carbonslurm.sim.registry import POLICIES
 from carbonslurm.sim.setting import foresight, on_units, within
 from carbonslurm.sim.trace import MaxWait, Reading, Trace, lay_out
@@ -98,7 +100,13 @@ class Kept:
 
 
 def setting(
-    trace: Trace, truth: Series, seen: Foresight, forecast: str, length: str, units: float
+    trace: Trace,
+    truth: Series,
+    seen: Foresight,
+    forecast: str,
+    length: str,
+    units: float,
+    param: Sequence[str] = (),
 ) -> Setting:
     """Lay out one comparison."""
     fitting = on_units(within(trace, truth), units)
@@ -112,7 +120,7 @@ def setting(
         pool_units=[units],
         pool_of=[0] * len(fitting),
         watts=1000.0,
-        parameters={},
+        parameters=read_parameters(tuple(param), list(POLICIES)),
     )
 
 
@@ -165,8 +173,9 @@ def pai(data: Data, given: argparse.Namespace, kept: Kept) -> None:
                     cells = []
                     for zone in given.zone:
                         truth = data.intensity(f"{zone}-2022")
-                        here = setting(trace, truth, _seen(forecast, truth), forecast, length, units)
-                        words = ("pai", *when, zone, units, forecast, length)
+                        seen = _seen(forecast, truth)
+                        here = setting(trace, truth, seen, forecast, length, units, given.param)
+                        words = ("pai", *when, zone, units, forecast, length, *given.param)
                         row = kept.row(*words, here=here, policy=name)
                         cells.append(f"{row['relative']:.4f} / {row['late']}")
                     print(f"| {name} | {' | '.join(cells)} |", flush=True)
@@ -200,13 +209,14 @@ def _loads(given: argparse.Namespace, kept: Kept, trace: Trace, truth: Series, n
         units = units_for(work, load)
         for forecast in given.forecast or ["perfect", "own", "persistence"]:
             for length in given.length:
-                here = setting(work, truth, _seen(forecast, truth), forecast, length, units)
+                here = setting(work, truth, _seen(forecast, truth), forecast, length, units, given.param)
                 out = ", ".join(f"{count} {why}" for why, count in here.trace.left_out.items() if count)
                 title = f"{name} on {truth.zone}, load {load:g} ({units:.0f} CPUs), {forecast} forecast"
                 print(f"\n**{title}**: {len(here.trace)} jobs, left out: {out or 'none'}\n")
                 print(f"{HEAD}\n|{'---|' * 11}", flush=True)
                 for policy in given.policy:
-                    words = (name, f"{given.days:g} days" if given.days else "all", load, forecast, length)
+                    days = f"{given.days:g} days" if given.days else "all"
+                    words = (name, days, load, forecast, length, *given.param)
                     print(_line(kept.row(*words, here=here, policy=policy)), flush=True)
 
 
@@ -268,6 +278,7 @@ def main() -> None:
     reader.add_argument("--length", type=words, default=["class-mean", "true"])
     reader.add_argument("--days", type=float, help="only jobs of the first so many days")
     reader.add_argument("--weeks", type=int, default=0, help="move pai-1k by so many weeks")
+    reader.add_argument("--param", action="append", default=[], help="[POLICY.]NAME=VALUE, again for more")
     reader.add_argument("--keep", type=Path, help="file of rows that are measured already")
     given = reader.parse_args()
     kept = Kept(given.keep)
