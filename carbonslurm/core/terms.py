@@ -22,6 +22,8 @@ class Joint:
         full: above this share of a pool, needed by what cannot wait, not all promises can be kept.
         slight: up to so much above that a job with its last chance may still have another one stopped.
         size: then a job comes so much later, as a multiple of the time that its run takes of the whole pool.
+        behind: seconds; and one whose promise is given up so much later, behind those that can be kept: as
+            long as the longest rush on the traces of docs/bench.md, and not for ever.
         keep: g/kWh as a share of the mean; what a change must gain.
         equal: likewise; advantages that differ by less are equals.
         explain: whether to say why, job by job.
@@ -38,6 +40,7 @@ class Joint:
     full: float = 1.0
     slight: float = 0.1
     size: float = 50.0
+    behind: float = 14 * 86_400.0
     keep: float = 0.005
     equal: float = 0.001
     explain: bool = False

@@ -3,8 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 from scenes import HOUR, Job, scene
 
+from carbonslurm.core.demand import jobs_of
+from carbonslurm.core.line import Jobs
+from carbonslurm.core.rush import kept
 from carbonslurm.core.scene import Placement, Scene
 from carbonslurm.core.timetable import Joint, joint
 
@@ -74,6 +79,69 @@ def test_a_large_job_does_not_wait_for_ever() -> None:
     jobs = [Job(0.0, (24.0,), 8.0), *(Job(0.0, (1.0,)) for _ in range(10))]
     planned = with_latest(scene(FLAT, jobs, room=[10.0]), [-50 * 24 * 0.8, *[-1.0] * 10])
     assert line(joint(planned, Joint()))[0] == 0
+
+
+def test_whose_promise_can_be_kept_goes_before_who_is_given_up() -> None:
+    """The first cannot start within its hour, whoever waits; the second can, two days and a half later."""
+    busy = [Job(0.0, (10.0,), 10.0)]
+    jobs = [Job(1.0, (2.0,), 10.0), Job(60.0, (1.0,), 10.0)]
+    assert line(joint(scene(FLAT, jobs, busy, room=[10.0]), Joint())) == [1, 0]
+
+
+def test_who_was_given_up_long_ago_comes_before_a_promise_that_can_be_kept() -> None:
+    """Fourteen days, and fifty times as long as they would take of the pool, count as much."""
+    busy, jobs = [Job(0.0, (10.0,), 10.0)], [Job(0.0, (2.0,), 10.0), Job(60.0, (1.0,), 10.0)]
+    planned = scene(FLAT, jobs, busy, room=[10.0])
+    hours = 14 * 24 + 50 * 2 - 50 * 1 - 60
+    assert line(joint(with_latest(planned, [1.0 - hours, 60.0]), Joint())) == [1, 0]
+    assert line(joint(with_latest(planned, [-1.0 - hours, 60.0]), Joint())) == [0, 1]
+
+
+def jobs(waiting: list[Job], running: list[Job] | None = None) -> Jobs:
+    """The jobs of a pool, in slots of an hour."""
+    return jobs_of(scene(FLAT, waiting, running or []), 0, HOUR)
+
+
+def test_one_large_job_is_given_up_for_many_small_ones() -> None:
+    """All could start now as far as each knows; without the large one they do so within their two hours."""
+    large, small = Job(1.0, (24.0,), 9.0), [Job(2.0, (4.0,)) for _ in range(10)]
+    assert kept(jobs([large, *small]), 10.0, Joint()).tolist() == [False, *[True] * 10]
+    assert kept(jobs([large, *small[:1]]), 10.0, Joint()).all()
+
+
+def test_what_runs_takes_its_room_and_a_broken_promise_takes_none() -> None:
+    """Of two units one is held for a day: of two jobs one is given up, and it is not the one that is late."""
+    planned = scene(FLAT, [Job(0.0, (5.0,)), Job(0.0, (3.0,)), Job(0.0, (1.0,))], [Job(0.0, (24.0,))])
+    columns = jobs_of(with_latest(planned, [0.5, 0.5, -1.0]), 0, HOUR)
+    assert kept(columns, 2.0, Joint()).tolist() == [False, True, False, False]
+
+
+ROWS = st.lists(
+    st.builds(
+        Job,
+        slack=st.floats(0.0, 30.0),
+        rests=st.tuples(st.floats(0.1, 60.0), st.floats(0.1, 60.0)),
+        units=st.integers(1, 8).map(float),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(ROWS, ROWS)
+def test_promises_that_are_to_be_kept_fit_and_none_is_given_up_without_need(
+    waiting: list[Job], running: list[Job]
+) -> None:
+    """Up to each hour what cannot wait of those that stay is within the pool, or what runs alone is not."""
+    columns, room, moments = jobs(waiting, running), 10.0, np.arange(1.0, 49.0)[:, None, None]
+    cannot_wait = np.clip(moments - columns.slack[:, None], 0.0, columns.rests).mean(axis=2) * columns.units
+    stays, runs = kept(columns, room, Joint()), columns.runs == 1
+    free = room * moments[:, 0, 0] - cannot_wait[:, runs].sum(axis=1)
+    taken = cannot_wait[:, stays].sum(axis=1)
+    assert not (stays & runs).any()
+    assert ((taken <= free + 1e-6) | (taken <= 1e-6)).all()
+    if (cannot_wait[:, ~runs].sum(axis=1) <= free).all():
+        assert stays[~runs].all()
 
 
 def test_without_a_rush_the_queue_keeps_its_order() -> None:
