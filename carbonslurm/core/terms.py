@@ -38,7 +38,7 @@ class Joint:
     usual: float = 0.75
     caution: float = 0.25
     full: float = 1.0
-    slight: float = 0.1
+    slight: float = 0.5
     size: float = 50.0
     behind: float = 14 * 86_400.0
     keep: float = 0.005
