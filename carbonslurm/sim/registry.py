@@ -120,7 +120,7 @@ def _wait_awhile(world: World) -> Strategy:
 
 
 def _double_threshold(world: World) -> Strategy:
-    slot, beta = world.parameters.seconds("slot", HOUR) or HOUR, world.parameters.number("beta", 10.0)
+    slot, beta = world.parameters.seconds("slot", HOUR), world.parameters.number("beta", 10.0)
     again = stop_cost(world.parameters).again / slot
     pacing = DoubleThreshold(world.trace, world.measured, world.lengths, slot, beta, again)
     return _pausing(world, pacing, "double-threshold")
@@ -162,7 +162,7 @@ def _joint(world: World) -> Strategy:
         foresight=Judged(world.foresight, world.truth),
         discipline=given.word("queue", "latest-start"),
         planner=lambda scene: joint(scene, rules),
-        cycle=given.seconds("cycle", 600.0) or 600.0,
+        cycle=given.seconds("cycle", 600.0),
         stops=cost.max_stops > 0,
         stop_cost=cost,
     )
@@ -178,7 +178,7 @@ def _together(name: str, planner: Callable[[World], Planner], cycle: float, queu
             foresight=world.foresight,
             discipline=given.word("queue", queue),
             planner=planner(world),
-            cycle=given.seconds("cycle", cycle) or cycle,
+            cycle=given.seconds("cycle", cycle),
             stop_cost=stop_cost(given),
         )
 

@@ -313,6 +313,30 @@ def test_unknown_parameters_are_refused(word: str, words: str) -> None:
         read_parameters([word], list(POLICIES))
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "threshold=nan",
+        "threshold=-1",
+        "share=2",
+        "beta=inf",
+        "joint.iterations=1.5",
+        "iterations=0",
+        "max_stops=-2",
+        "guaranteed=nan",
+        "slot=0",
+        "lost_work=abc",
+        "cycle=-5m",
+        "queue=lifo",
+        "windows=noon",
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_before_anything_runs(word: str) -> None:
+    name, _, value = word.partition("=")
+    with pytest.raises(UsageError, match=rf"--param {name}: expected .*{value}|expected some time"):
+        read_parameters([word], list(POLICIES))
+
+
 @pytest.mark.parametrize("text", ["22:00", "25:00+8h", "someday@10:00+5h", "10:00+5", "mon-x@10:00+5h"])
 def test_windows_that_cannot_be_read(text: str) -> None:
     with pytest.raises(UsageError, match="windows"):
