@@ -168,7 +168,7 @@ def pai(data: Data, given: argparse.Namespace, kept: Kept) -> None:
                 print(f"\n**{title}** (relative / late)\n")
                 print(f"| policy | {' | '.join(given.zone)} |\n|{'---|' * (len(given.zone) + 1)}", flush=True)
                 if not when:
-                    _goals(given.zone, int(units), length)
+                    _goals(given.zone, units, length)
                 for name in given.policy:
                     cells = []
                     for zone in given.zone:
@@ -181,7 +181,7 @@ def pai(data: Data, given: argparse.Namespace, kept: Kept) -> None:
                     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
-def _goals(zones: Sequence[str], units: int, length: str) -> None:
+def _goals(zones: Sequence[str], units: float, length: str) -> None:
     """Print what cannot be beaten, and what is to be reached."""
     bounds = [BOUND.get(zone, {}).get(units) for zone in zones]
     if None in bounds:
