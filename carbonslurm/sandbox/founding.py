@@ -15,7 +15,7 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING
 
-from carbonslurm.errors import UnavailableError
+from carbonslurm.errors import RefusedError, UnavailableError
 from carbonslurm.sandbox import machine, packages, texts
 from carbonslurm.sandbox.accounts import People, accounting_commands, people
 from carbonslurm.sandbox.cluster import Sandbox, clear, last_line
@@ -158,7 +158,12 @@ def _make_database(sandbox: Sandbox, layout: Layout) -> None:
         "--skip-name-resolve",
         "--skip-test-db",
     )
-    sandbox.run(argv)
+    try:
+        sandbox.run(argv)
+    except RefusedError:
+        # Seen once, with six of them at it in the same second: what one lacked is there again.
+        shutil.rmtree(layout.database / "data", ignore_errors=True)
+        sandbox.run(argv)
 
 
 def _accounting_answers(sandbox: Sandbox) -> bool:
